@@ -1,0 +1,235 @@
+/* metalpy_abi.h: the C ABI between metalpy and a Metal device.
+ *
+ * A driver (the software device in cpu/, the Apple device in objc/) fills one `mp_driver` table. Everything
+ * above it (buffer pooling, argument encoding, dispatch) is written once against this header.
+ *
+ * Conventions
+ *   Handles are opaque and reference counted: `*_create` returns one owned reference, `*_release` drops one,
+ *   never fails and accepts NULL. A child keeps its parents alive (a buffer its device, a pipeline its library).
+ *   Work in flight keeps everything that it uses alive.
+ *   Functions that can fail return an mp_status and, when it is not MP_OK, fill `*error` (which may be NULL).
+ *   A failed call creates nothing and leaves its out parameters alone.
+ *   Every function may be called from any thread at any time unless its comment says otherwise, and none
+ *   needs or takes Python's GIL. Functions marked "blocks" should be called with the GIL released.
+ *   After fork() the child must not use a driver: every fallible call there returns MP_ERROR_FORKED.
+ *   Sizes and offsets are bytes, times are nanoseconds.
+ */
+#ifndef METALPY_ABI_H
+#define METALPY_ABI_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MP_ABI_VERSION 1
+
+/* Metal's limits, the same on every device (Metal Feature Set Tables, Apple7 family). */
+#define MP_MAX_BUFFERS 31                    /* [[buffer(0)]] .. [[buffer(30)]] */
+#define MP_MAX_THREADGROUP_ARGUMENTS 31      /* [[threadgroup(0)]] .. [[threadgroup(30)]] */
+#define MP_MAX_THREADS_PER_THREADGROUP 1024
+#define MP_MAX_THREADGROUP_MEMORY 32768
+#define MP_THREAD_EXECUTION_WIDTH 32
+#define MP_ERROR_MESSAGE_SIZE 512
+#define MP_NAME_SIZE 128
+#define MP_FOREVER UINT64_MAX                /* timeout_ns: wait without limit */
+
+typedef int32_t mp_status;
+enum {
+    MP_OK = 0,
+    MP_TIMEOUT = 1,              /* a wait reached its timeout; not an error, `*error` is not filled */
+    MP_ERROR_INVALID = -1,       /* an argument is out of range or contradicts another */
+    MP_ERROR_MEMORY = -2,        /* the device or the host has no memory left */
+    MP_ERROR_UNSUPPORTED = -3,   /* this device cannot do it */
+    MP_ERROR_NOT_FOUND = -4,     /* no such device, file or function */
+    MP_ERROR_LIBRARY = -5,       /* the library's code was refused or cannot be loaded */
+    MP_ERROR_FAULT = -6,         /* a kernel did something illegal (bad address, integer division by zero, trap) */
+    MP_ERROR_TIME_LIMIT = -7,    /* a kernel ran longer than the device's time limit and was stopped */
+    MP_ERROR_FORKED = -8,        /* called in the child of a fork() */
+    MP_ERROR_INTERNAL = -9       /* the driver broke its own rules */
+};
+
+typedef struct mp_error {
+    mp_status code;
+    char message[MP_ERROR_MESSAGE_SIZE]; /* UTF-8, NUL terminated, one sentence without a final newline */
+} mp_error;
+
+typedef struct mp_device mp_device;
+typedef struct mp_buffer mp_buffer;
+typedef struct mp_library mp_library;
+typedef struct mp_pipeline mp_pipeline;
+typedef struct mp_queue mp_queue;
+typedef struct mp_event mp_event;
+
+typedef struct mp_device_info {
+    char name[MP_NAME_SIZE];               /* "Apple M1 Max", "metalpy software device (AMD EPYC)" */
+    uint64_t registry_id;
+    uint64_t recommended_max_memory;       /* recommendedMaxWorkingSetSize */
+    uint64_t max_buffer_length;
+    uint32_t max_threads_per_threadgroup;
+    uint32_t max_threadgroup_memory;
+    uint32_t thread_execution_width;
+    uint32_t core_count;                   /* GPU cores, or host threads that run kernels */
+    uint32_t has_unified_memory;           /* 1: buffer_contents works on every shared buffer */
+    uint32_t reserved;
+} mp_device_info;
+
+typedef struct mp_pipeline_limits {
+    uint32_t max_total_threads_per_threadgroup;
+    uint32_t thread_execution_width;
+    uint32_t static_threadgroup_memory;
+    uint32_t reserved;
+} mp_pipeline_limits;
+
+enum { /* mp_library_desc.kind */
+    MP_LIBRARY_SOURCE = 1,    /* data: MSL text (Apple) */
+    MP_LIBRARY_METALLIB = 2,  /* data: the bytes of a .metallib (Apple) */
+    MP_LIBRARY_NATIVE = 3     /* data: path of a shared object made by metalpy.compiler, NUL terminated (software) */
+};
+
+typedef struct mp_library_desc {
+    uint32_t kind;
+    uint32_t reserved;
+    const char *data;
+    uint64_t size;            /* of data, without a terminating NUL */
+} mp_library_desc;
+
+enum { /* mp_argument.kind */
+    MP_ARGUMENT_BUFFER = 1,      /* buffer + offset at [[buffer(index)]]; a NULL buffer binds a null pointer */
+    MP_ARGUMENT_BYTES = 2,       /* `size` bytes at `bytes`, copied during the call, at [[buffer(index)]] */
+    MP_ARGUMENT_THREADGROUP = 3, /* `size` bytes of threadgroup memory at [[threadgroup(index)]] */
+    MP_ARGUMENT_RESIDENT = 4     /* buffer is reached through an address in another argument: keep it alive and
+                                    resident; index is ignored */
+};
+
+typedef struct mp_argument {
+    uint32_t kind;
+    uint32_t index;
+    mp_buffer *buffer;       /* MP_ARGUMENT_BUFFER, MP_ARGUMENT_RESIDENT */
+    const void *bytes;       /* MP_ARGUMENT_BYTES */
+    uint64_t offset;         /* MP_ARGUMENT_BUFFER */
+    uint64_t size;           /* MP_ARGUMENT_BYTES, MP_ARGUMENT_THREADGROUP */
+} mp_argument;
+
+typedef struct mp_dispatch {
+    mp_pipeline *pipeline;
+    const mp_argument *arguments;
+    uint32_t argument_count;
+    uint32_t threads[3];      /* exact grid in threads (dispatchThreads): the last threadgroups may be smaller */
+    uint32_t group_size[3];   /* threads per threadgroup, each at least 1 */
+    uint32_t reserved;
+} mp_dispatch;
+
+/* Called once when the last reference to wrapped memory is gone, from any thread. It must not call the driver. */
+typedef void (*mp_release_callback)(void *context);
+
+typedef struct mp_driver {
+    uint32_t abi_version;     /* MP_ABI_VERSION */
+    uint32_t struct_size;     /* sizeof(mp_driver) */
+    const char *name;         /* "software", "metal" */
+
+    /* ---- devices ---- */
+
+    /* Number of devices; 0 if there are none. Cheap, opens nothing. */
+    uint32_t (*device_count)(void);
+    /* Opens device `index`. The device is shared: opening twice returns the same one, retained. */
+    mp_status (*device_open)(uint32_t index, mp_device **device, mp_error *error);
+    void (*device_release)(mp_device *device);
+    /* Facts that do not change; the driver owns nothing in `info`. Never fails. */
+    void (*device_info)(mp_device *device, mp_device_info *info);
+    /* Bytes that the device has given to buffers and not got back, whoever asked for them. */
+    uint64_t (*device_allocated_size)(mp_device *device);
+    /* Stops any dispatch that runs longer than `limit_ns` with MP_ERROR_TIME_LIMIT; 0 (the default) never does.
+     * Applies to dispatches that start afterwards. MP_ERROR_UNSUPPORTED where the hardware decides. */
+    mp_status (*device_set_time_limit)(mp_device *device, uint64_t limit_ns, mp_error *error);
+    /* The clock of event time stamps. */
+    uint64_t (*device_now)(mp_device *device);
+
+    /* ---- buffers ---- */
+
+    /* `size` bytes (at least 1) of shared memory, aligned to at least 256. Contents are not initialised.
+     * MP_ERROR_MEMORY when there is none, MP_ERROR_INVALID when `size` is 0 or over max_buffer_length. */
+    mp_status (*buffer_create)(mp_device *device, uint64_t size, mp_buffer **buffer, mp_error *error);
+    /* A buffer over `size` bytes of the caller's memory, not copied. `release(context)` runs when the device
+     * no longer needs it; `release` may be NULL. On failure it is not called.
+     * Apple needs page-aligned memory and size (MP_ERROR_UNSUPPORTED otherwise). */
+    mp_status (*buffer_wrap)(mp_device *device, void *memory, uint64_t size, mp_release_callback release,
+                             void *context, mp_buffer **buffer, mp_error *error);
+    void (*buffer_retain)(mp_buffer *buffer);
+    void (*buffer_release)(mp_buffer *buffer);
+    /* Host address of the memory, valid as long as the buffer is. NULL for private storage. */
+    void *(*buffer_contents)(mp_buffer *buffer);
+    /* Address by which kernels reach the buffer (for argument buffers). */
+    uint64_t (*buffer_address)(mp_buffer *buffer);
+    uint64_t (*buffer_size)(mp_buffer *buffer);
+
+    /* ---- libraries and pipelines ---- */
+
+    /* Loads code. `desc` and what it points to are only read during the call. May block on disk or a compiler. */
+    mp_status (*library_create)(mp_device *device, const mp_library_desc *desc, mp_library **library,
+                                mp_error *error);
+    void (*library_release)(mp_library *library);
+    /* The compute pipeline of kernel `name`. MP_ERROR_NOT_FOUND if the library has no such kernel. */
+    mp_status (*pipeline_create)(mp_library *library, const char *name, mp_pipeline **pipeline, mp_error *error);
+    void (*pipeline_release)(mp_pipeline *pipeline);
+    void (*pipeline_limits)(mp_pipeline *pipeline, mp_pipeline_limits *limits);
+
+    /* ---- queues: commands run one after another, in the order in which they were recorded ----
+     *
+     * Commands are recorded into the queue's open command buffer and start to run some time after it is
+     * committed: by queue_commit, by a wait that needs it, or by the driver itself when enough has gathered.
+     * Each command gets the queue's next serial number (from 1); serials complete in order. A command that
+     * fails does not stop those behind it; the queue keeps the first failure until a queue_wait reports it.
+     */
+
+    mp_status (*queue_create)(mp_device *device, mp_queue **queue, mp_error *error);
+    /* Commits what is open; the work still runs. Does not block. */
+    void (*queue_release)(mp_queue *queue);
+    /* Records a kernel launch. Checks what the device needs for safety: group size against the pipeline's limit,
+     * static plus dynamic threadgroup memory against the device's, indices, buffer offsets inside the buffer.
+     * A grid with a zero is recorded as a command that does nothing. Does not block, and in steady state does
+     * not allocate. `serial` may be NULL. */
+    mp_status (*queue_dispatch)(mp_queue *queue, const mp_dispatch *dispatch, uint64_t *serial, mp_error *error);
+    /* Records a copy of `size` bytes; overlapping ranges of one buffer are MP_ERROR_INVALID. */
+    mp_status (*queue_copy)(mp_queue *queue, mp_buffer *target, uint64_t target_offset, mp_buffer *source,
+                            uint64_t source_offset, uint64_t size, uint64_t *serial, mp_error *error);
+    /* Records a fill of `size` bytes with a repeated pattern of 1, 2, 4, 8 or 16 bytes (`size` a multiple). */
+    mp_status (*queue_fill)(mp_queue *queue, mp_buffer *target, uint64_t offset, uint64_t size,
+                            const void *pattern, uint32_t pattern_size, uint64_t *serial, mp_error *error);
+    /* Records: when all earlier commands are complete, raise `event` to `value` and stamp the time. */
+    mp_status (*queue_signal_event)(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial,
+                                    mp_error *error);
+    /* Records: later commands wait until `event` has reached `value`. */
+    mp_status (*queue_wait_event)(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial,
+                                  mp_error *error);
+    /* Lets everything recorded so far start. Does not block. */
+    mp_status (*queue_commit)(mp_queue *queue, mp_error *error);
+    /* Blocks until the command with `serial` and all before it are complete (UINT64_MAX: everything recorded
+     * so far), committing first if needed; the calling thread may run kernels meanwhile. MP_TIMEOUT when
+     * `timeout_ns` passes first. Then, if a command up to now has failed, returns the first failure once. */
+    mp_status (*queue_wait)(mp_queue *queue, uint64_t serial, uint64_t timeout_ns, mp_error *error);
+    /* Highest serial that is complete, with all before it; its writes are visible to the caller. Never blocks. */
+    uint64_t (*queue_completed)(mp_queue *queue);
+
+    /* ---- events: a value that only grows, with the time at which it last grew ---- */
+
+    mp_status (*event_create)(mp_device *device, mp_event **event, mp_error *error); /* value 0 */
+    void (*event_release)(mp_event *event);
+    uint64_t (*event_value)(mp_event *event);
+    /* device_now() at the moment when the event last grew; 0 if it never did. */
+    uint64_t (*event_time)(mp_event *event);
+    /* Raises the event from the host; a smaller value changes nothing. */
+    mp_status (*event_signal)(mp_event *event, uint64_t value, mp_error *error);
+    /* Blocks until the event reaches `value`. It does not commit any queue: a signal that is recorded but not
+     * committed is not on its way. MP_TIMEOUT when `timeout_ns` passes first. */
+    mp_status (*event_wait)(mp_event *event, uint64_t value, uint64_t timeout_ns, mp_error *error);
+} mp_driver;
+
+/* The drivers of this build. Tables are static and live as long as the process. */
+const mp_driver *mp_software_driver(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* METALPY_ABI_H */
