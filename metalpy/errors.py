@@ -1,0 +1,123 @@
+"""Every public exception and warning of metalpy.
+
+All derive from `MetalError`, which is a `RuntimeError`, so code that catches what the counterpart raises keeps
+working. Most are also the built-in exception that a Python or NumPy user would expect for the same mistake.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = [
+    "CacheError",
+    "CompileError",
+    "Diagnostic",
+    "ForkError",
+    "KernelFaultError",
+    "LaunchTypeError",
+    "LaunchValueError",
+    "MetalError",
+    "MetalWarning",
+    "OutOfMemoryError",
+    "ScalarRangeError",
+    "TimeLimitError",
+    "UnsupportedError",
+]
+
+
+class MetalError(RuntimeError):
+    """Base of all errors that metalpy raises on its own account."""
+
+
+class MetalWarning(UserWarning):
+    """Something went wrong where raising is impossible (a destructor), or a result may surprise."""
+
+
+class Diagnostic(NamedTuple):
+    """One message of the compiler, placed in the user's own source.
+
+    Attributes
+    ----------
+    severity : str
+        ``"error"``, ``"warning"`` or ``"note"``.
+    message : str
+        The compiler's text, without position.
+    file : str
+        Path of the file, or ``"program_source"`` for a string.
+    line, column : int
+        Position from 1; 0 where the compiler gives none.
+    """
+
+    severity: str
+    message: str
+    file: str
+    line: int
+    column: int
+
+
+class CompileError(MetalError, SyntaxError):
+    """Metal source that does not compile.
+
+    ``str(error)`` is the whole report with source lines and carets. The attributes of `SyntaxError` (``filename``,
+    ``lineno``, ``offset``, ``text``) describe the first error.
+
+    Attributes
+    ----------
+    diagnostics : tuple of Diagnostic
+        Every message, in the compiler's order.
+    """
+
+    diagnostics: tuple[Diagnostic, ...]
+
+    def __init__(self, report: str, diagnostics: tuple[Diagnostic, ...] = (), text: str | None = None) -> None:
+        super().__init__(report)
+        self.report = report
+        self.diagnostics = tuple(diagnostics)
+        first = next((d for d in self.diagnostics if d.severity == "error"), None)
+        self.msg = first.message if first else report
+        self.filename = first.file if first else None
+        self.lineno = first.line if first else None
+        self.offset = first.column if first else None
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.report
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.report, self.diagnostics, self.text)
+
+
+class UnsupportedError(MetalError, NotImplementedError):
+    """Valid Metal that this device or version of metalpy cannot run; the message names the feature."""
+
+
+class LaunchTypeError(MetalError, TypeError):
+    """A kernel call with the wrong number, kind or dtype of arguments."""
+
+
+class LaunchValueError(MetalError, ValueError):
+    """A kernel call whose sizes are out of bounds: grid, group, buffer or threadgroup memory."""
+
+
+class ScalarRangeError(MetalError, OverflowError):
+    """A Python number that the type declared by the kernel cannot hold."""
+
+
+class OutOfMemoryError(MetalError, MemoryError):
+    """No memory left; the message gives the bytes asked for, in use, and the limit."""
+
+
+class KernelFaultError(MetalError):
+    """A kernel did something illegal: touched a bad address, divided an integer by zero, or trapped."""
+
+
+class TimeLimitError(MetalError, TimeoutError):
+    """A kernel ran longer than the time limit and was stopped."""
+
+
+class ForkError(MetalError):
+    """metalpy was used in the child of a ``fork()``; start processes with ``spawn`` instead."""
+
+
+class CacheError(MetalError):
+    """The compile cache's folder cannot be trusted: another user owns it or may write to it."""
