@@ -1,0 +1,98 @@
+"""clang's messages, told about the user's own text.
+
+clang reads a rewritten copy with generated code behind it. Lines and columns are the user's, so the source line of
+a report is taken from the user's file, and whatever lies inside our headers or generated code is moved to the place
+in the user's program that led there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ..errors import CompileError, Diagnostic
+from .entries import ENTRIES_NAME
+from .source import STANDARD_HEADERS, Source
+
+__all__ = ["compile_error", "parse_diagnostics"]
+
+_MESSAGE = re.compile(r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): (?P<severity>fatal error|error|warning|note): (?P<message>.*)$")
+_BARE = re.compile(r"^(?:clang: )?(?P<severity>fatal error|error): (?P<message>.*)$")
+# How C++ spells Metal's scalar types in messages.
+_SPELLINGS = (
+    (re.compile(r"\bmetal::"), ""),
+    (re.compile(r"\b_Float16\b"), "half"),
+    (re.compile(r"\b__bf16\b"), "bfloat"),
+    (re.compile(r"\bunsigned (char|short|int|long)\b"), r"u\1"),
+    (re.compile(r"\bpacked_vec<(\w+), (\d)>"), r"packed_\1\2"),
+    (re.compile(r"\bvec<(\w+), (\d)>"), r"\1\2"),
+    (re.compile(r"\bmatrix<(\w+), (\d), (\d)>"), r"\1\2x\3"),
+    (re.compile(r" \(aka '(\w+)'\)(?=.*)"), r" (aka '\1')"),
+)
+_SAME_ALIAS = re.compile(r"'([^']+)' \(aka '\1'\)")
+
+
+def parse_diagnostics(output: str) -> list[Diagnostic]:
+    """The messages in clang's output, each moved to the user's program; snippets are dropped."""
+    found: list[Diagnostic] = []
+    misplaced: Diagnostic | None = None  # an error inside our headers, waiting for a place of the user's
+    for line in output.splitlines():
+        match = _MESSAGE.match(line)
+        if match is None:
+            bare = _BARE.match(line)
+            if bare:
+                found.append(Diagnostic("error", _metal_names(bare["message"]), "", 0, 0))
+            continue
+        severity = "error" if match["severity"] == "fatal error" else match["severity"]
+        file = match["file"]
+        diagnostic = Diagnostic(severity, _metal_names(match["message"]), file, int(match["line"]), int(match["column"]))
+        if not _is_ours(file):
+            if misplaced is not None and severity == "note":
+                found.append(misplaced._replace(file=file, line=diagnostic.line, column=diagnostic.column))
+                misplaced = None
+                continue
+            found.append(diagnostic)
+        elif severity != "note":
+            misplaced = diagnostic
+    if misplaced is not None and not any(d.severity == "error" for d in found):
+        found.append(misplaced._replace(file="", line=0, column=0))
+    return found
+
+
+def compile_error(output: str, source: Source) -> CompileError:
+    """The exception for a failed compilation with clang's `output`."""
+    diagnostics = parse_diagnostics(output)
+    if not any(d.severity == "error" for d in diagnostics):
+        return CompileError(f"{source.name}: clang failed:\n{output.strip()}")
+    report = "\n".join(_report(d, source.files) for d in diagnostics if d.severity != "warning")
+    errors = sum(d.severity == "error" for d in diagnostics)
+    first = next(d for d in diagnostics if d.severity == "error")
+    report += f"\n{errors} error{'s' if errors > 1 else ''} generated."
+    return CompileError(report, tuple(diagnostics), _source_line(first, source.files))
+
+
+def _is_ours(file: str) -> bool:
+    return file == ENTRIES_NAME or file.startswith(str(STANDARD_HEADERS)) or file.endswith("/metalpy_kernel.h")
+
+
+def _metal_names(message: str) -> str:
+    for pattern, replacement in _SPELLINGS:
+        message = pattern.sub(replacement, message)
+    return _SAME_ALIAS.sub(r"'\1'", message)
+
+
+def _source_line(diagnostic: Diagnostic, files: Mapping[str, str]) -> str | None:
+    lines = files.get(diagnostic.file, "").split("\n")
+    return lines[diagnostic.line - 1] if 0 < diagnostic.line <= len(lines) else None
+
+
+def _report(diagnostic: Diagnostic, files: Mapping[str, str]) -> str:
+    """One message as clang would print it: place, text, source line, caret."""
+    place = f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}: " if diagnostic.file else ""
+    report = f"{place}{diagnostic.severity}: {diagnostic.message}"
+    line = _source_line(diagnostic, files)
+    if line is None:
+        return report
+    before = line[: max(diagnostic.column - 1, 0)]
+    indent = re.sub(r"[^\t]", " ", before)
+    return f"{report}\n{line}\n{indent}^"
