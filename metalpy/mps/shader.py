@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from metalpy.compiler.options import make_options
 from metalpy.compiler.source import PROGRAM_SOURCE, read_source
 from metalpy.device import device as _device
+from metalpy.errors import MetalError
 
 if TYPE_CHECKING:
     from metalpy._core.dispatch import Kernel
@@ -154,3 +155,33 @@ def _unknown(name: str, known: list[str]) -> str:
     else:
         hint = "it has no kernels"
     return f"this library has no kernel {name!r}; {hint}"
+
+
+def _kernel(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Kernel:
+    """The kernel `name` with function constants `values`, to be compiled to native code when first needed."""
+    from metalpy._core.dispatch import Kernel
+
+    specialized: dict[tuple[object, ...], Kernel] = {}
+
+    def specialize(constants: Mapping[str | int, object]) -> Kernel:
+        chosen = {**values, **compilation.constant_values(constants)}
+        key = tuple((index, repr(value)) for index, value in sorted(chosen.items()))
+        if key not in specialized:
+            specialized.setdefault(key, _kernel(compilation, device, name, chosen))
+        return specialized[key]
+
+    return Kernel(device, compilation.kernels[name], lambda: _load(compilation, device, name, values), name, specialize)
+
+
+def _load(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Pipeline:
+    """The kernel's native code on the device."""
+    from metalpy._core.driver import LIBRARY_NATIVE, Library
+
+    path = compilation.native(name, values)
+    try:
+        library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
+    except MetalError:
+        # Another process may have evicted the entry between the look and the load.
+        path = compilation.native(name, values, rebuild=True)
+        library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
+    return library.pipeline(name)
