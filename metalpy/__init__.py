@@ -11,7 +11,7 @@ from metalpy.errors import *  # noqa: F403
 from metalpy.errors import __all__ as _errors
 
 try:
-    from metalpy._core import dispatch as _dispatch
+    import metalpy._core.dispatch as _dispatch
 except ModuleNotFoundError as _error:
     if _error.name is None or not _error.name.startswith("metalpy."):
         raise

@@ -406,6 +406,13 @@ def open_device(size_t table, uint32_t index, str label not None):
     return opened.setdefault((table, index), device)
 
 
+def forget_device(Device device not None):
+    """Lets `open_device` open the device anew. For tests, whose drivers come and go."""
+    for key, known in list(opened.items()):
+        if known is device:
+            del opened[key]
+
+
 cdef const mp_driver *checked_table(size_t table) except NULL:
     cdef const mp_driver *drv = <const mp_driver *>table
     if drv.abi_version != MP_ABI_VERSION or drv.struct_size != sizeof(mp_driver):

@@ -7,6 +7,8 @@ from metalpy._core import driver
 
 from . import abi
 
+tables = []  # drivers' tables live as long as the process: the ABI promises it
+
 
 @dataclass
 class Launch:
@@ -59,6 +61,7 @@ class MockDriver:
         self.table.name = b"mock"
         for name, kind in abi.Driver._fields_[3:]:
             setattr(self.table, name, kind(getattr(self, name)))
+        tables.append(self.table)
 
     def open(self):
         return driver.open_device(abi.address_of(self.table), 0, "mps:0")
