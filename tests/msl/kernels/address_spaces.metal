@@ -1,11 +1,6 @@
-// Functions and traits overloaded on the address space of a pointer or reference.
+// Pointers and references into every address space, passed on to functions.
 #include <metal_stdlib>
 using namespace metal;
-
-static float first(const device float* p) { return p[0]; }
-static float first(constant float* p) { return p[0] + 100; }
-static float second(const device float& x) { return 2 * x; }
-static float second(const thread float& x) { return 3 * x; }
 
 constant float offset = 0.5f;
 
@@ -18,8 +13,8 @@ static void swap_both(threadgroup int& a, threadgroup int& b) {
 }
 
 kernel void pointers(device float* out, const device float* x, constant float* c, uint i [[thread_position_in_grid]]) {
-  float sum = first(x + i);
-  add(sum, first(c));
+  float sum = x[i];
+  add(sum, *c);
   add(sum, offset);
   store(out + i, sum);
 }
@@ -32,40 +27,3 @@ kernel void references(device int* out, uint i [[thread_index_in_threadgroup]]) 
   out[i] = pair[i % 2];
 }
 
-template <typename P>
-struct pointer_element {};
-template <typename T>
-struct pointer_element<device T*> { using type = T; };
-template <typename T>
-struct pointer_element<threadgroup T*> { using type = T; };
-template <typename T>
-struct pointer_element<constant T*> { using type = T; };
-
-template <typename P>
-struct Loader {
-  P from;
-  typename pointer_element<P>::type load(uint i) const { return from[i]; }
-};
-kernel void traits(device float* out, device float* x, constant float* c, uint i [[thread_position_in_grid]]) {
-  Loader<device float*> a = {x};
-  Loader<constant float*> b = {c};
-  out[i] = a.load(i) + b.load(i);
-}
-
-struct Complex {
-  float re, im;
-  Complex(float r, float i) thread : re(r), im(i) {}
-  Complex(float r, float i) threadgroup : re(r), im(i) {}
-  float norm() const thread { return re * re + im * im; }
-  float norm() const device { return re * re + im * im; }
-  thread Complex& operator+=(Complex other) thread {
-    re += other.re;
-    im += other.im;
-    return *this;
-  }
-};
-kernel void methods(device float* out, const device Complex* x, uint i [[thread_position_in_grid]]) {
-  Complex z = x[i];
-  z += Complex(1, 2);
-  out[i] = z.norm() + x[i].norm();
-}
