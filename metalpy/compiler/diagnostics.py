@@ -7,12 +7,13 @@ in the user's program that led there.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 
 from ..errors import CompileError, Diagnostic
 from .entries import ENTRIES_NAME
-from .source import STANDARD_HEADERS, Source
+from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Source
 
 __all__ = ["compile_error", "parse_diagnostics"]
 
@@ -59,9 +60,9 @@ def parse_diagnostics(output: str) -> list[Diagnostic]:
     return found
 
 
-def compile_error(output: str, source: Source) -> CompileError:
+def compile_error(output: str, source: Source, include_dirs: tuple[str, ...] = ()) -> CompileError:
     """The exception for a failed compilation with clang's `output`."""
-    diagnostics = parse_diagnostics(output)
+    diagnostics = [_with_search_path(d, include_dirs) for d in parse_diagnostics(output)]
     if not any(d.severity == "error" for d in diagnostics):
         return CompileError(f"{source.name}: clang failed:\n{output.strip()}")
     report = "\n".join(_report(d, source.files) for d in diagnostics if d.severity != "warning")
@@ -69,6 +70,18 @@ def compile_error(output: str, source: Source) -> CompileError:
     first = next(d for d in diagnostics if d.severity == "error")
     report += f"\n{errors} error{'s' if errors > 1 else ''} generated."
     return CompileError(report, tuple(diagnostics), _source_line(first, source.files))
+
+
+def _with_search_path(diagnostic: Diagnostic, include_dirs: tuple[str, ...]) -> Diagnostic:
+    """Say of a missing include where it was looked for."""
+    if not diagnostic.message.endswith("file not found"):
+        return diagnostic
+    folders = [repr(folder) for folder in include_dirs]
+    beside = os.path.dirname(diagnostic.file) or "."
+    if diagnostic.file not in ("", PROGRAM_SOURCE):
+        folders.insert(0, repr(beside))
+    looked = ", ".join(folders) if folders else "nowhere but the Metal headers; pass include_dirs="
+    return diagnostic._replace(message=f"{diagnostic.message} (looked in {looked})")
 
 
 def _is_ours(file: str) -> bool:

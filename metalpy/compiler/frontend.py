@@ -36,7 +36,7 @@ _COMMON_FLAGS = (
 _COMPILE_FLAGS = (
     # The language: no double literals, half in its own precision, properties for swizzles, wrapping integers,
     # loops that may run for ever, aliasing as in Metal code that casts pointers freely.
-    "-Xclang -cl-single-precision-constant -ffloat16-excess-precision=none -fdeclspec -fwrapv -fsigned-char "
+    "-Xclang -cl-single-precision-constant -Xclang -ffloat16-excess-precision=none -fdeclspec -fwrapv -fsigned-char "
     "-fno-strict-aliasing -fno-finite-loops -fno-exceptions -fno-rtti -fno-math-errno -fno-trapping-math "
     "-fno-delete-null-pointer-checks -fno-threadsafe-statics "
     # The output: unoptimised IR meant to be optimised, with the types of what the user wrote.
@@ -111,7 +111,7 @@ def _expand_macros(source: Source, options: Options) -> str:
     command += ["-include", "__mp/macros.h", "-w", "-E", "-"]
     result = run_tool(command, source.text.encode("utf-8", "surrogateescape"))
     if result.returncode != 0:
-        raise compile_error(result.stderr.decode("utf-8", "replace"), source)
+        raise compile_error(result.stderr.decode("utf-8", "replace"), source, options.include_dirs)
     return result.stdout.decode("utf-8", "surrogateescape")
 
 
@@ -123,6 +123,6 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
     result = run_tool(command, text.encode("utf-8", "surrogateescape"))
     messages = result.stderr.decode("utf-8", "replace")
     if result.returncode != 0:
-        raise compile_error(messages, source)
+        raise compile_error(messages, source, options.include_dirs)
     ir = _TARGET_ATTRIBUTES.sub("", result.stdout.decode("utf-8", "surrogateescape"))
     return ir, tuple(parse_diagnostics(messages))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 from ..errors import CompileError, Diagnostic, UnsupportedError
 from .lexer import Token, closing, tokenize
@@ -99,15 +100,15 @@ class _Harvester:
         self._result = Harvest()
         self._scope: list[str] = []  # names of the open namespaces, "" for a block such as extern "C" { }
         self._definitions: dict[str, list[tuple[Parameter, ...]]] = {}  # kernels by qualified name
-        self._instantiations: list[tuple[Entry, tuple[Parameter, ...] | None]] = []
+        self._found: list[tuple[Entry, bool]] = []  # in the order of the source; True: instantiates a template
         self._marks = [(i, t) for i, t in enumerate(self._tokens) if t.kind == "directive"]
 
     def run(self) -> Harvest:
         i = 0
         while i < len(self._tokens):
             i = self._declaration(i)
-        for entry, own in self._instantiations:
-            self._instantiate(entry, own)
+        for entry, is_instantiation in self._found:
+            self._result.entries.append(self._instantiated(entry) if is_instantiation else entry)
         self._reject_duplicates()
         return self._result
 
@@ -211,22 +212,21 @@ class _Harvester:
             line=line,
             max_threads=_spell(limit) if limit else None,
         )
-        if is_instantiation:
-            self._instantiations.append((entry, parameters))
-            return
-        self._definitions.setdefault(self._qualify(base), []).append(parameters or ())
+        if not is_instantiation:
+            self._definitions.setdefault(self._qualify(base), []).append(parameters or ())
         if not is_template:
-            self._result.entries.append(entry)
+            self._found.append((entry, is_instantiation))
 
-    def _instantiate(self, entry: Entry, own: tuple[Parameter, ...] | None) -> None:
-        """Add an explicit instantiation, with the bindings of its template's definition."""
+    def _instantiated(self, entry: Entry) -> Entry:
+        """An explicit instantiation with the bindings of its template's definition."""
         base = entry.callee.split("<", 1)[0]
         candidates = self._definitions.get(base) or self._definitions.get("::" + base.rsplit("::", 1)[-1]) or []
-        matching = [c for c in candidates if own is None or len(c) == len(own)]
-        parameters = matching[0] if matching else own
-        if parameters is None:
+        # An instantiation may spell the parameters itself; then it is a definition with as many that is meant.
+        own = entry.parameters
+        matching = [c for c in candidates if not own or len(c) == len(own)]
+        if not matching and not own:
             self._fail(f"no definition of kernel template '{base.lstrip(':')}' comes before this", entry.file, entry.line)
-        self._result.entries.append(replace(entry, parameters=parameters))
+        return replace(entry, parameters=matching[0] if matching else own)
 
     def _reject_duplicates(self) -> None:
         seen: dict[str, Entry] = {}
@@ -333,7 +333,7 @@ class _Harvester:
                 file, line, since = re.sub(r"\\(.)", r"\1", match[2]), int(match[1]), mark.end + 1
         return file, line + self._text.count("\n", since, token.start)
 
-    def _fail(self, message: str, file: str, line: int) -> None:
+    def _fail(self, message: str, file: str, line: int) -> NoReturn:
         raise CompileError(f"{file}:{line}: error: {message}", (Diagnostic("error", message, file, line, 0),))
 
 

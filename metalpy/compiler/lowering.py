@@ -60,11 +60,10 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         module = llvm.parse_assembly(program.ir)
         module.triple = llvm.get_process_triple()
         machine = _target_machine()
-        name = program.kernels[k].name
+        _refuse_missing_constants(program, k, values)
         _define_constants(module, program, values)
         _keep_only(module, {f"__mp_thread_{k}", f"__mp_group_{k}"})
         _run_passes(module, machine, reachable_only=True)
-        _refuse_undefined_constants(module, program, name)
         _refuse_recursion(module, program, k)
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
         static_memory = _threadgroup_memory(module, machine)
@@ -120,11 +119,11 @@ def _run_passes(module: llvm.ModuleRef, machine: llvm.TargetMachine, *, reachabl
 def _define_constants(module: llvm.ModuleRef, program: Program, values: Mapping[int, object]) -> None:
     lines = []
     for constant in program.constants:
-        defined = constant.index in values
-        if defined:
-            lines.append(f"@{constant.symbol} = constant {_ir_constant(constant, values[constant.index])}")
+        # One without a value is not used (see _refuse_missing_constants), but others may be computed from it.
+        value = values.get(constant.index, [0] * (constant.shape or (1,))[0])
+        lines.append(f"@{constant.symbol} = constant {_ir_constant(constant, value)}")
         plain = constant.name.rsplit("::", 1)[-1]
-        lines.append(f"@__mp_defined_{plain} = constant i8 {int(defined)}")
+        lines.append(f"@__mp_defined_{plain} = constant i8 {int(constant.index in values)}")
     if not lines:
         return
     header = f'target triple = "{module.triple}"\ntarget datalayout = "{module.data_layout}"\n'
@@ -147,14 +146,33 @@ def _ir_constant(constant: Constant, value: object) -> str:
     return f"[{len(data)} x i8] [{words}], align 16"
 
 
-def _refuse_undefined_constants(module: llvm.ModuleRef, program: Program, kernel: str) -> None:
-    undefined = {g.name for g in module.global_variables if g.is_declaration}
-    missing = [c for c in program.constants if c.symbol in undefined]
-    if missing:
-        names = ", ".join(f"'{c.name}' [[function_constant({c.index})]]" for c in missing)
+_CONSTRUCTORS = re.compile(r"^@llvm\.global_ctors = .*$", re.MULTILINE)
+_SYMBOL = re.compile(r"@([\w.$]+)")
+
+
+def _refuse_missing_constants(program: Program, k: int, values: Mapping[int, object]) -> None:
+    """Refuse a kernel that reads a function constant without a value, itself or through a global made from it."""
+    missing = {c.symbol: c for c in program.constants if c.index not in values}
+    if not missing:
+        return
+    module = llvm.parse_assembly(program.ir)
+    derived = [
+        set(_SYMBOL.findall(str(f))) for f in module.functions if f.name.startswith("__cxx_global_var_init")
+    ]
+    # Without the constructors only what the kernel itself reaches stays.
+    module = llvm.parse_assembly(_CONSTRUCTORS.sub("", program.ir))
+    _keep_only(module, {f"__mp_thread_{k}"})
+    _run_passes(module, _target_machine(), reachable_only=True)
+    used = {g.name for g in module.global_variables}
+    for _ in derived:  # globals may be made from globals
+        used |= {name for names in derived if names & used - set(missing) for name in names}
+    needed = [constant for symbol, constant in missing.items() if symbol in used]
+    if needed:
+        kernel = program.kernels[k].name
+        names = ", ".join(f"'{c.name}' [[function_constant({c.index})]]" for c in needed)
         raise CompileError(
             f"kernel '{kernel}' needs a value for function constant {names}: "
-            f"use lib.{kernel}.specialize({{{missing[0].name!r}: ...}})"
+            f"use lib.{kernel}.specialize({{{needed[0].name!r}: ...}})"
         )
 
 

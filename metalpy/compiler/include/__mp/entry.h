@@ -4,7 +4,6 @@
 #include <metal_types>
 #include <metalpy_kernel.h>
 
-#pragma clang attribute push(__attribute__((nodebug)), apply_to = function)
 
 namespace __mp {
 
@@ -154,4 +153,3 @@ inline __attribute__((always_inline)) void run_group(const mp_group* group) {
 
 }  // namespace __mp
 
-#pragma clang attribute pop
