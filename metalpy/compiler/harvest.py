@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -100,15 +101,22 @@ class _Harvester:
         self._result = Harvest()
         self._scope: list[str] = []  # names of the open namespaces, "" for a block such as extern "C" { }
         self._definitions: dict[str, list[tuple[Parameter, ...]]] = {}  # kernels by qualified name
-        self._found: list[tuple[Entry, bool]] = []  # in the order of the source; True: instantiates a template
-        self._marks = [(i, t) for i, t in enumerate(self._tokens) if t.kind == "directive"]
+        # In the order of the source, with the number of parameters that an instantiation spells out (None: none).
+        self._found: list[tuple[Entry, bool, int | None]] = []
+        self._mark_starts: list[int] = []
+        self._marks: list[tuple[str, int, int]] = []  # file and line that begin at an offset
+        for token in self._tokens:
+            match = _LINE_MARK.match(token.text) if token.kind == "directive" else None
+            if match:
+                self._mark_starts.append(token.start)
+                self._marks.append((re.sub(r"\\(.)", r"\1", match[2]), int(match[1]), token.end + 1))
 
     def run(self) -> Harvest:
         i = 0
         while i < len(self._tokens):
             i = self._declaration(i)
-        for entry, is_instantiation in self._found:
-            self._result.entries.append(self._instantiated(entry) if is_instantiation else entry)
+        for entry, is_instantiation, count in self._found:
+            self._result.entries.append(self._instantiated(entry, count) if is_instantiation else entry)
         self._reject_duplicates()
         return self._result
 
@@ -198,35 +206,36 @@ class _Harvester:
         host_name = _string(attributes.get("host_name"))
         callee = _spell(name_tokens)
         base = name_tokens[0].text if len(name_tokens) == 1 else _base_name(name_tokens)
-        parameters = None
-        if parameter_tokens is not None and (is_definition or is_instantiation):
-            parameters = self._parameters(declaration, parameter_tokens, base)
         if not is_instantiation and not is_definition:
             return  # a forward declaration
+        parameters: tuple[Parameter, ...] = ()
+        count = None
+        if parameter_tokens is not None and is_definition:
+            parameters = self._parameters(parameter_tokens, base)
+        elif parameter_tokens is not None:
+            count = len([part for part in _split_commas(parameter_tokens) if part])
         limit = attributes.get("max_total_threads_per_threadgroup")
         entry = Entry(
             name=host_name or callee,
             callee=self._qualify(callee),
-            parameters=parameters or (),
+            parameters=parameters,
             file=file,
             line=line,
             max_threads=_spell(limit) if limit else None,
         )
         if not is_instantiation:
-            self._definitions.setdefault(self._qualify(base), []).append(parameters or ())
+            self._definitions.setdefault(self._qualify(base), []).append(parameters)
         if not is_template:
-            self._found.append((entry, is_instantiation))
+            self._found.append((entry, is_instantiation, count))
 
-    def _instantiated(self, entry: Entry) -> Entry:
-        """An explicit instantiation with the bindings of its template's definition."""
+    def _instantiated(self, entry: Entry, count: int | None) -> Entry:
+        """An explicit instantiation with the bindings of its template's definition, of `count` parameters."""
         base = entry.callee.split("<", 1)[0]
         candidates = self._definitions.get(base) or self._definitions.get("::" + base.rsplit("::", 1)[-1]) or []
-        # An instantiation may spell the parameters itself; then it is a definition with as many that is meant.
-        own = entry.parameters
-        matching = [c for c in candidates if not own or len(c) == len(own)]
-        if not matching and not own:
-            self._fail(f"no definition of kernel template '{base.lstrip(':')}' comes before this", entry.file, entry.line)
-        return replace(entry, parameters=matching[0] if matching else own)
+        for parameters in candidates:
+            if count is None or len(parameters) == count:
+                return replace(entry, parameters=parameters)
+        self._fail(f"there is no kernel template '{base.lstrip(':')}' that this could instantiate", entry.file, entry.line)
 
     def _reject_duplicates(self) -> None:
         seen: dict[str, Entry] = {}
@@ -238,7 +247,7 @@ class _Harvester:
 
     # ---- parameters ----
 
-    def _parameters(self, declaration: list[Token], tokens: list[Token], kernel: str) -> tuple[Parameter, ...]:
+    def _parameters(self, tokens: list[Token], kernel: str) -> tuple[Parameter, ...]:
         return tuple(
             self._parameter(part, kernel)
             for part in _split_commas(tokens)
@@ -324,13 +333,8 @@ class _Harvester:
 
     def _position(self, token: Token) -> tuple[str, int]:
         """The user's file and line of a token, by the last line mark before it."""
-        file, line, since = self._name, 1, 0
-        for _, mark in self._marks:
-            if mark.start > token.start:
-                break
-            match = _LINE_MARK.match(mark.text)
-            if match:
-                file, line, since = re.sub(r"\\(.)", r"\1", match[2]), int(match[1]), mark.end + 1
+        at = bisect_right(self._mark_starts, token.start) - 1
+        file, line, since = self._marks[at] if at >= 0 else (self._name, 1, 0)
         return file, line + self._text.count("\n", since, token.start)
 
     def _fail(self, message: str, file: str, line: int) -> NoReturn:

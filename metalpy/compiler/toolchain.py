@@ -38,7 +38,7 @@ def _tool(variable: str, zig_command: str) -> tuple[str, ...]:
     path = shutil.which(chosen)
     if path is None:
         raise MetalError(f"{variable} is set to {chosen!r}, which is no program")
-    return (path,)
+    return (os.path.abspath(path),)
 
 
 def clang() -> tuple[str, ...]:
