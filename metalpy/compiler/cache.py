@@ -12,12 +12,15 @@ import contextlib
 import hashlib
 import os
 import stat
-import tempfile
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import CacheError
+
+if TYPE_CHECKING:
+    import tempfile
 
 __all__ = ["Cache", "CacheStatistics", "default_cache", "make_key"]
 
@@ -92,6 +95,8 @@ class Cache:
         if not self._is_trusted:
             with self._lock:
                 if self._folder is None:
+                    import tempfile
+
                     self._temporary = tempfile.TemporaryDirectory(prefix="metalpy-cache-", ignore_cleanup_errors=True)
                     self._folder = Path(self._temporary.name)
                 _make_private(self._folder)
@@ -129,6 +134,8 @@ class Cache:
 
     def store(self, key: str, kind: str, payload: bytes) -> Path:
         """Write an entry; whoever writes the same key at the same time writes the same."""
+        import tempfile  # not needed by those who only read
+
         path = self.path(key, kind)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")

@@ -80,8 +80,8 @@ using position = metal::vec<unsigned, 3>;
 constexpr position triple(const unsigned (&v)[3]) { return position(v[0], v[1], v[2]); }
 constexpr unsigned volume(const unsigned (&v)[3]) { return v[0] * v[1] * v[2]; }
 constexpr unsigned groups_of(unsigned width, unsigned count) { return (count + width - 1) / width; }
-constexpr unsigned simd_width = 32;
-constexpr unsigned quad_width = 4;
+constexpr unsigned simdgroup_width = 32;
+constexpr unsigned quadgroup_width = 4;
 
 #define MP_INPUT(name, expression)                                              \
   constexpr auto name(const mp_group* g, const mp_thread* t) { (void)g, (void)t; return expression; }
@@ -97,16 +97,16 @@ MP_INPUT(dispatch_threads_per_threadgroup, triple(g->group_size))
 MP_INPUT(thread_position_in_grid, position(g->position[0] * g->group_size[0] + t->position[0],
                                            g->position[1] * g->group_size[1] + t->position[1],
                                            g->position[2] * g->group_size[2] + t->position[2]))
-MP_INPUT(thread_index_in_simdgroup, t->index % simd_width)
-MP_INPUT(simdgroup_index_in_threadgroup, t->index / simd_width)
-MP_INPUT(simdgroups_per_threadgroup, groups_of(simd_width, volume(g->size)))
-MP_INPUT(dispatch_simdgroups_per_threadgroup, groups_of(simd_width, volume(g->group_size)))
-MP_INPUT(threads_per_simdgroup, simd_width)
-MP_INPUT(thread_execution_width, simd_width)
-MP_INPUT(thread_index_in_quadgroup, t->index % quad_width)
-MP_INPUT(quadgroup_index_in_threadgroup, t->index / quad_width)
-MP_INPUT(quadgroups_per_threadgroup, groups_of(quad_width, volume(g->size)))
-MP_INPUT(dispatch_quadgroups_per_threadgroup, groups_of(quad_width, volume(g->group_size)))
+MP_INPUT(thread_index_in_simdgroup, t->index % simdgroup_width)
+MP_INPUT(simdgroup_index_in_threadgroup, t->index / simdgroup_width)
+MP_INPUT(simdgroups_per_threadgroup, groups_of(simdgroup_width, volume(g->size)))
+MP_INPUT(dispatch_simdgroups_per_threadgroup, groups_of(simdgroup_width, volume(g->group_size)))
+MP_INPUT(threads_per_simdgroup, simdgroup_width)
+MP_INPUT(thread_execution_width, simdgroup_width)
+MP_INPUT(thread_index_in_quadgroup, t->index % quadgroup_width)
+MP_INPUT(quadgroup_index_in_threadgroup, t->index / quadgroup_width)
+MP_INPUT(quadgroups_per_threadgroup, groups_of(quadgroup_width, volume(g->size)))
+MP_INPUT(dispatch_quadgroups_per_threadgroup, groups_of(quadgroup_width, volume(g->group_size)))
 #undef MP_INPUT
 
 template <class T>
