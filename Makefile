@@ -37,11 +37,11 @@ format: $(VENV)/.with-dev ## let ruff format and mend what it can
 	@$(BIN)/ruff check --fix .
 
 test-asan: $(VENV)/.with-test ## C tests, then part of the Python suite, under AddressSanitizer and UBSan
-	@$(MAKE) --no-print-directory -C tests/native asan
+	@$(MAKE) --no-print-directory -C tests/native test-asan
 	@tools/test_asan.sh $(PY)
 
 test-tsan: ## C tests under ThreadSanitizer
-	@$(MAKE) --no-print-directory -C tests/native tsan
+	@$(MAKE) --no-print-directory -C tests/native test-tsan
 
 bench: $(VENV)/.with-test build ## run the benchmarks and keep the results, with machine and commit, in .benchmarks/
 	@$(PY) -m pytest -q benchmarks --benchmark-only --benchmark-autosave --benchmark-storage=.benchmarks \

@@ -21,7 +21,8 @@ def text() -> str:
 def _section(title: str, part: Callable[[], Facts]) -> str:
     rows = []
     try:
-        rows += [(name, str(value)) for name, value in part()]
+        for name, value in part():
+            rows.append((name, str(value)))  # one by one: what came before a failure is kept
     except Exception as error:  # whatever is broken is what the report is about
         rows.append(("failed", f"{type(error).__name__}: {error}"))
     width = max((len(name) for name, _ in rows), default=0)
