@@ -52,6 +52,7 @@ from metalpy.dtypes import (
     uint32,
     uint64,
 )
+from metalpy.mps.shader import compile_file
 
 if TYPE_CHECKING:
     from metalpy.dtypes import bfloat16
@@ -69,6 +70,7 @@ __all__ = [
     "asarray",
     "bfloat16",
     "bool_",
+    "compile_file",
     "complex64",
     "device",
     "devices",

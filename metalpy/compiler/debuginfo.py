@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
-from ..errors import CompileError, Diagnostic
 from .harvest import Entry, Harvest, Parameter
 from .reflection import Argument, Builtin, Field, KernelInfo, Type
+from .source import Misuse
 
 __all__ = ["read_kernels"]
 
@@ -169,8 +169,7 @@ class _Reader:
                 problem = f"[[{argument.kind}({argument.index})]] is taken by '{first.name}' already"
             if problem:
                 message = f"argument '{argument.name}' of kernel '{entry.name}': {problem}"
-                where = Diagnostic("error", message, entry.file, entry.line, 0)
-                raise CompileError(f"{entry.file}:{entry.line}: error: {message}", (where,))
+                raise Misuse(message, entry.file, entry.line, argument.name)
 
     # ---- metadata ----
 

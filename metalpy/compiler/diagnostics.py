@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 from ..errors import CompileError, Diagnostic
 from .entries import ENTRIES_NAME
-from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Source
+from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 
-__all__ = ["compile_error", "parse_diagnostics"]
+__all__ = ["compile_error", "misuse_error", "parse_diagnostics"]
 
 _MESSAGE = re.compile(r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): (?P<severity>fatal error|error|warning|note): (?P<message>.*)$")
 _BARE = re.compile(r"^(?:clang: )?(?P<severity>fatal error|error): (?P<message>.*)$")
@@ -28,7 +28,7 @@ _SPELLINGS = (
     (re.compile(r"\bpacked_vec<(\w+), (\d)>"), r"packed_\1\2"),
     (re.compile(r"\bvec<(\w+), (\d)>"), r"\1\2"),
     (re.compile(r"\bmatrix<(\w+), (\d), (\d)>"), r"\1\2x\3"),
-    (re.compile(r" \(aka '(\w+)'\)(?=.*)"), r" (aka '\1')"),
+    (re.compile(r"^static assertion failed(?: due to requirement '.*?')?: "), ""),
 )
 _SAME_ALIAS = re.compile(r"'([^']+)' \(aka '\1'\)")
 
@@ -62,14 +62,31 @@ def parse_diagnostics(output: str) -> list[Diagnostic]:
 
 def compile_error(output: str, source: Source, include_dirs: tuple[str, ...] = ()) -> CompileError:
     """The exception for a failed compilation with clang's `output`."""
-    diagnostics = [_with_search_path(d, include_dirs) for d in parse_diagnostics(output)]
+    diagnostics = [_with_search_path(_inside(d, source.files), include_dirs) for d in parse_diagnostics(output)]
     if not any(d.severity == "error" for d in diagnostics):
         return CompileError(f"{source.name}: clang failed:\n{output.strip()}")
     report = "\n".join(_report(d, source.files) for d in diagnostics if d.severity != "warning")
     errors = sum(d.severity == "error" for d in diagnostics)
     first = next(d for d in diagnostics if d.severity == "error")
     report += f"\n{errors} error{'s' if errors > 1 else ''} generated."
-    return CompileError(report, tuple(diagnostics), _source_line(first, source.files))
+    return CompileError(report, tuple(diagnostics), _line(source.files, first.file, first.line))
+
+
+def _inside(diagnostic: Diagnostic, files: Mapping[str, str]) -> Diagnostic:
+    """A message about an entry point bears its kernel's line, but no column of it: point at the line's start."""
+    line = _line(files, diagnostic.file, diagnostic.line)
+    if line is None or diagnostic.column <= len(line) + 1:
+        return diagnostic
+    return diagnostic._replace(column=len(line) - len(line.lstrip()) + 1)
+
+
+def misuse_error(misuse: Misuse, source: Source) -> CompileError:
+    """The exception for what one of our passes found."""
+    line = _line(source.files, misuse.file, misuse.line) or ""
+    found = re.search(rf"\b{re.escape(misuse.word)}\b", line) if misuse.word else None
+    column = (found.start() if found else len(line) - len(line.lstrip())) + 1
+    diagnostic = Diagnostic("error", misuse.message, misuse.file, misuse.line, column)
+    return CompileError(_report(diagnostic, source.files), (diagnostic,), line or None)
 
 
 def _with_search_path(diagnostic: Diagnostic, include_dirs: tuple[str, ...]) -> Diagnostic:
@@ -85,7 +102,7 @@ def _with_search_path(diagnostic: Diagnostic, include_dirs: tuple[str, ...]) -> 
 
 
 def _is_ours(file: str) -> bool:
-    return file == ENTRIES_NAME or file.startswith(str(STANDARD_HEADERS)) or file.endswith("/metalpy_kernel.h")
+    return file in (ENTRIES_NAME, "<scratch space>") or file.startswith(str(STANDARD_HEADERS)) or file.endswith("/metalpy_kernel.h")
 
 
 def _metal_names(message: str) -> str:
@@ -94,16 +111,16 @@ def _metal_names(message: str) -> str:
     return _SAME_ALIAS.sub(r"'\1'", message)
 
 
-def _source_line(diagnostic: Diagnostic, files: Mapping[str, str]) -> str | None:
-    lines = files.get(diagnostic.file, "").split("\n")
-    return lines[diagnostic.line - 1] if 0 < diagnostic.line <= len(lines) else None
+def _line(files: Mapping[str, str], file: str, number: int) -> str | None:
+    lines = files.get(file, "").split("\n")
+    return lines[number - 1] if 0 < number <= len(lines) else None
 
 
 def _report(diagnostic: Diagnostic, files: Mapping[str, str]) -> str:
     """One message as clang would print it: place, text, source line, caret."""
     place = f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}: " if diagnostic.file else ""
     report = f"{place}{diagnostic.severity}: {diagnostic.message}"
-    line = _source_line(diagnostic, files)
+    line = _line(files, diagnostic.file, diagnostic.line)
     if line is None:
         return report
     before = line[: max(diagnostic.column - 1, 0)]

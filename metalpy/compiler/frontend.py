@@ -14,13 +14,13 @@ from pathlib import Path
 
 from ..errors import Diagnostic
 from .debuginfo import read_kernels
-from .diagnostics import compile_error, parse_diagnostics
+from .diagnostics import compile_error, misuse_error, parse_diagnostics
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, harvest
 from .options import MATH_MODES, Options
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
-from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Source
+from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 from .toolchain import clang, run_tool
 
 __all__ = ["Constant", "Program", "compile_program"]
@@ -85,9 +85,12 @@ def compile_program(source: Source, options: Options) -> Program:
     UnsupportedError
         A kernel needs something the software device does not have.
     """
-    found = harvest(_expand_macros(source, options), source.name)
-    ir, warnings = _compile(source, options, found)
-    kernels, constants, limits = read_kernels(ir, found)
+    try:
+        found = harvest(_expand_macros(source, options), source.name)
+        ir, warnings = _compile(source, options, found)
+        kernels, constants, limits = read_kernels(ir, found)
+    except Misuse as misuse:
+        raise misuse_error(misuse, source) from None
     return Program(
         ir=ir,
         kernels=kernels,

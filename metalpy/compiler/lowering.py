@@ -19,8 +19,9 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import numpy as np
 
-from ..errors import CompileError, Diagnostic, MetalError
+from ..errors import CompileError, MetalError
 from .frontend import Constant, Program
+from .source import Misuse
 from .toolchain import linker, run_tool
 
 __all__ = ["lower"]
@@ -53,7 +54,9 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
     Raises
     ------
     CompileError
-        The kernel recurses, or needs a function constant that has no value.
+        The kernel needs a function constant that has no value.
+    Misuse
+        The kernel recurses.
     """
     with _lock:
         _initialize()
@@ -210,7 +213,7 @@ def _fail_recursion(program: Program, k: int, module: llvm.ModuleRef, symbol: st
         place = held and re.search(rf'^!{held[1]} = !DIFile\(filename: "([^"]+)"', program.ir, re.MULTILINE)
         file = place[1] if place else file
     message = f"function '{function}' of kernel '{info.name}' calls itself; Metal has no recursion"
-    raise CompileError(f"{file}:{line}: error: {message}", (Diagnostic("error", message, file, line, 0),))
+    raise Misuse(message, file, line, function)
 
 
 # ---- what the runtime must know ----

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import CompileError, Diagnostic
 
-__all__ = ["PROGRAM_SOURCE", "STANDARD_HEADERS", "Source", "read_source"]
+__all__ = ["PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Source", "read_source"]
 
 PROGRAM_SOURCE = "program_source"  # Apple's name for source that has no file
 STANDARD_HEADERS = Path(__file__).parent / "include"
@@ -33,6 +33,17 @@ _GUARD = re.compile(
     re.DOTALL,
 )
 _ONCE = re.compile(r"^[ \t]*\#[ \t]*pragma[ \t]+once\b", re.MULTILINE)
+
+
+class Misuse(Exception):
+    """Something that our own passes find wrong with a program, before it is told as a `CompileError`.
+
+    `word` is what the caret should point at in the line.
+    """
+
+    def __init__(self, message: str, file: str, line: int, word: str = "") -> None:
+        super().__init__(message)
+        self.message, self.file, self.line, self.word = message, file, line, word
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@
 #include <__mp/swizzle.h>
 
 MP_BEGIN
-namespace __mp {
+// In a namespace of their own: argument-dependent lookup searches the one that a base class is in.
+namespace __mp::vectors {
 // The operators are friends that only argument-dependent lookup finds; scalars and packed vectors convert on either
 // side. Shifts go by the low bits of the amount, as on a GPU.
 MP_CX bool constant_evaluated() { return __builtin_is_constant_evaluated(); }
@@ -161,88 +162,92 @@ template <class Self, class T, int N> struct assigning {
 private:
     constexpr Self &self() { return static_cast<Self &>(*this); }
 };
-} // namespace __mp
+} // namespace __mp::vectors
 
 namespace metal {
 template <class T>
-struct alignas(2 * sizeof(T)) vec<T, 2> : __mp::lanes<T, 2>, __mp::assigning<vec<T, 2>, T, 2> {
+struct alignas(2 * sizeof(T)) vec<T, 2> : __mp::vectors::lanes<T, 2>, __mp::vectors::assigning<vec<T, 2>, T, 2> {
     vec() = default;
-    constexpr vec(T s) : __mp::lanes<T, 2>{s, s} {}
-    constexpr vec(T a, T b) : __mp::lanes<T, 2>{a, b} {}
-    constexpr vec(packed_vec<T, 2> v) : __mp::lanes<T, 2>{v.x, v.y} {}
-    template <class U> explicit constexpr vec(vec<U, 2> v) : __mp::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
+    constexpr vec(T s) : __mp::vectors::lanes<T, 2>{s, s} {}
+    constexpr vec(T a, T b) : __mp::vectors::lanes<T, 2>{a, b} {}
+    constexpr vec(packed_vec<T, 2> v) : __mp::vectors::lanes<T, 2>{v.x, v.y} {}
+    template <class U> explicit constexpr vec(vec<U, 2> v)
+        : __mp::vectors::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
     template <class U> explicit constexpr vec(packed_vec<U, 2> v)
-        : __mp::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
+        : __mp::vectors::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
 };
-template <class T> struct packed_vec<T, 2> : __mp::lanes<T, 2>, __mp::assigning<packed_vec<T, 2>, T, 2> {
+template <class T> struct packed_vec<T, 2>
+    : __mp::vectors::lanes<T, 2>, __mp::vectors::assigning<packed_vec<T, 2>, T, 2> {
     packed_vec() = default;
-    constexpr packed_vec(T s) : __mp::lanes<T, 2>{s, s} {}
-    constexpr packed_vec(T a, T b) : __mp::lanes<T, 2>{a, b} {}
-    constexpr packed_vec(vec<T, 2> v) : __mp::lanes<T, 2>{v.x, v.y} {}
+    constexpr packed_vec(T s) : __mp::vectors::lanes<T, 2>{s, s} {}
+    constexpr packed_vec(T a, T b) : __mp::vectors::lanes<T, 2>{a, b} {}
+    constexpr packed_vec(vec<T, 2> v) : __mp::vectors::lanes<T, 2>{v.x, v.y} {}
     template <class U> explicit constexpr packed_vec(vec<U, 2> v)
-        : __mp::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
+        : __mp::vectors::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
     template <class U> explicit constexpr packed_vec(packed_vec<U, 2> v)
-        : __mp::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
+        : __mp::vectors::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
 };
 
 template <class T>
-struct alignas(4 * sizeof(T)) vec<T, 3> : __mp::lanes<T, 3>, __mp::assigning<vec<T, 3>, T, 3> {
+struct alignas(4 * sizeof(T)) vec<T, 3> : __mp::vectors::lanes<T, 3>, __mp::vectors::assigning<vec<T, 3>, T, 3> {
     vec() = default;
-    constexpr vec(T s) : __mp::lanes<T, 3>{s, s, s} {}
-    constexpr vec(T a, T b, T c) : __mp::lanes<T, 3>{a, b, c} {}
-    constexpr vec(T a, vec<T, 2> b) : __mp::lanes<T, 3>{a, b.x, b.y} {}
-    constexpr vec(vec<T, 2> a, T b) : __mp::lanes<T, 3>{a.x, a.y, b} {}
-    constexpr vec(packed_vec<T, 3> v) : __mp::lanes<T, 3>{v.x, v.y, v.z} {}
+    constexpr vec(T s) : __mp::vectors::lanes<T, 3>{s, s, s} {}
+    constexpr vec(T a, T b, T c) : __mp::vectors::lanes<T, 3>{a, b, c} {}
+    constexpr vec(T a, vec<T, 2> b) : __mp::vectors::lanes<T, 3>{a, b.x, b.y} {}
+    constexpr vec(vec<T, 2> a, T b) : __mp::vectors::lanes<T, 3>{a.x, a.y, b} {}
+    constexpr vec(packed_vec<T, 3> v) : __mp::vectors::lanes<T, 3>{v.x, v.y, v.z} {}
     template <class U> explicit constexpr vec(vec<U, 3> v)
-        : __mp::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
+        : __mp::vectors::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
     template <class U> explicit constexpr vec(packed_vec<U, 3> v)
-        : __mp::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
+        : __mp::vectors::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
 };
-template <class T> struct packed_vec<T, 3> : __mp::lanes<T, 3>, __mp::assigning<packed_vec<T, 3>, T, 3> {
+template <class T> struct packed_vec<T, 3>
+    : __mp::vectors::lanes<T, 3>, __mp::vectors::assigning<packed_vec<T, 3>, T, 3> {
     packed_vec() = default;
-    constexpr packed_vec(T s) : __mp::lanes<T, 3>{s, s, s} {}
-    constexpr packed_vec(T a, T b, T c) : __mp::lanes<T, 3>{a, b, c} {}
-    constexpr packed_vec(T a, vec<T, 2> b) : __mp::lanes<T, 3>{a, b.x, b.y} {}
-    constexpr packed_vec(vec<T, 2> a, T b) : __mp::lanes<T, 3>{a.x, a.y, b} {}
-    constexpr packed_vec(vec<T, 3> v) : __mp::lanes<T, 3>{v.x, v.y, v.z} {}
+    constexpr packed_vec(T s) : __mp::vectors::lanes<T, 3>{s, s, s} {}
+    constexpr packed_vec(T a, T b, T c) : __mp::vectors::lanes<T, 3>{a, b, c} {}
+    constexpr packed_vec(T a, vec<T, 2> b) : __mp::vectors::lanes<T, 3>{a, b.x, b.y} {}
+    constexpr packed_vec(vec<T, 2> a, T b) : __mp::vectors::lanes<T, 3>{a.x, a.y, b} {}
+    constexpr packed_vec(vec<T, 3> v) : __mp::vectors::lanes<T, 3>{v.x, v.y, v.z} {}
     template <class U> explicit constexpr packed_vec(vec<U, 3> v)
-        : __mp::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
+        : __mp::vectors::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
     template <class U> explicit constexpr packed_vec(packed_vec<U, 3> v)
-        : __mp::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
+        : __mp::vectors::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
 };
 
 template <class T>
-struct alignas(4 * sizeof(T)) vec<T, 4> : __mp::lanes<T, 4>, __mp::assigning<vec<T, 4>, T, 4> {
+struct alignas(4 * sizeof(T)) vec<T, 4> : __mp::vectors::lanes<T, 4>, __mp::vectors::assigning<vec<T, 4>, T, 4> {
     vec() = default;
-    constexpr vec(T s) : __mp::lanes<T, 4>{s, s, s, s} {}
-    constexpr vec(T a, T b, T c, T d) : __mp::lanes<T, 4>{a, b, c, d} {}
-    constexpr vec(T a, T b, vec<T, 2> c) : __mp::lanes<T, 4>{a, b, c.x, c.y} {}
-    constexpr vec(T a, vec<T, 2> b, T c) : __mp::lanes<T, 4>{a, b.x, b.y, c} {}
-    constexpr vec(vec<T, 2> a, T b, T c) : __mp::lanes<T, 4>{a.x, a.y, b, c} {}
-    constexpr vec(T a, vec<T, 3> b) : __mp::lanes<T, 4>{a, b.x, b.y, b.z} {}
-    constexpr vec(vec<T, 2> a, vec<T, 2> b) : __mp::lanes<T, 4>{a.x, a.y, b.x, b.y} {}
-    constexpr vec(vec<T, 3> a, T b) : __mp::lanes<T, 4>{a.x, a.y, a.z, b} {}
-    constexpr vec(packed_vec<T, 4> v) : __mp::lanes<T, 4>{v.x, v.y, v.z, v.w} {}
+    constexpr vec(T s) : __mp::vectors::lanes<T, 4>{s, s, s, s} {}
+    constexpr vec(T a, T b, T c, T d) : __mp::vectors::lanes<T, 4>{a, b, c, d} {}
+    constexpr vec(T a, T b, vec<T, 2> c) : __mp::vectors::lanes<T, 4>{a, b, c.x, c.y} {}
+    constexpr vec(T a, vec<T, 2> b, T c) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, c} {}
+    constexpr vec(vec<T, 2> a, T b, T c) : __mp::vectors::lanes<T, 4>{a.x, a.y, b, c} {}
+    constexpr vec(T a, vec<T, 3> b) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, b.z} {}
+    constexpr vec(vec<T, 2> a, vec<T, 2> b) : __mp::vectors::lanes<T, 4>{a.x, a.y, b.x, b.y} {}
+    constexpr vec(vec<T, 3> a, T b) : __mp::vectors::lanes<T, 4>{a.x, a.y, a.z, b} {}
+    constexpr vec(packed_vec<T, 4> v) : __mp::vectors::lanes<T, 4>{v.x, v.y, v.z, v.w} {}
     template <class U> explicit constexpr vec(vec<U, 4> v)
-        : __mp::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
+        : __mp::vectors::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
     template <class U> explicit constexpr vec(packed_vec<U, 4> v)
-        : __mp::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
+        : __mp::vectors::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
 };
-template <class T> struct packed_vec<T, 4> : __mp::lanes<T, 4>, __mp::assigning<packed_vec<T, 4>, T, 4> {
+template <class T> struct packed_vec<T, 4>
+    : __mp::vectors::lanes<T, 4>, __mp::vectors::assigning<packed_vec<T, 4>, T, 4> {
     packed_vec() = default;
-    constexpr packed_vec(T s) : __mp::lanes<T, 4>{s, s, s, s} {}
-    constexpr packed_vec(T a, T b, T c, T d) : __mp::lanes<T, 4>{a, b, c, d} {}
-    constexpr packed_vec(T a, T b, vec<T, 2> c) : __mp::lanes<T, 4>{a, b, c.x, c.y} {}
-    constexpr packed_vec(T a, vec<T, 2> b, T c) : __mp::lanes<T, 4>{a, b.x, b.y, c} {}
-    constexpr packed_vec(vec<T, 2> a, T b, T c) : __mp::lanes<T, 4>{a.x, a.y, b, c} {}
-    constexpr packed_vec(T a, vec<T, 3> b) : __mp::lanes<T, 4>{a, b.x, b.y, b.z} {}
-    constexpr packed_vec(vec<T, 2> a, vec<T, 2> b) : __mp::lanes<T, 4>{a.x, a.y, b.x, b.y} {}
-    constexpr packed_vec(vec<T, 3> a, T b) : __mp::lanes<T, 4>{a.x, a.y, a.z, b} {}
-    constexpr packed_vec(vec<T, 4> v) : __mp::lanes<T, 4>{v.x, v.y, v.z, v.w} {}
+    constexpr packed_vec(T s) : __mp::vectors::lanes<T, 4>{s, s, s, s} {}
+    constexpr packed_vec(T a, T b, T c, T d) : __mp::vectors::lanes<T, 4>{a, b, c, d} {}
+    constexpr packed_vec(T a, T b, vec<T, 2> c) : __mp::vectors::lanes<T, 4>{a, b, c.x, c.y} {}
+    constexpr packed_vec(T a, vec<T, 2> b, T c) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, c} {}
+    constexpr packed_vec(vec<T, 2> a, T b, T c) : __mp::vectors::lanes<T, 4>{a.x, a.y, b, c} {}
+    constexpr packed_vec(T a, vec<T, 3> b) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, b.z} {}
+    constexpr packed_vec(vec<T, 2> a, vec<T, 2> b) : __mp::vectors::lanes<T, 4>{a.x, a.y, b.x, b.y} {}
+    constexpr packed_vec(vec<T, 3> a, T b) : __mp::vectors::lanes<T, 4>{a.x, a.y, a.z, b} {}
+    constexpr packed_vec(vec<T, 4> v) : __mp::vectors::lanes<T, 4>{v.x, v.y, v.z, v.w} {}
     template <class U> explicit constexpr packed_vec(vec<U, 4> v)
-        : __mp::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
+        : __mp::vectors::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
     template <class U> explicit constexpr packed_vec(packed_vec<U, 4> v)
-        : __mp::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
+        : __mp::vectors::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
 };
 
 // Shifts by a vector of another integer type.
