@@ -294,7 +294,7 @@ class _Reader:
 
 
 def _fields(text: str) -> dict[str, str]:
-    """The fields of a ``!DINode(key: value, ...)``: strings without quotes, references as bare numbers."""
+    """The fields of a ``!DINode(key: value, ...)``: strings without quotes, references as bare numbers, null as nothing."""
     found = {}
     for match in _FIELD.finditer(text):
         value = match[2]
@@ -302,5 +302,6 @@ def _fields(text: str) -> dict[str, str]:
             value = value[1:-1]
         elif value.startswith("!") and value[1:].isdigit():
             value = value[1:]
-        found.setdefault(match[1], value)
+        if value != "null":
+            found.setdefault(match[1], value)
     return found

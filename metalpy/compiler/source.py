@@ -141,8 +141,8 @@ class _Splicer:
         path = self._resolve(match["quoted"] or match["angled"], includer)
         if path is None:
             return None
-        next_line = text.count("\n", 0, end) + 1
-        back = line_mark(next_line, includer).rstrip("\n")
+        line = text.count("\n", 0, end) + 1
+        back = line_mark(line + 1, includer).rstrip("\n")
         content = _read(path)
         is_once = _ONCE.search(content) is not None
         is_guarded = is_once or _GUARD.match(content) is not None
@@ -150,8 +150,8 @@ class _Splicer:
             return ""
         if len(self._stack) > MAX_INCLUDE_DEPTH or self._stack.count(path) > 8:
             message = f"'{path}' includes itself without an include guard or '#pragma once'"
-            where = Diagnostic("error", message, includer, next_line, 1)
-            raise CompileError(f"{includer}:{next_line}:1: error: {message}", (where,))
+            where = Diagnostic("error", message, includer, line, 1)
+            raise CompileError(f"{includer}:{line}:1: error: {message}", (where,))
         if is_guarded and depth == 0:
             self._done.add(path)
         body = self.splice(content, path, depth)

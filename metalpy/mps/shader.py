@@ -7,15 +7,16 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from metalpy._core.dispatch import Kernel
+from metalpy._core.driver import LIBRARY_NATIVE, Library
+from metalpy.compiler.compilation import Compilation, compile_source
 from metalpy.compiler.options import make_options
 from metalpy.compiler.source import PROGRAM_SOURCE, read_source
 from metalpy.device import device as _device
 from metalpy.errors import MetalError
 
 if TYPE_CHECKING:
-    from metalpy._core.dispatch import Kernel
     from metalpy._core.driver import Device, Pipeline
-    from metalpy.compiler.compilation import Compilation
 
 __all__ = ["ShaderLibrary", "compile_file", "compile_shader"]
 
@@ -97,8 +98,6 @@ def _compile(
     math_mode: str,
     device: Device | str | None,
 ) -> ShaderLibrary:
-    from metalpy.compiler.compilation import compile_source
-
     options = make_options(include_dirs, defines, math_mode)
     source = read_source(text, name, options.include_dirs)
     return ShaderLibrary(compile_source(source, options), _device(device))
@@ -159,8 +158,6 @@ def _unknown(name: str, known: list[str]) -> str:
 
 def _kernel(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Kernel:
     """The kernel `name` with function constants `values`, to be compiled to native code when first needed."""
-    from metalpy._core.dispatch import Kernel
-
     specialized: dict[tuple[object, ...], Kernel] = {}
 
     def specialize(constants: Mapping[str | int, object]) -> Kernel:
@@ -175,8 +172,6 @@ def _kernel(compilation: Compilation, device: Device, name: str, values: Mapping
 
 def _load(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Pipeline:
     """The kernel's native code on the device."""
-    from metalpy._core.driver import LIBRARY_NATIVE, Library
-
     path = compilation.native(name, values)
     try:
         library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
