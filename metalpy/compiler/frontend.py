@@ -127,6 +127,6 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
     result = run_tool(command, text.encode("utf-8", "surrogateescape"))
     messages = result.stderr.decode("utf-8", "replace")
     if result.returncode != 0:
-        raise compile_error(messages, source, options.include_dirs)
+        raise compile_error(messages, source, options.include_dirs, found.entries)
     ir = _TARGET_ATTRIBUTES.sub("", result.stdout.decode("utf-8", "surrogateescape"))
-    return ir, tuple(parse_diagnostics(messages))
+    return ir, tuple(parse_diagnostics(messages, found.entries))
