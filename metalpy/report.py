@@ -63,8 +63,9 @@ def _devices() -> Facts:
         yield "  memory", f"{_bytes(device.recommended_max_memory)} recommended, unified: {device.has_unified_memory}"
         yield "  allocated", _bytes(device.allocated_size)
         yield "  largest buffer", _bytes(device.max_buffer_length)
-        yield "  threadgroup", (
-            f"{device.max_threads_per_threadgroup} threads, {_bytes(device.max_threadgroup_memory)} of memory"
+        yield (
+            "  threadgroup",
+            (f"{device.max_threads_per_threadgroup} threads, {_bytes(device.max_threadgroup_memory)} of memory"),
         )
         yield "  simdgroup", f"{device.thread_execution_width} threads"
 
