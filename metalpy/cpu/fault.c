@@ -10,9 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#ifdef __linux__
 #include <ucontext.h>
-#endif
 
 #define NEAR_STACK 65536 /* an access this close to the stack pointer is an overflow of the stack */
 
@@ -24,11 +22,13 @@ static const struct {
 
 static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction previous[FAULTS]; /* written under install_lock before ours is in place */
-static __thread int chaining __attribute__((tls_model("initial-exec")));
+/* Where the thread's handler called the previous one, until that returns. */
+static __thread uintptr_t chain_frame __attribute__((tls_model("initial-exec")));
 
-static __attribute__((noreturn)) void leave_kernel(struct sw_self *self)
+/* The caller has reset in_kernel already: further signals to stop must find nothing to do. */
+static __attribute__((noreturn)) void leave_kernel(struct sw_self *self, const void *context)
 {
-    self->in_kernel = 0;
+    self->mask = ((const ucontext_t *)context)->uc_sigmask;
     const mp_group *group = self->group;
     self->fault.has_group = group != NULL;
     for (int i = 0; group && i < 3; i++)
@@ -58,28 +58,36 @@ static bool is_overflow(const struct sw_self *self, uintptr_t address, uintptr_t
     return pointer && address + NEAR_STACK >= pointer && address < pointer + 4096;
 }
 
-/* Everything not ours. A handler that ends by raising the signal again (faulthandler does) must not come here in a
- * circle, so a signal that the process sends itself while chaining gets the default action. */
+static void call_previous(const struct sigaction *old, int number, siginfo_t *info, void *context)
+{
+    chain_frame = (uintptr_t)__builtin_frame_address(0);
+    if (old->sa_flags & SA_SIGINFO)
+        old->sa_sigaction(number, info, context);
+    else
+        old->sa_handler(number);
+    chain_frame = 0;
+}
+
+/* Everything not ours. A handler may put back the one before it and raise the signal again (faulthandler does); if
+ * that one is ours, the two would call each other for ever. So a signal that the thread sends itself from inside the
+ * previous handler, seen by its frame lying a little deeper, gets the default action. */
 static void chain(size_t index, siginfo_t *info, void *context)
 {
     int number = faults[index].number;
     const struct sigaction *old = &previous[index];
-    bool again = chaining == number && info->si_code <= 0 && info->si_pid == getpid();
-    if (!again && (old->sa_flags & SA_SIGINFO) && old->sa_sigaction) {
-        chaining = number;
-        old->sa_sigaction(number, info, context);
+    bool sent = info->si_code <= 0;
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    bool nested = sent && info->si_pid == getpid() && frame < chain_frame && chain_frame - frame < NEAR_STACK / 2;
+    bool handled = (old->sa_flags & SA_SIGINFO) || (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN);
+    if (handled && !nested) {
+        call_previous(old, number, info, context);
         return;
     }
-    if (!again && !(old->sa_flags & SA_SIGINFO) && old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN) {
-        chaining = number;
-        old->sa_handler(number);
-        return;
-    }
-    if (!again && old->sa_handler == SIG_IGN && info->si_code <= 0)
+    if (!handled && old->sa_handler == SIG_IGN && sent)
         return;
     struct sigaction standard = {.sa_handler = SIG_DFL};
     sigaction(number, &standard, NULL);
-    if (info->si_code <= 0)
+    if (sent)
         raise(number);
     /* Otherwise the faulting instruction runs again and ends the process. */
 }
@@ -94,6 +102,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
         chain(index, info, context);
         return;
     }
+    self->in_kernel = 0;
     struct sw_fault *fault = &self->fault;
     fault->has_address = false;
     if (number == SIGFPE) {
@@ -107,7 +116,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
     } else {
         fault->cause = SW_TRAP;
     }
-    leave_kernel(self);
+    leave_kernel(self, context);
 }
 
 void sw_fault_install(void)
@@ -120,7 +129,6 @@ void sw_fault_install(void)
         if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault)
             continue;
         previous[i] = now;
-        /* SA_NODEFER: we leave by a jump that does not restore the signal mask. */
         struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
         sigemptyset(&ours.sa_mask);
         sigaction(faults[i].number, &ours, NULL);
@@ -164,7 +172,6 @@ static void on_stop(int number, siginfo_t *info, void *context)
 {
     (void)number;
     (void)info;
-    (void)context;
     struct sw_self *self = sw_current;
     if (!self || !self->in_kernel)
         return; /* the loop over chunks looks at the clock itself */
@@ -175,8 +182,9 @@ static void on_stop(int number, siginfo_t *info, void *context)
         self->fault.cause = SW_TOO_LONG;
     else
         return; /* meant for a kernel that has ended meanwhile */
+    self->in_kernel = 0;
     self->fault.has_address = false;
-    leave_kernel(self);
+    leave_kernel(self, context);
 }
 
 int sw_stop_signal(void)
