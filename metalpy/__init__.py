@@ -39,6 +39,7 @@ from metalpy.creation import (
     zeros_like,
 )
 from metalpy.device import Device, device, devices
+from metalpy import dtypes
 from metalpy.dtypes import (
     bool_,
     complex64,
