@@ -56,7 +56,7 @@ def mock():
     made = MockDriver()
     made.device = made.open()
     yield made
-    driver.forget_device(made.device)
+    MockDriver.forget()
 
 
 @pytest.fixture

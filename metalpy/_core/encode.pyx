@@ -725,4 +725,5 @@ cdef Encoder take_encoder(Device device):
 cdef void return_encoder(Encoder encoder):
     global spare
     encoder.reset()
+    encoder.device = None
     spare = encoder

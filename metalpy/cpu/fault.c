@@ -24,7 +24,8 @@ static const struct {
 
 static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction previous[FAULTS]; /* written under install_lock before ours is in place */
-static __thread int chaining __attribute__((tls_model("initial-exec")));
+/* Where the thread's handler called the previous one, until that returns. */
+static __thread uintptr_t chain_frame __attribute__((tls_model("initial-exec")));
 
 static __attribute__((noreturn)) void leave_kernel(struct sw_self *self)
 {
@@ -58,28 +59,36 @@ static bool is_overflow(const struct sw_self *self, uintptr_t address, uintptr_t
     return pointer && address + NEAR_STACK >= pointer && address < pointer + 4096;
 }
 
-/* Everything not ours. A handler that ends by raising the signal again (faulthandler does) must not come here in a
- * circle, so a signal that the process sends itself while chaining gets the default action. */
+static void call_previous(const struct sigaction *old, int number, siginfo_t *info, void *context)
+{
+    chain_frame = (uintptr_t)__builtin_frame_address(0);
+    if (old->sa_flags & SA_SIGINFO)
+        old->sa_sigaction(number, info, context);
+    else
+        old->sa_handler(number);
+    chain_frame = 0;
+}
+
+/* Everything not ours. A handler may put back the one before it and raise the signal again (faulthandler does); if
+ * that one is ours, the two would call each other for ever. So a signal that the thread sends itself from inside the
+ * previous handler, seen by its frame lying a little deeper, gets the default action. */
 static void chain(size_t index, siginfo_t *info, void *context)
 {
     int number = faults[index].number;
     const struct sigaction *old = &previous[index];
-    bool again = chaining == number && info->si_code <= 0 && info->si_pid == getpid();
-    if (!again && (old->sa_flags & SA_SIGINFO) && old->sa_sigaction) {
-        chaining = number;
-        old->sa_sigaction(number, info, context);
+    bool sent = info->si_code <= 0;
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    bool nested = sent && info->si_pid == getpid() && frame < chain_frame && chain_frame - frame < NEAR_STACK / 2;
+    bool handled = (old->sa_flags & SA_SIGINFO) || (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN);
+    if (handled && !nested) {
+        call_previous(old, number, info, context);
         return;
     }
-    if (!again && !(old->sa_flags & SA_SIGINFO) && old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN) {
-        chaining = number;
-        old->sa_handler(number);
-        return;
-    }
-    if (!again && old->sa_handler == SIG_IGN && info->si_code <= 0)
+    if (!handled && old->sa_handler == SIG_IGN && sent)
         return;
     struct sigaction standard = {.sa_handler = SIG_DFL};
     sigaction(number, &standard, NULL);
-    if (info->si_code <= 0)
+    if (sent)
         raise(number);
     /* Otherwise the faulting instruction runs again and ends the process. */
 }

@@ -8,6 +8,7 @@ from metalpy._core import driver
 from . import abi
 
 tables = []  # drivers' tables live as long as the process: the ABI promises it
+opened = []
 
 
 @dataclass
@@ -62,9 +63,19 @@ class MockDriver:
         for name, kind in abi.Driver._fields_[3:]:
             setattr(self.table, name, kind(getattr(self, name)))
         tables.append(self.table)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.table))
 
     def open(self):
-        return driver.open_device(abi.address_of(self.table), 0, "mps:0")
+        device = driver.open_device(abi.address_of(self.table), 0, "mps:0")
+        opened.append(device)
+        return device
+
+    @staticmethod
+    def forget():
+        """Let go of all devices while Python can still run their functions."""
+        for device in opened:
+            driver.forget_device(device)
+        opened.clear()
 
     def complete(self, queue, serial):
         self.completed[queue] = max(self.completed[queue], serial)
