@@ -237,8 +237,8 @@ def _make_private(folder: Path) -> None:
     if hasattr(os, "getuid"):
         if status.st_uid != os.getuid():
             raise CacheError(
-                f"the compile cache's folder {folder} belongs to user {status.st_uid}, not to you ({os.getuid()}): code "
-                "from it would run as you. Set METALPY_CACHE_DIR to a folder of your own"
+                f"the compile cache's folder {folder} belongs to user {status.st_uid}, not to you ({os.getuid()}): "
+                "code from it would run as you. Set METALPY_CACHE_DIR to a folder of your own"
             )
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise CacheError(

@@ -182,7 +182,9 @@ def _constant_value(name: str, scalar: str, shape: tuple[int, ...], value: objec
         limits = np.iinfo(scalar)
         if limits.min <= value <= limits.max:
             return value
-    elif scalar in ("float32", "float16", "bfloat16") and isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif (
+        scalar in ("float32", "float16", "bfloat16") and isinstance(value, (int, float)) and not isinstance(value, bool)
+    ):
         return float(value)
     raise LaunchTypeError(f"function constant '{name}' is {scalar}, which cannot be {value!r}")
 

@@ -87,7 +87,7 @@ class _Reader:
         """Type node of each generated global by name."""
         found = {}
         for text in self._nodes.values():
-            if text.startswith("!DIGlobalVariable(name: \"__mp_"):
+            if text.startswith('!DIGlobalVariable(name: "__mp_'):
                 fields = _fields(text)
                 found[fields["name"]] = fields["type"]
         return found
@@ -130,9 +130,7 @@ class _Reader:
         builtins: list[Builtin] = []
         positions = {"buffer": 0, "threadgroup": 0}
         counts = {role: sum(p.role == role for p in entry.parameters) for role in positions}
-        numbers = {
-            role: self.numbers(f"__mp_{role}s_{k}", count) if count else [] for role, count in counts.items()
-        }
+        numbers = {role: self.numbers(f"__mp_{role}s_{k}", count) if count else [] for role, count in counts.items()}
         for parameter, node in zip(entry.parameters, parameter_types, strict=True):
             if parameter.role in positions:
                 at = positions[parameter.role]
@@ -143,7 +141,7 @@ class _Reader:
         self._check_indices(entry, arguments)
         return KernelInfo(entry.name, tuple(arguments), tuple(builtins), entry.file, entry.line)
 
-    def _argument(self, parameter: Parameter, index: int, node: str) -> Argument:
+    def _argument(self, parameter: Parameter, index: int, node: str | None) -> Argument:
         pointee_node = self._field(self._strip(node), "baseType")
         writable = parameter.address_space != "constant" and not self._is_const(pointee_node)
         return Argument(
@@ -273,7 +271,9 @@ class _Reader:
             inner = members[0].type
             assert inner.element is not None
             spelled = f"array<{inner.element.name}, {inner.shape[0]}>"
-            return Type(spelled, "array", size, alignment, shape=inner.shape, stride=inner.stride, element=inner.element)
+            return Type(
+                spelled, "array", size, alignment, shape=inner.shape, stride=inner.stride, element=inner.element
+            )
         kind = "union" if tag == "DW_TAG_union_type" else "struct"
         return Type(name, kind, size, alignment, fields=tuple(members))
 
@@ -294,8 +294,8 @@ class _Reader:
 
 
 def _fields(text: str) -> dict[str, str]:
-    """The fields of a ``!DINode(key: value, ...)``: strings without quotes, references as bare numbers, null as nothing."""
-    found = {}
+    """The fields of a ``!DINode(key: value, ...)``: strings unquoted, references as bare numbers, null left out."""
+    found: dict[str, str] = {}
     for match in _FIELD.finditer(text):
         value = match[2]
         if value.startswith('"'):

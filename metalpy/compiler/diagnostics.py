@@ -17,7 +17,9 @@ from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 
 __all__ = ["compile_error", "misuse_error", "parse_diagnostics"]
 
-_MESSAGE = re.compile(r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): (?P<severity>fatal error|error|warning|note): (?P<message>.*)$")
+_MESSAGE = re.compile(
+    r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): (?P<severity>fatal error|error|warning|note): (?P<message>.*)$"
+)
 _BARE = re.compile(r"^(?:clang: )?(?P<severity>fatal error|error): (?P<message>.*)$")
 # How C++ spells Metal's scalar types in messages.
 _SPELLINGS = (
@@ -46,7 +48,9 @@ def parse_diagnostics(output: str) -> list[Diagnostic]:
             continue
         severity = "error" if match["severity"] == "fatal error" else match["severity"]
         file = match["file"]
-        diagnostic = Diagnostic(severity, _metal_names(match["message"]), file, int(match["line"]), int(match["column"]))
+        diagnostic = Diagnostic(
+            severity, _metal_names(match["message"]), file, int(match["line"]), int(match["column"])
+        )
         if not _is_ours(file):
             if misplaced is not None and severity == "note":
                 found.append(misplaced._replace(file=file, line=diagnostic.line, column=diagnostic.column))
@@ -102,7 +106,11 @@ def _with_search_path(diagnostic: Diagnostic, include_dirs: tuple[str, ...]) -> 
 
 
 def _is_ours(file: str) -> bool:
-    return file in (ENTRIES_NAME, "<scratch space>") or file.startswith(str(STANDARD_HEADERS)) or file.endswith("/metalpy_kernel.h")
+    return (
+        file in (ENTRIES_NAME, "<scratch space>")
+        or file.startswith(str(STANDARD_HEADERS))
+        or file.endswith("/metalpy_kernel.h")
+    )
 
 
 def _metal_names(message: str) -> str:

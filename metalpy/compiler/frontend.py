@@ -34,9 +34,10 @@ _COMMON_FLAGS = (
 ).split()
 
 _COMPILE_FLAGS = (
-    # The language: no double literals, half in its own precision, properties for swizzles, wrapping integers,
+    # The language: no double literals, half and bfloat in their own precision, properties for swizzles, wrapping integers,
     # loops that may run for ever, aliasing as in Metal code that casts pointers freely.
-    "-Xclang -cl-single-precision-constant -Xclang -ffloat16-excess-precision=none -fdeclspec -fwrapv -fsigned-char "
+    "-Xclang -cl-single-precision-constant -Xclang -ffloat16-excess-precision=none "
+    "-Xclang -fbfloat16-excess-precision=none -fdeclspec -fwrapv -fsigned-char "
     "-fno-strict-aliasing -fno-finite-loops -fno-exceptions -fno-rtti -fno-math-errno -fno-trapping-math "
     "-fno-delete-null-pointer-checks -fno-threadsafe-statics "
     # The output: unoptimised IR meant to be optimised, with the types of what the user wrote.

@@ -33,7 +33,9 @@ _UNSUPPORTED_ATTRIBUTES = frozenset(
     "stage_in payload origin direction imageblock_data color position primitive_id instance_id vertex_id id "
     "user_instance_id render_target_array_index threads_per_object_threadgroup patch_id".split()
 )
-_IGNORED_ATTRIBUTES = frozenset({"maybe_unused", "buffer", "threadgroup", "function_constant", "clang", "raster_order_group"})
+_IGNORED_ATTRIBUTES = frozenset(
+    {"maybe_unused", "buffer", "threadgroup", "function_constant", "clang", "raster_order_group"}
+)
 _LINE_MARK = re.compile(r'[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\])*)"')
 
 
@@ -136,9 +138,16 @@ class _Harvester:
             if self._scope:
                 self._scope.pop()
             return i + 1
-        if token.text == "namespace" or (token.text == "inline" and tokens[i + 1 : i + 2] and tokens[i + 1].text == "namespace"):
+        if token.text == "namespace" or (
+            token.text == "inline" and tokens[i + 1 : i + 2] and tokens[i + 1].text == "namespace"
+        ):
             return self._namespace(i)
-        if token.text == "extern" and i + 2 < len(tokens) and tokens[i + 1].kind == "string" and tokens[i + 2].text == "{":
+        if (
+            token.text == "extern"
+            and i + 2 < len(tokens)
+            and tokens[i + 1].kind == "string"
+            and tokens[i + 2].text == "{"
+        ):
             self._scope.append("")
             return i + 3
         body, end = self._extent(i)
@@ -168,9 +177,7 @@ class _Harvester:
         body = None
         while i < len(tokens):
             text = tokens[i].text
-            if text == "<" and tokens[i - 1].text == "template":
-                i = closing(tokens, i)
-            elif text in ("(", "[", "[["):
+            if (text == "<" and tokens[i - 1].text == "template") or text in ("(", "[", "[["):
                 i = closing(tokens, i)
             elif text == ";":
                 return (i if body is None else body), i + 1
@@ -406,7 +413,14 @@ def _split_commas(tokens: list[Token]) -> list[list[Token]]:
 def _declarator(tokens: list[Token]) -> tuple[str, list[Token], list[Token] | None] | None:
     """(return type, tokens of the function's name, tokens of its parameters or None) of a declaration."""
     i = 0
-    while i < len(tokens) and tokens[i].text in ("template", "static", "inline", "extern", "constexpr", "__attribute__"):
+    while i < len(tokens) and tokens[i].text in (
+        "template",
+        "static",
+        "inline",
+        "extern",
+        "constexpr",
+        "__attribute__",
+    ):
         i += 1
         if i < len(tokens) and tokens[i].text == "(":
             i = closing(tokens, i) + 1
@@ -450,7 +464,12 @@ def _parameter_name(tokens: list[Token]) -> str:
     if "=" in texts:
         tokens = tokens[: texts.index("=")]
     for i, token in enumerate(tokens):  # T (&name)[n]
-        if token.text == "(" and i + 2 < len(tokens) and tokens[i + 1].text in ("&", "*") and tokens[i + 2].kind == "id":
+        if (
+            token.text == "("
+            and i + 2 < len(tokens)
+            and tokens[i + 1].text in ("&", "*")
+            and tokens[i + 2].kind == "id"
+        ):
             return tokens[i + 2].text
     outer = _outside_brackets(tokens)
     while outer and outer[-1].text == "[":

@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -159,16 +160,16 @@ def _refuse_missing_constants(program: Program, k: int, values: Mapping[int, obj
     if not missing:
         return
     module = llvm.parse_assembly(program.ir)
-    derived = [
-        set(_SYMBOL.findall(str(f))) for f in module.functions if f.name.startswith("__cxx_global_var_init")
-    ]
+    derived = [set(_SYMBOL.findall(str(f))) for f in module.functions if f.name.startswith("__cxx_global_var_init")]
     # Without the constructors only what the kernel itself reaches stays.
     module = llvm.parse_assembly(_CONSTRUCTORS.sub("", program.ir))
     _keep_only(module, {f"__mp_thread_{k}"})
     _run_passes(module, _target_machine(), reachable_only=True)
     used = {g.name for g in module.global_variables}
     for _ in derived:  # globals may be made from globals
-        used |= {name for names in derived if names & used - set(missing) for name in names}
+        for symbols in derived:
+            if symbols & used - missing.keys():
+                used |= symbols
     needed = [constant for symbol, constant in missing.items() if symbol in used]
     if needed:
         kernel = program.kernels[k].name
@@ -181,26 +182,24 @@ def _refuse_missing_constants(program: Program, k: int, values: Mapping[int, obj
 
 def _refuse_recursion(module: llvm.ModuleRef, program: Program, k: int) -> None:
     calls = {
-        f.name: set(re.findall(r"\bcall [^\n@]*@\"?([\w.$]+)", str(f))) for f in module.functions if not f.is_declaration
+        f.name: set(re.findall(r"\bcall [^\n@]*@\"?([\w.$]+)", str(f)))
+        for f in module.functions
+        if not f.is_declaration
     }
-    state: dict[str, int] = {}
+    finished: set[str] = set()
 
-    def visit(name: str) -> str | None:
-        state[name] = 1
-        for callee in calls.get(name, ()):
-            if state.get(callee) == 1:
-                return callee
-            if callee in calls and callee not in state and (found := visit(callee)):
-                return found
-        state[name] = 2
-        return None
+    def visit(name: str, callers: tuple[str, ...]) -> None:
+        for callee in calls[name] & calls.keys() - finished:
+            if callee in (*callers, name):
+                _fail_recursion(program, k, callee)
+            visit(callee, (*callers, name))
+        finished.add(name)
 
     for name in calls:
-        if name not in state and (recursive := visit(name)):
-            _fail_recursion(program, k, module, recursive)
+        visit(name, ())
 
 
-def _fail_recursion(program: Program, k: int, module: llvm.ModuleRef, symbol: str) -> None:
+def _fail_recursion(program: Program, k: int, symbol: str) -> NoReturn:
     info = program.kernels[k]
     function, line, file = symbol, info.line, info.file
     node = re.search(rf'^!\d+ = distinct !DISubprogram\(name: "([^"]+)", linkageName: "{re.escape(symbol)}".*?$',
@@ -236,11 +235,10 @@ _ALLOCA = re.compile(r"= alloca (?:inalloca )?([^,\n]+)")
 def _stack_size(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> int:
     """An upper bound of the stack that a thread needs: all variables of all functions, spills allowed for."""
     sizes = {}
-    data = machine.target_data
     for struct_type in module.struct_types:
-        match = re.match(r"%(\S+|\"[^\"]+\") = type", str(struct_type))
-        if match and not struct_type.is_opaque if hasattr(struct_type, "is_opaque") else match:
-            sizes["%" + match[1]] = data.get_abi_size(struct_type)
+        match = re.match(r"(%(?:[\w.$]+|\"[^\"]+\")) = type [^o]", str(struct_type))  # not opaque
+        if match:
+            sizes[match[1]] = machine.target_data.get_abi_size(struct_type)
     total = 0
     for function in module.functions:
         if not function.is_declaration:

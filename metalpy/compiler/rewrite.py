@@ -45,7 +45,7 @@ def blank_for_cpp(text: str) -> str:
 
 
 def _apply(text: str, edits: list[tuple[int, int, str]]) -> str:
-    out = []
+    out: list[str] = []
     done = 0
     for start, end, replacement in sorted(edits):
         if start >= done:
@@ -93,15 +93,13 @@ def _declares_variable(text: str, tokens: list[Token], at: int) -> bool:
             return words >= 2  # a macro body that ends before the declarator's end
         if token.kind == "id":
             words += 1
-        elif token.text == "<":
+        elif (
+            token.text == "<"
+            or token.text == "[["
+            or (token.text == "(" and tokens[i - 1].text in ("alignas", "decltype", "__attribute__", "typeof"))
+        ):
             i = closing(tokens, i)
-        elif token.text == "[[":
-            i = closing(tokens, i)
-        elif token.text == "(" and tokens[i - 1].text in ("alignas", "decltype", "__attribute__", "typeof"):
-            i = closing(tokens, i)
-        elif token.text in ("[", ";", "="):
-            return words >= 1 and not _in_parameters(tokens, at)
-        elif token.text == ",":
+        elif token.text in ("[", ";", "=") or token.text == ",":
             return words >= 1 and not _in_parameters(tokens, at)
         elif token.text not in ("::", "#"):
             return False

@@ -28,9 +28,9 @@ _LEXEMES = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _NAME = re.compile(r'[ \t]*(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>)')
+_BLANK = r"(?:\s|//[^\n]*|/\*.*?\*/)*"
 _GUARD = re.compile(
-    r"\A(?:\s|//[^\n]*|/\*.*?\*/)*\#[ \t]*ifndef[ \t]+(?P<name>\w+)[^\n]*\n(?:\s|//[^\n]*|/\*.*?\*/)*\#[ \t]*define[ \t]+(?P=name)\b",
-    re.DOTALL,
+    rf"\A{_BLANK}\#[ \t]*ifndef[ \t]+(?P<name>\w+)[^\n]*\n{_BLANK}\#[ \t]*define[ \t]+(?P=name)\b", re.DOTALL
 )
 _ONCE = re.compile(r"^[ \t]*\#[ \t]*pragma[ \t]+once\b", re.MULTILINE)
 

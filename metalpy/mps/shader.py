@@ -120,7 +120,8 @@ class ShaderLibrary:
             raise AttributeError(name)
         if name not in self._compilation.kernels:
             raise AttributeError(_unknown(name, list(self._compilation.kernels)), name=name, obj=self)
-        return self.__dict__.setdefault(name, _kernel(self._compilation, self._device, name, {}))
+        kernel: Kernel = self.__dict__.setdefault(name, _kernel(self._compilation, self._device, name, {}))
+        return kernel
 
     def __getitem__(self, name: str) -> Kernel:
         if name not in self._compilation.kernels:

@@ -7,8 +7,8 @@ import math
 import ml_dtypes
 import numpy as np
 import pytest
-from accuracy import assert_ulp
-from case import Case
+from tests.helpers.accuracy import assert_ulp
+from tests.helpers.case import Case
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -18,8 +18,12 @@ TYPES = {"float": np.float32, "half": np.float16, "bfloat": ml_dtypes.bfloat16}
 
 
 def pi_times(function):
+    """A function of pi x, with the zeros of sine and cosine exact."""
+
     def reduced(x):
-        return function(math.pi * np.remainder(x, 2.0))
+        turns = np.remainder(x, 2.0)
+        values = function(math.pi * turns)
+        return np.where(np.abs(values) < 1e-15, 0.0, values)
 
     return reduced
 
@@ -51,7 +55,7 @@ UNARY = {
     "log2": (np.log2, 1e-3, 1e4, 4),
     "rint": (np.rint, -100, 100, 0),
     "round": (round_away, -100, 100, 0),
-    "rsqrt": (lambda x: 1 / np.sqrt(x), 1e-3, 1e4, 1),  # correctly rounded: half an ULP
+    "rsqrt": (lambda x: 1 / np.sqrt(x), 1e-3, 1e4, 0.51),  # correctly rounded, but for double rounding
     "sin": (np.sin, -100, 100, 4),
     "sinh": (np.sinh, -8, 8, 4),
     "sinpi": (pi_times(np.sin), -20, 20, 4),
@@ -109,14 +113,6 @@ def test_special_values(name):
     np.testing.assert_array_equal(np.signbit(got[zeros]), np.signbit(exact[zeros]))
 
 
-def fmod(x, y):
-    return np.fmod(x, y)
-
-
-def fmax(x, y):
-    return np.fmax(x, y)
-
-
 BINARY = {
     "atan2": (np.arctan2, (-50, 50), (-50, 50), 6),
     "copysign": (np.copysign, (-50, 50), (-50, 50), 0),
@@ -140,8 +136,11 @@ def test_binary(name, type_name):
     dtype = np.float16 if type_name == "half" else np.float32
     x, y = samples(*x_range, dtype), samples(*y_range, dtype)
     threads = N // 4 if type_name == "float4" else N
-    case = Case("math_binary", f"{name}_{type_name}", (N, dtype), (x, y), None, launch={"threads": threads})
-    assert_ulp(case.run(), exact(x.astype(float), y.astype(float)), min(ulp, 1) if type_name == "half" else ulp)
+    got = Case("math_binary", f"{name}_{type_name}", (N, dtype), (x, y), None, launch={"threads": threads}).run()
+    wide = exact(x.astype(float), y.astype(float))
+    finite = np.abs(wide) < np.finfo(dtype).max
+    assert finite.mean() > 0.9
+    assert_ulp(got[finite], wide[finite], min(ulp, 1) if type_name == "half" else ulp)
 
 
 def test_nan_loses_against_a_number():

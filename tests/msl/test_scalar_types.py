@@ -7,7 +7,7 @@ import math
 import ml_dtypes
 import numpy as np
 import pytest
-from case import Case
+from tests.helpers.case import Case
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -116,21 +116,21 @@ def literal_cases():
     yield Case("fixed_width_types", "sizes", (len(sizes), np.uint32), (), np.array(sizes), launch={"threads": 1})
 
 
-@pytest.mark.parametrize("case", integer_cases(), ids=str)
+@pytest.mark.parametrize("case", [*integer_cases()], ids=str)
 def test_integers(case):
     case.check()
 
 
-@pytest.mark.parametrize("case", float_cases(), ids=str)
+@pytest.mark.parametrize("case", [*float_cases()], ids=str)
 def test_floats(case):
     case.check()
 
 
-@pytest.mark.parametrize("case", conversion_cases(), ids=str)
+@pytest.mark.parametrize("case", [*conversion_cases()], ids=str)
 def test_conversions(case):
     case.check()
 
 
-@pytest.mark.parametrize("case", literal_cases(), ids=str)
+@pytest.mark.parametrize("case", [*literal_cases()], ids=str)
 def test_literals(case):
     case.check()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
-from case import Case
+from tests.helpers.case import Case
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -136,7 +136,7 @@ def half_operators(a, b):
 
 OPERATORS = [
     # Four operations and two divisions, each correctly rounded; contraction may only bring it closer.
-    ("floats", F4, 3, lambda: (padded(floats(N, 3)), padded(floats(N, 3) + 3)), float_operators, 8),
+    ("floats", F4, 3, lambda: (padded(floats(N, 3)), padded(floats(N, 3) + 3) + F4(0.5)), float_operators, 8),
     ("integers", I4, 4, lambda: (ints(I4, N, 4, low=-9999, high=9999), ints(I4, N, 4, low=1, high=999)), integer_operators, 0),
     ("small", np.uint8, 4, lambda: (ints(np.uint8, N, 4), ints(np.uint8, N, 4)), lambda a, b: a * b + np.uint8(200), 0),
     ("halves", np.float16, 2, lambda: (floats(N, 2).astype("f2"), floats(N, 2).astype("f2")), half_operators, 0),

@@ -103,14 +103,14 @@ namespace metal {
         if constexpr (__mp::shape<A>::lanes == 1) return __mp::f##_(static_cast<__mp::common_t<A>>(a));               \
         else return f(static_cast<__mp::common_t<A>>(a));                                                             \
     }                                                                                                                 \
-    template <__mp::integer T, int N> MP_CX vec<T, N> f(vec<T, N> a) { MP_EACH1(__mp::f##_) }
+    template <__mp::integer T, int N> MP_CX vec<T, N> f(vec<T, N> a) { MP_EACH1(T, __mp::f##_) }
 #define MP_INTEGER2(f)                                                                                                \
     template <class A, class B> requires __mp::integers<A, B> MP_CX __mp::common_t<A, B> f(A a, B b) {                \
         using R = __mp::common_t<A, B>;                                                                               \
         if constexpr (__mp::integer<R>) return __mp::f##_(static_cast<R>(a), static_cast<R>(b));                      \
         else return f(static_cast<R>(a), static_cast<R>(b));                                                          \
     }                                                                                                                 \
-    template <__mp::integer T, int N> MP_CX vec<T, N> f(vec<T, N> a, vec<T, N> b) { MP_EACH2(__mp::f##_) }
+    template <__mp::integer T, int N> MP_CX vec<T, N> f(vec<T, N> a, vec<T, N> b) { MP_EACH2(T, __mp::f##_) }
 #define MP_INTEGER3(f)                                                                                                \
     template <class A, class B, class C> requires __mp::integers<A, B, C>                                             \
     MP_CX __mp::common_t<A, B, C> f(A a, B b, C c) {                                                                  \
@@ -119,7 +119,7 @@ namespace metal {
         else return f(static_cast<R>(a), static_cast<R>(b), static_cast<R>(c));                                       \
     }                                                                                                                 \
     template <__mp::integer T, int N> MP_CX vec<T, N> f(vec<T, N> a, vec<T, N> b, vec<T, N> c) {                      \
-        MP_EACH3(__mp::f##_)                                                                                          \
+        MP_EACH3(T, __mp::f##_)                                                                                          \
     }
 MP_INTEGER2(absdiff)
 MP_INTEGER2(addsat)

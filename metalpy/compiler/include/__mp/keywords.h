@@ -7,9 +7,12 @@
 typedef double __mp_double; // the headers' own way past the macro below
 
 // 1.0h, 65504H; the rewriter turns 1.0bf into 1.0_b.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wreserved-user-defined-literal"
 consteval _Float16 operator""h(long double value) { return static_cast<_Float16>(value); }
 consteval _Float16 operator""H(long double value) { return static_cast<_Float16>(value); }
 consteval __bf16 operator""_b(long double value) { return static_cast<__bf16>(value); }
+#pragma clang diagnostic pop
 
 // Entry points.
 #define kernel

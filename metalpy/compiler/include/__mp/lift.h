@@ -6,32 +6,38 @@
 #pragma clang system_header
 #include <__mp/vec.h>
 
-// ---- componentwise, for a vector or several of type vec<T, N> ----
-#define MP_EACH1(f)                                                                                                   \
-    if constexpr (N == 2) return {f(a.x), f(a.y)};                                                                    \
-    else if constexpr (N == 3) return {f(a.x), f(a.y), f(a.z)};                                                       \
-    else return {f(a.x), f(a.y), f(a.z), f(a.w)};
-#define MP_EACH2(f)                                                                                                   \
-    if constexpr (N == 2) return {f(a.x, b.x), f(a.y, b.y)};                                                          \
-    else if constexpr (N == 3) return {f(a.x, b.x), f(a.y, b.y), f(a.z, b.z)};                                        \
-    else return {f(a.x, b.x), f(a.y, b.y), f(a.z, b.z), f(a.w, b.w)};
-#define MP_EACH3(f)                                                                                                   \
-    if constexpr (N == 2) return {f(a.x, b.x, c.x), f(a.y, b.y, c.y)};                                                \
-    else if constexpr (N == 3) return {f(a.x, b.x, c.x), f(a.y, b.y, c.y), f(a.z, b.z, c.z)};                         \
-    else return {f(a.x, b.x, c.x), f(a.y, b.y, c.y), f(a.z, b.z, c.z), f(a.w, b.w, c.w)};
+// ---- componentwise, for a vector or several of type vec<T, N>, with results of type R ----
+#define MP_EACH1(R, f)                                                                                                \
+    vec<R, N> r;                                                                                                      \
+    r.x = f(a.x), r.y = f(a.y);                                                                                       \
+    if constexpr (N > 2) r.z = f(a.z);                                                                                \
+    if constexpr (N > 3) r.w = f(a.w);                                                                                \
+    return r;
+#define MP_EACH2(R, f)                                                                                                \
+    vec<R, N> r;                                                                                                      \
+    r.x = f(a.x, b.x), r.y = f(a.y, b.y);                                                                             \
+    if constexpr (N > 2) r.z = f(a.z, b.z);                                                                           \
+    if constexpr (N > 3) r.w = f(a.w, b.w);                                                                           \
+    return r;
+#define MP_EACH3(R, f)                                                                                                \
+    vec<R, N> r;                                                                                                      \
+    r.x = f(a.x, b.x, c.x), r.y = f(a.y, b.y, c.y);                                                                   \
+    if constexpr (N > 2) r.z = f(a.z, b.z, c.z);                                                                      \
+    if constexpr (N > 3) r.w = f(a.w, b.w, c.w);                                                                      \
+    return r;
 
 // ---- templates around scalar overloads of f; `args` is __mp::floats, integers or numbers, `to` the common type ----
 #define MP_LIFT1(f, args, to)                                                                                         \
     template <class A> requires args<A> MP_CX to<A> f(A a) {                                                          \
         return static_cast<to<A>>(f(static_cast<__mp::wide_t<to<A>>>(a)));                                            \
     }                                                                                                                 \
-    template <class T, int N> requires args<T> MP_CX vec<T, N> f(vec<T, N> a) { MP_EACH1(f) }
+    template <class T, int N> requires args<T> MP_CX vec<T, N> f(vec<T, N> a) { MP_EACH1(T, f) }
 #define MP_LIFT2(f, args, to)                                                                                         \
     template <class A, class B> requires args<A, B> MP_CX to<A, B> f(A a, B b) {                                      \
         using R = to<A, B>;                                                                                           \
         return static_cast<R>(f(static_cast<__mp::wide_t<R>>(a), static_cast<__mp::wide_t<R>>(b)));                   \
     }                                                                                                                 \
-    template <class T, int N> requires args<T> MP_CX vec<T, N> f(vec<T, N> a, vec<T, N> b) { MP_EACH2(f) }
+    template <class T, int N> requires args<T> MP_CX vec<T, N> f(vec<T, N> a, vec<T, N> b) { MP_EACH2(T, f) }
 #define MP_LIFT3(f, args, to)                                                                                         \
     template <class A, class B, class C> requires args<A, B, C> MP_CX to<A, B, C> f(A a, B b, C c) {                  \
         using R = to<A, B, C>;                                                                                        \
@@ -39,7 +45,7 @@
         return static_cast<R>(f(static_cast<W>(a), static_cast<W>(b), static_cast<W>(c)));                            \
     }                                                                                                                 \
     template <class T, int N> requires args<T>                                                                        \
-    MP_CX vec<T, N> f(vec<T, N> a, vec<T, N> b, vec<T, N> c) { MP_EACH3(f) }
+    MP_CX vec<T, N> f(vec<T, N> a, vec<T, N> b, vec<T, N> c) { MP_EACH3(T, f) }
 
 // ---- a function of floats, its half version by way of float, and the rest ----
 #define MP_FLOAT1(f, value)                                                                                           \

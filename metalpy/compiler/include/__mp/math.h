@@ -119,26 +119,26 @@ template <class A> requires __mp::floats<A> MP_CX __mp::float_t<A> fract(A x) {
     else
         return fract(static_cast<__mp::float_t<A>>(x));
 }
-template <__mp::floating T, int N> MP_CX vec<T, N> fract(vec<T, N> a) { MP_EACH1(fract) }
+template <__mp::floating T, int N> MP_CX vec<T, N> fract(vec<T, N> a) { MP_EACH1(T, fract) }
 
 MP_FN float nextafter(float x, float y) { return __mp::nextafter(x, y); }
 MP_FN half nextafter(half x, half y) { return __mp::nextafter(x, y); }
 template <__mp::same<bfloat> T> MP_FN T nextafter(T x, T y) { return __mp::nextafter(x, y); }
-template <__mp::floating T, int N> MP_FN vec<T, N> nextafter(vec<T, N> a, vec<T, N> b) { MP_EACH2(nextafter) }
+template <__mp::floating T, int N> MP_FN vec<T, N> nextafter(vec<T, N> a, vec<T, N> b) { MP_EACH2(T, nextafter) }
 
 // ---- functions with an integer: its vector has as many components ----
 MP_FN float ldexp(float x, int k) { return __builtin_ldexpf(x, k); }
 MP_FN half ldexp(half x, int k) { return static_cast<half>(__builtin_ldexpf(static_cast<float>(x), k)); }
 template <__mp::same<bfloat> T> MP_FN T ldexp(T x, int k) { return static_cast<T>(ldexp(static_cast<float>(x), k)); }
 template <__mp::integer T> MP_FN float ldexp(T x, int k) { return ldexp(static_cast<float>(x), k); }
-template <__mp::floating T, int N> MP_FN vec<T, N> ldexp(vec<T, N> a, __mp::plain<vec<int, N>> b) { MP_EACH2(ldexp) }
+template <__mp::floating T, int N> MP_FN vec<T, N> ldexp(vec<T, N> a, __mp::plain<vec<int, N>> b) { MP_EACH2(T, ldexp) }
 
 MP_FN int ilogb(float x) {
     if (x == 0 || x != x) return FP_ILOGB0;
     return __builtin_fabsf(x) == INFINITY ? INT_MAX : __builtin_ilogbf(x);
 }
 template <__mp::floating T> MP_FN int ilogb(T x) { return ilogb(static_cast<float>(x)); }
-template <__mp::floating T, int N> MP_FN vec<int, N> ilogb(vec<T, N> a) { MP_EACH1(ilogb) }
+template <__mp::floating T, int N> MP_FN vec<int, N> ilogb(vec<T, N> a) { MP_EACH1(int, ilogb) }
 
 template <__mp::floating T> MP_FN T frexp(T x, int &exponent) {
     return static_cast<T>(__builtin_frexpf(static_cast<float>(x), &exponent));

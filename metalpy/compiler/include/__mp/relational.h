@@ -15,7 +15,7 @@ namespace metal {
     template <class A> requires __mp::floats<A> && (__mp::shape<A>::lanes == 1) MP_CX bool f(A a) {                   \
         return f(static_cast<float>(a));                                                                              \
     }                                                                                                                 \
-    template <__mp::floating T, int N> MP_CX vec<bool, N> f(vec<T, N> a) { MP_EACH1(f) }
+    template <__mp::floating T, int N> MP_CX vec<bool, N> f(vec<T, N> a) { MP_EACH1(bool, f) }
 MP_TEST(isfinite, __mp::magnitude(x) < 0x7f800000)
 MP_TEST(isinf, __mp::magnitude(x) == 0x7f800000)
 MP_TEST(isnan, __mp::magnitude(x) > 0x7f800000)
@@ -24,7 +24,7 @@ MP_TEST(signbit, __builtin_bit_cast(int, x) < 0)
 MP_CX bool isnormal(float x) { return __mp::magnitude(x) - 0x00800000 < 0x7f000000; }
 MP_CX bool isnormal(half x) { return __mp::magnitude(x) - 0x38800000 < 0x47800000u; }
 template <__mp::same<bfloat> T> MP_CX bool isnormal(T x) { return isnormal(static_cast<float>(x)); }
-template <__mp::floating T, int N> MP_CX vec<bool, N> isnormal(vec<T, N> a) { MP_EACH1(isnormal) }
+template <__mp::floating T, int N> MP_CX vec<bool, N> isnormal(vec<T, N> a) { MP_EACH1(bool, isnormal) }
 #undef MP_TEST
 
 template <class A, class B> requires __mp::floats<A, B> MP_CX auto isunordered(A a, B b) {

@@ -76,7 +76,7 @@ namespace metal {
         return static_cast<T>(__mp::simd_##op(static_cast<typename __mp::wide<T>::t>(a)));                            \
     }                                                                                                                 \
     template <class T, int N> requires __mp::concept<T> MP_MEET vec<T, N> simd_##op(vec<T, N> a) {                    \
-        MP_EACH1(simd_##op)                                                                                           \
+        MP_EACH1(T, simd_##op)                                                                                           \
     }
 MP_SIMD_FUNCTION(sum, simd_wide, numbers)
 MP_SIMD_FUNCTION(product, simd_wide, numbers)

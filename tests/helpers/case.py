@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import assert_ulp
+from tests.helpers.accuracy import assert_ulp
 
 import metalpy as mp
 
-KERNELS = Path(__file__).parent / "kernels"
+KERNELS = Path(__file__).parent.parent / "msl" / "kernels"
 
 
 @cache
