@@ -78,8 +78,8 @@ def _compiler() -> Facts:
     from metalpy.compiler import toolchain
 
     for name, find in (("clang", toolchain.clang), ("linker", toolchain.linker)):
-        yield name, _try(lambda find=find: " ".join(find()))
-        yield "  version", _try(lambda find=find: _tool_version(find()))
+        yield name, _try(lambda: " ".join(find()))  # noqa: B023  called at once
+        yield "  version", _try(lambda: _tool_version(find()))  # noqa: B023
     yield "LLVM in process", _try(_llvm_version)
     yield "CPU", _try(_cpu_name)
 
