@@ -22,13 +22,9 @@ from metalpy._core.array cimport (
     INT8,
     INT16,
     INT32,
-    INT64,
-    NO_SCALAR,
     RECORD,
     SCALAR_COUNT,
     UINT8,
-    UINT16,
-    UINT32,
     UINT64,
     ArrayBase,
 )
@@ -152,8 +148,8 @@ cdef class Encoder:
             if argument.type.kind == POINTER and argument.by_value and (<ArrayBase>value).code != UINT64:
                 return self.bind_value(argument, value)  # its address is the value
             return self.bind_array(argument, value)
-        if argument.by_value and argument.type.kind == SCALAR and (PyFloat_CheckExact(value) or
-                                                                  PyLong_CheckExact(value)):
+        if argument.by_value and argument.type.kind == SCALAR \
+                and (PyFloat_CheckExact(value) or PyLong_CheckExact(value)):
             target = self.bind_bytes(argument, argument.type.size)
             if write_exact(argument.type.scalar, value, target):
                 return 0
@@ -417,7 +413,6 @@ cdef class Encoder:
 cdef class TypePlan:
 
     def __init__(self, type):
-        cdef TypePlan inner
         self.name = type.name
         self.kind = KINDS[type.kind]
         self.size = type.size
