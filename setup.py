@@ -52,6 +52,7 @@ EXTENSIONS = [
     extension("driver", software_device, ["dl", "m"]),
     extension("pool"),
     extension("array"),
+    extension("plan"),
     extension("encode"),
     extension("dispatch"),
 ]

@@ -7,12 +7,13 @@ from libc.stdint cimport uint64_t
 
 from metalpy._abi cimport MP_ARGUMENT_THREADGROUP
 from metalpy._core.array cimport ArrayBase
-from metalpy._core.encode cimport ArgumentPlan, return_encoder, take_encoder
+from metalpy._core.encode cimport return_encoder, take_encoder
+from metalpy._core.plan cimport ArgumentPlan
 from metalpy._core.pool cimport Block, touch
 
 from operator import index
 
-from metalpy._core.encode import declared
+from metalpy._core.plan import declared
 from metalpy.errors import LaunchTypeError, LaunchValueError, MetalError
 
 cdef extern from "Python.h":
