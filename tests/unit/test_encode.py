@@ -477,3 +477,19 @@ def test_a_conversion_may_launch_a_kernel_itself(mock):
         {0: packing.pack("<i", 99)},
         {0: packing.pack("<i", 5), 1: packing.pack("<i", 7)},
     ]
+
+
+def test_a_conversion_may_drop_an_argument(mock):
+    mock.automatic = False
+    kind = k.struct("One", p=k.pointer(k.scalar("float")))
+    kernel = k.idle_kernel(mock.device, k.constant("a", kind, 0), k.constant("b", k.scalar("int"), 1))
+    arrays = [mp.zeros(256, device=mock.device)]
+    address = arrays[0]._block.address
+
+    class Number:
+        def __index__(self):
+            arrays.clear()
+            return 7
+
+    kernel(arrays, Number(), threads=1)
+    assert mp.zeros(256, device=mock.device)._block.address != address
