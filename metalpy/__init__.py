@@ -23,6 +23,7 @@ except ModuleNotFoundError as _error:
 # The submodules array and device give way to the functions of these names; `import metalpy.array` is not needed.
 from metalpy import dtypes, mps
 from metalpy.array import Array
+from metalpy.compiler.cache import cache_info, clear_cache
 from metalpy.creation import (
     arange,
     array,
@@ -52,6 +53,7 @@ from metalpy.dtypes import (
     uint32,
     uint64,
 )
+from metalpy.mps.shader import compile_file
 
 if TYPE_CHECKING:
     from metalpy.dtypes import bfloat16
@@ -69,6 +71,9 @@ __all__ = [
     "asarray",
     "bfloat16",
     "bool_",
+    "cache_info",
+    "clear_cache",
+    "compile_file",
     "complex64",
     "device",
     "devices",

@@ -11,7 +11,7 @@ cdef class Kernel:
         readonly str name
         object info               # compiler.reflection.KernelInfo
         object load               # () -> Pipeline, called once, on first need
-        object specializer        # (**constants) -> Kernel, or None
+        object specializer        # (dict of constants) -> Kernel, or None
         Pipeline pipeline         # None until loaded
         tuple plans               # of ArgumentPlan, by ascending buffer index
         tuple threadgroup         # of reflection's Argument, those in threadgroup memory

@@ -106,17 +106,30 @@ cdef class Kernel:
     def __repr__(self):
         return f"<metalpy.Kernel {self.signature}>"
 
-    def specialize(self, **constants):
-        """The kernel with values for its function constants, by name.
+    def specialize(self, constants=None, /, **by_name):
+        """The kernel with values for its function constants.
+
+        Parameters
+        ----------
+        constants : dict, optional
+            Values by name or ``[[function_constant(n)]]`` number.
+        **by_name : bool, int, float or sequence
+            Values by name.
+
+        Returns
+        -------
+        Kernel
+            The same object for the same values; compiled when first needed. Constants that are not given keep the
+            values of this kernel.
 
         Raises
         ------
-        MetalError
-            If the kernel comes from a library that cannot be specialized.
+        LaunchTypeError
+            If the library has no such constant, or its type cannot hold a value.
         """
         if self.specializer is None:
             raise MetalError(f"kernel {self.name!r} has no function constants")
-        return self.specializer(**constants)
+        return self.specializer({**(constants or {}), **by_name})
 
     @property
     def __name__(self):

@@ -19,6 +19,30 @@ from metalpy._core.check cimport check
 
 from metalpy.errors import MetalError
 
+cdef extern from *:
+    """
+    #ifndef MPY_BUILD_FLAGS
+    #define MPY_BUILD_FLAGS "unknown"
+    #endif
+    #if defined(__SANITIZE_ADDRESS__)
+    #define MPY_SANITIZER "address"
+    #elif defined(__SANITIZE_THREAD__)
+    #define MPY_SANITIZER "thread"
+    #else
+    #define MPY_SANITIZER "none"
+    #endif
+    #ifdef __clang__
+    #define MPY_COMPILER __VERSION__
+    #else
+    #define MPY_COMPILER "gcc " __VERSION__
+    #endif
+    #define MPY_CYTHON_VERSION CYTHON_HEX_VERSION
+    """
+    const char *MPY_BUILD_FLAGS
+    const char *MPY_SANITIZER
+    const char *MPY_COMPILER
+    const unsigned int MPY_CYTHON_VERSION
+
 LIBRARY_SOURCE = MP_LIBRARY_SOURCE
 LIBRARY_METALLIB = MP_LIBRARY_METALLIB
 LIBRARY_NATIVE = MP_LIBRARY_NATIVE
@@ -428,3 +452,16 @@ cdef uint64_t nanoseconds(seconds) except? 0:
     if not 0 <= value < 1e10:
         raise ValueError(f"seconds must be between 0 and 1e10, got {seconds!r}")
     return <uint64_t>(value * 1e9)
+
+
+def build_facts():
+    """How the extension modules were built, for a bug report."""
+    cython_version = ".".join([str(MPY_CYTHON_VERSION >> shift & 0xFF) for shift in (24, 16, 8)])
+    return {
+        "compiler": MPY_COMPILER.decode(),
+        "flags": MPY_BUILD_FLAGS.decode(),
+        "sanitizer": MPY_SANITIZER.decode(),
+        "Cython": cython_version,
+        "ABI version": MP_ABI_VERSION,
+        "drivers": ", ".join([driver_name(table) for table in driver_tables()]),
+    }

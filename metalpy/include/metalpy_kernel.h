@@ -68,6 +68,7 @@ typedef struct mp_native_kernel {
 #define MP_KERNEL_CALL __attribute__((visibility("default")))
 #endif
 
+MP_KERNEL_CALL mp_u32 mp_simd_lane(void);         /* the caller's lane, 0..31; the one call that meets nobody */
 MP_KERNEL_CALL void mp_threadgroup_barrier(void); /* every thread of the group that has not ended */
 MP_KERNEL_CALL void mp_simdgroup_barrier(void);   /* every lane of the simdgroup that has not ended */
 /* Bit i is set if lane i takes part in this call. */

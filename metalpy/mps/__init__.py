@@ -5,8 +5,11 @@ from __future__ import annotations
 from metalpy._core import pool as _pool
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
+from metalpy.mps.shader import ShaderLibrary, compile_shader
 
 __all__ = [
+    "ShaderLibrary",
+    "compile_shader",
     "current_allocated_memory",
     "device_count",
     "driver_allocated_memory",

@@ -1,0 +1,227 @@
+"""A compiled program: its kernels' records at once, each kernel's native code when it is first asked for.
+
+Both halves of the compiler sit behind the cache here. A program whose entries are all cached is ready without
+running clang and without importing LLVM.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Diagnostic, LaunchTypeError
+from .cache import Cache, default_cache, make_key
+from .options import Options
+from .reflection import Argument, Builtin, Field, KernelInfo, Type
+from .source import Misuse, Source
+from .toolchain import cpu_identity, versions
+
+if TYPE_CHECKING:
+    from .frontend import Program
+
+__all__ = ["Compilation", "compile_source"]
+
+_PROGRAM, _IR, _KERNEL = ".program", ".ir", ".so"
+
+
+def compile_source(source: Source, options: Options, store: Cache | None = None) -> Compilation:
+    """Compile a program, or take it from the cache.
+
+    Parameters
+    ----------
+    source : Source
+    options : Options
+    store : Cache, optional
+        The process's own by default.
+
+    Raises
+    ------
+    CompileError, UnsupportedError
+        As `frontend.compile_program`.
+    """
+    store = store or default_cache()
+    key = make_key("program", _compiler_identity(), *versions(), source.name, source.text, repr(options))
+    # Text that leaves includes to the preprocessor does not say all that the program depends on.
+    data = store.load(key, _PROGRAM) if source.is_closed else None
+    if data is not None:
+        return Compilation(json.loads(data), store, source, options)
+    from .frontend import compile_program
+
+    program = compile_program(source, options)
+    ir = program.ir.encode("utf-8", "surrogateescape")
+    facts = {
+        "kernels": [asdict(k) for k in program.kernels],
+        "constants": [asdict(c) for c in program.constants],
+        "max_threads": list(program.max_threads),
+        "warnings": [list(w) for w in program.warnings],
+        "ir": make_key("ir", hashlib.blake2b(ir).hexdigest()),
+    }
+    store.store(facts["ir"], _IR, zlib.compress(ir, 1))  # type: ignore[arg-type]
+    if source.is_closed:
+        store.store(key, _PROGRAM, json.dumps(facts).encode())
+    return Compilation(facts, store, source, options, program)
+
+
+class Compilation:
+    """A compiled program.
+
+    Attributes
+    ----------
+    kernels : dict of str to KernelInfo
+        By name, in the order of the source.
+    constants : dict of str to (index, scalar type, vector shape)
+        Function constants by name.
+    warnings : tuple of Diagnostic
+    """
+
+    def __init__(
+        self,
+        facts: Mapping[str, Any],
+        store: Cache,
+        source: Source,
+        options: Options,
+        program: Program | None = None,
+    ) -> None:
+        self._facts = facts
+        self._store = store
+        self._source = source
+        self._options = options
+        self._program = program
+        self._lock = threading.Lock()
+        self.kernels = {k["name"]: _kernel_info(k) for k in facts["kernels"]}
+        self._numbers = {name: number for number, name in enumerate(self.kernels)}
+        self.constants = {c["name"]: (c["index"], c["scalar"], tuple(c["shape"])) for c in facts["constants"]}
+        self.warnings = tuple(Diagnostic(*w) for w in facts["warnings"])
+
+    def constant_values(self, given: Mapping[str | int, object]) -> dict[int, object]:
+        """Function constants by index from values by name or index, checked against their types.
+
+        Raises
+        ------
+        LaunchTypeError
+            No such constant, or a value of the wrong kind.
+        """
+        by_index = {index: (name, scalar, shape) for name, (index, scalar, shape) in self.constants.items()}
+        by_name = {name.rsplit("::", 1)[-1]: index for name, (index, _, _) in self.constants.items()}
+        by_name |= {name: index for name, (index, _, _) in self.constants.items()}
+        values: dict[int, object] = {}
+        for key, value in given.items():
+            index = by_name.get(key) if isinstance(key, str) else key
+            if index is None or index not in by_index:
+                known = ", ".join(f"{n} [{i}]" for n, (i, _, _) in self.constants.items()) or "none"
+                raise LaunchTypeError(f"no function constant {key!r}; this library has: {known}")
+            name, scalar, shape = by_index[index]
+            values[index] = _constant_value(name, scalar, shape, value)
+        return dict(sorted(values.items()))
+
+    def native(self, name: str, values: Mapping[int, object] | None = None, *, rebuild: bool = False) -> Path:
+        """Path of the shared object of a kernel, specialised by function constants; compiled if need be.
+
+        Parameters
+        ----------
+        name : str
+        values : mapping of int to value
+            What `constant_values` returned.
+        rebuild : bool
+            Make it anew even if the cache has it.
+        """
+        values = values or {}
+        # The same index may stand for differently typed constants in two programs, but the IR's digest is in the key.
+        key = make_key("kernel", self._facts["ir"], name, repr(sorted(values.items())), cpu_identity())
+        if not rebuild and self._store.load(key, _KERNEL) is not None:
+            return self._store.path(key, _KERNEL)
+        with self._lock:
+            from .diagnostics import misuse_error
+            from .lowering import lower
+
+            try:
+                code = lower(self._whole_program(), self._numbers[name], values)
+            except Misuse as misuse:
+                raise misuse_error(misuse, self._source) from None
+        return self._store.store(key, _KERNEL, code)
+
+    def _whole_program(self) -> Program:
+        """The program with its IR: from the cache, or from the source again if the cache has lost it."""
+        if self._program is None:
+            from .frontend import Constant, Program, compile_program
+
+            packed = self._store.load(self._facts["ir"], _IR)
+            if packed is None:
+                self._program = compile_program(self._source, self._options)
+            else:
+                self._program = Program(
+                    ir=zlib.decompress(packed).decode("utf-8", "surrogateescape"),
+                    kernels=tuple(self.kernels.values()),
+                    constants=tuple(Constant(**(c | {"shape": tuple(c["shape"])})) for c in self._facts["constants"]),
+                    max_threads=tuple(self._facts["max_threads"]),
+                )
+        return self._program
+
+
+def _constant_value(name: str, scalar: str, shape: tuple[int, ...], value: object) -> object:
+    import numpy as np
+
+    if shape:
+        items = list(value) if isinstance(value, (list, tuple, np.ndarray)) else []
+        if len(items) != shape[0]:
+            raise LaunchTypeError(f"function constant '{name}' is a vector of {shape[0]} {scalar}, got {value!r}")
+        return tuple(_constant_value(name, scalar, (), item) for item in items)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if scalar == "bool" and isinstance(value, (bool, int)) and value in (0, 1):
+        return bool(value)
+    if scalar.startswith(("int", "uint")) and isinstance(value, int) and not isinstance(value, bool):
+        limits = np.iinfo(scalar)
+        if limits.min <= value <= limits.max:
+            return value
+    elif (
+        scalar in ("float32", "float16", "bfloat16") and isinstance(value, (int, float)) and not isinstance(value, bool)
+    ):
+        return float(value)
+    raise LaunchTypeError(f"function constant '{name}' is {scalar}, which cannot be {value!r}")
+
+
+@cache
+def _compiler_identity() -> str:
+    """Changes whenever any file of the compiler or its headers does."""
+    here = Path(__file__).parent
+    marks = []
+    for folder in (here, here.parent / "include"):
+        for parent, folders, names in os.walk(folder):
+            folders[:] = sorted(f for f in folders if f != "__pycache__")
+            for name in sorted(names):
+                status = os.stat(os.path.join(parent, name))
+                marks.append(f"{name}:{status.st_size}:{status.st_mtime_ns}")
+    return ";".join(marks)
+
+
+# ---- records from JSON ----
+
+
+def _type(facts: Mapping[str, Any]) -> Type:
+    return Type(
+        **{
+            **facts,
+            "shape": tuple(facts["shape"]),
+            "element": _type(facts["element"]) if facts["element"] else None,
+            "fields": tuple(Field(f["name"], f["offset"], _type(f["type"])) for f in facts["fields"]),
+        }
+    )
+
+
+def _kernel_info(facts: Mapping[str, Any]) -> KernelInfo:
+    return KernelInfo(
+        name=facts["name"],
+        arguments=tuple(Argument(**{**a, "type": _type(a["type"])}) for a in facts["arguments"]),
+        builtins=tuple(Builtin(**b) for b in facts["builtins"]),
+        file=facts["file"],
+        line=facts["line"],
+    )

@@ -1,0 +1,307 @@
+"""Read kernels' argument types back from the debug information in LLVM IR.
+
+clang knows every type after templates, typedefs and layout; its debug information says so in full: sizes, offsets,
+field names. The metadata is read from the IR's text, node by node, only as far as the kernels' parameters reach.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+from .harvest import Entry, Harvest, Parameter
+from .reflection import Argument, Builtin, Field, KernelInfo, Type
+from .source import Misuse
+
+__all__ = ["read_kernels"]
+
+MAX_BUFFERS = 31
+MAX_THREADGROUP_ARGUMENTS = 31
+MAX_THREADS = 1024
+
+_SCALARS = {  # name in debug information: (NumPy name, Metal name)
+    "float": ("float32", "float"),
+    "_Float16": ("float16", "half"),
+    "__bf16": ("bfloat16", "bfloat"),
+    "bool": ("bool", "bool"),
+    "char": ("int8", "char"),
+    "signed char": ("int8", "char"),
+    "unsigned char": ("uint8", "uchar"),
+    "short": ("int16", "short"),
+    "unsigned short": ("uint16", "ushort"),
+    "int": ("int32", "int"),
+    "unsigned int": ("uint32", "uint"),
+    "long": ("int64", "long"),
+    "unsigned long": ("uint64", "ulong"),
+    "long long": ("int64", "long"),
+    "unsigned long long": ("uint64", "ulong"),
+}
+_QUALIFYING_TAGS = frozenset(
+    {"DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type", "DW_TAG_typedef", "DW_TAG_atomic_type"}
+)
+_VECTOR = re.compile(r"(?P<packed>packed_)?vec<(?P<scalar>[\w ]+), (?P<count>\d)>\Z")
+_MATRIX = re.compile(r"matrix<(?P<scalar>[\w ]+), (?P<columns>\d), (?P<rows>\d)>\Z")
+_ATOMIC = re.compile(r"_?atomic<(?P<scalar>[\w ]+)>\Z")
+
+_NODE = re.compile(r"^!(\d+) = (?:distinct )?(!DI\w+\(.*\)|!\{.*\})$", re.MULTILINE)
+_FIELD = re.compile(r'(\w+): ("(?:[^"\\]|\\.)*"|![0-9]+|!DI\w+\([^)]*\)|[^,()]+)')
+_REFERENCE = re.compile(r"!(\d+)|null")
+
+
+def read_kernels(
+    ir: str, harvest: Harvest
+) -> tuple[tuple[KernelInfo, ...], list[tuple[str, int, str, tuple[int, ...], str]], tuple[int, ...]]:
+    """Match what the harvest found with what clang made of it.
+
+    Returns
+    -------
+    kernels : tuple of KernelInfo
+    constants : list of (name, index, scalar type, vector shape, symbol)
+        The function constants.
+    limits : tuple of int
+        ``max_total_threads_per_threadgroup`` of each kernel.
+    """
+    reader = _Reader(ir)
+    kernels = tuple(reader.kernel(k, entry) for k, entry in enumerate(harvest.entries))
+    constants = []
+    for k, constant in enumerate(harvest.constants):
+        held = reader.pointee(reader.variable(f"__mp_constant_{k}"))
+        symbol = reader.initializer(f"__mp_constant_{k}").rsplit("@", 1)[-1].split(",")[0].strip()
+        name = constant.name.removeprefix("::")
+        constants.append((name, reader.number(f"__mp_constant_index_{k}"), held.scalar or "", held.shape, symbol))
+    limits = tuple(min(reader.number(f"__mp_limit_{k}"), MAX_THREADS) for k in range(len(kernels)))
+    return kernels, constants, limits
+
+
+class _Reader:
+    def __init__(self, ir: str) -> None:
+        self._ir = ir
+        self._types: dict[str, Type] = {}
+
+    @cached_property
+    def _nodes(self) -> dict[str, str]:
+        return {match[1]: match[2] for match in _NODE.finditer(self._ir)}
+
+    @cached_property
+    def _variables(self) -> dict[str, str]:
+        """Type node of each generated global by name."""
+        found = {}
+        for text in self._nodes.values():
+            if text.startswith('!DIGlobalVariable(name: "__mp_'):
+                fields = _fields(text)
+                found[fields["name"]] = fields["type"]
+        return found
+
+    @cached_property
+    def _globals(self) -> dict[str, str]:
+        return {
+            match[1]: match[2]
+            for match in re.finditer(r"^@(__mp_\w+) = [^\n]*?(?:constant|global) ([^\n]*)$", self._ir, re.MULTILINE)
+        }
+
+    # ---- generated globals ----
+
+    def initializer(self, name: str) -> str:
+        """The text of a global's type and initialiser."""
+        return re.sub(r"(, align \d+|, !dbg !\d+)+$", "", self._globals[name])
+
+    def number(self, name: str) -> int:
+        """The value of an integer global."""
+        match = re.match(r"i\d+ (-?\d+)", self.initializer(name))
+        return int(match[1]) if match else 0
+
+    def numbers(self, name: str, count: int) -> list[int]:
+        """The values of an integer array global."""
+        text = self.initializer(name)
+        values = [int(v) for v in re.findall(r"i32 (-?\d+)", text.split("{", 1)[-1])]
+        return values if len(values) == count else [0] * count
+
+    def variable(self, name: str) -> str:
+        """The type node of a global."""
+        return self._variables[name]
+
+    # ---- kernels ----
+
+    def kernel(self, k: int, entry: Entry) -> KernelInfo:
+        """The record of kernel number `k`."""
+        function = self._function_type(self.variable(f"__mp_function_{k}"))
+        parameter_types = function[1:]
+        arguments: list[Argument] = []
+        builtins: list[Builtin] = []
+        positions = {"buffer": 0, "threadgroup": 0}
+        counts = {role: sum(p.role == role for p in entry.parameters) for role in positions}
+        numbers = {role: self.numbers(f"__mp_{role}s_{k}", count) if count else [] for role, count in counts.items()}
+        for parameter, node in zip(entry.parameters, parameter_types, strict=True):
+            if parameter.role in positions:
+                at = positions[parameter.role]
+                positions[parameter.role] += 1
+                arguments.append(self._argument(parameter, numbers[parameter.role][at], node))
+            else:
+                builtins.append(Builtin(parameter.name, parameter.role, self.type(node).name))
+        self._check_indices(entry, arguments)
+        return KernelInfo(entry.name, tuple(arguments), tuple(builtins), entry.file, entry.line)
+
+    def _argument(self, parameter: Parameter, index: int, node: str | None) -> Argument:
+        pointee_node = self._field(self._strip(node), "baseType")
+        writable = parameter.address_space != "constant" and not self._is_const(pointee_node)
+        return Argument(
+            name=parameter.name,
+            index=index,
+            kind=parameter.role,
+            address_space=parameter.address_space,
+            access="read_write" if writable else "read",
+            is_reference=parameter.is_reference,
+            optional=parameter.gate is not None,
+            type=self.type(pointee_node),
+        )
+
+    def _check_indices(self, entry: Entry, arguments: list[Argument]) -> None:
+        seen: dict[tuple[str, int], Argument] = {}
+        limits = {"buffer": MAX_BUFFERS, "threadgroup": MAX_THREADGROUP_ARGUMENTS}
+        for argument in arguments:
+            problem = None
+            if not 0 <= argument.index < limits[argument.kind]:
+                problem = f"[[{argument.kind}({argument.index})]] is out of range: 0 to {limits[argument.kind] - 1}"
+            first = seen.setdefault((argument.kind, argument.index), argument)
+            if first is not argument and not (first.optional and argument.optional):
+                problem = f"[[{argument.kind}({argument.index})]] is taken by '{first.name}' already"
+            if problem:
+                message = f"argument '{argument.name}' of kernel '{entry.name}': {problem}"
+                raise Misuse(message, entry.file, entry.line, argument.name)
+
+    # ---- metadata ----
+
+    def _field(self, node: str | None, name: str) -> str | None:
+        if node is None:
+            return None
+        return _fields(self._nodes[node]).get(name)
+
+    def _strip(self, node: str | None) -> str | None:
+        """Behind typedefs and qualifiers."""
+        while node is not None:
+            fields = _fields(self._nodes[node])
+            if fields.get("tag") not in _QUALIFYING_TAGS:
+                return node
+            node = fields.get("baseType")
+        return None
+
+    def _is_const(self, node: str | None) -> bool:
+        while node is not None:
+            fields = _fields(self._nodes[node])
+            if fields.get("tag") == "DW_TAG_const_type":
+                return True
+            if fields.get("tag") not in _QUALIFYING_TAGS:
+                return False
+            node = fields.get("baseType")
+        return False
+
+    def _list(self, node: str | None) -> list[str | None]:
+        return [m[1] for m in _REFERENCE.finditer(self._nodes[node].removeprefix("!{"))] if node else []
+
+    def _function_type(self, node: str) -> list[str | None]:
+        pointer = self._strip(node)
+        function = self._strip(self._field(pointer, "baseType"))
+        return self._list(self._field(function, "types"))
+
+    def pointee(self, node: str) -> Type:
+        """The type that a pointer type points to."""
+        return self.type(self._field(self._strip(node), "baseType"))
+
+    def type(self, node: str | None) -> Type:
+        """The record of a type node."""
+        bare = self._strip(node)
+        if bare is None:
+            return Type("void", "void", 0, 1)
+        known = self._types.get(bare)
+        if known is None:
+            known = self._types[bare] = self._read_type(bare)
+        return known
+
+    def _read_type(self, node: str) -> Type:
+        fields = _fields(self._nodes[node])
+        size = int(fields.get("size", 0)) // 8
+        tag = fields.get("tag", "DW_TAG_base_type")
+        name = fields.get("name", "")
+        if tag == "DW_TAG_base_type":
+            scalar, metal = _SCALARS.get(name, (None, name))
+            return Type(metal, "scalar" if scalar else "void", size, size or 1, scalar)
+        if tag == "DW_TAG_enumeration_type":
+            held = self.type(fields.get("baseType"))
+            return Type(name, "scalar", size, size, held.scalar)
+        if tag == "DW_TAG_pointer_type" or tag == "DW_TAG_reference_type":
+            # A struct may point to itself, so what a nested pointer points to is named but not described.
+            target = self._strip(fields.get("baseType"))
+            target_name = "void" if target is None else _fields(self._nodes[target]).get("name", "")
+            element = Type(_SCALARS.get(target_name, (None, target_name))[1], "void", 0, 1)
+            return Type(f"{element.name}*", "pointer", 8, 8, element=element)
+        if tag == "DW_TAG_array_type":
+            return self._array(fields)
+        return self._record(name, tag, size, fields)
+
+    def _array(self, fields: dict[str, str]) -> Type:
+        element = self.type(fields.get("baseType"))
+        counts = []
+        for node in self._list(fields.get("elements")):
+            counts.append(int(_fields(self._nodes[node or ""]).get("count", 0)))
+        for count in reversed(counts):
+            element = Type(
+                f"{element.name}[{count}]", "array", element.size * count, element.alignment,
+                shape=(count,), stride=element.size, element=element,
+            )  # fmt: skip
+        return element
+
+    def _record(self, name: str, tag: str, size: int, fields: dict[str, str]) -> Type:
+        if match := _VECTOR.match(name):
+            scalar, metal = _SCALARS[match["scalar"]]
+            count = int(match["count"])
+            packed = match["packed"] or ""
+            alignment = size // count if packed else size
+            return Type(f"{packed}{metal}{count}", "vector", size, alignment, scalar, (count,))
+        if match := _MATRIX.match(name):
+            scalar, metal = _SCALARS[match["scalar"]]
+            columns, rows = int(match["columns"]), int(match["rows"])
+            stride = size // columns
+            return Type(f"{metal}{columns}x{rows}", "matrix", size, stride, scalar, (columns, rows), stride)
+        if match := _ATOMIC.match(name):
+            scalar, metal = _SCALARS[match["scalar"]]
+            return Type(f"atomic_{metal}", "scalar", size, size, scalar)
+        members = self._members(fields)
+        alignment = int(fields.get("align", 0)) // 8 or max((m.type.alignment for m in members), default=1)
+        if name.startswith("array<") and len(members) == 1 and members[0].type.kind == "array":
+            inner = members[0].type
+            assert inner.element is not None
+            spelled = f"array<{inner.element.name}, {inner.shape[0]}>"
+            return Type(
+                spelled, "array", size, alignment, shape=inner.shape, stride=inner.stride, element=inner.element
+            )
+        kind = "union" if tag == "DW_TAG_union_type" else "struct"
+        return Type(name, kind, size, alignment, fields=tuple(members))
+
+    def _members(self, fields: dict[str, str]) -> list[Field]:
+        members: list[Field] = []
+        for node in self._list(fields.get("elements")):
+            member = _fields(self._nodes[node or ""])
+            tag = member.get("tag")
+            offset = int(member.get("offset", 0)) // 8
+            if "DIFlagStaticMember" in member.get("flags", "") or tag not in ("DW_TAG_member", "DW_TAG_inheritance"):
+                continue
+            held = self.type(member.get("baseType"))
+            if tag == "DW_TAG_inheritance" or not member.get("name"):  # a base class, or an anonymous struct or union
+                members += [Field(f.name, offset + f.offset, f.type) for f in held.fields]
+            else:
+                members.append(Field(member["name"], offset, held))
+        return members
+
+
+def _fields(text: str) -> dict[str, str]:
+    """The fields of a ``!DINode(key: value, ...)``: strings unquoted, references as bare numbers, null left out."""
+    found: dict[str, str] = {}
+    for match in _FIELD.finditer(text):
+        value = match[2]
+        if value.startswith('"'):
+            value = value[1:-1]
+        elif value.startswith("!") and value[1:].isdigit():
+            value = value[1:]
+        if value != "null":
+            found.setdefault(match[1], value)
+    return found

@@ -1,0 +1,94 @@
+"""The C++ that stands behind the user's text: one entry point per kernel, and what reflection reads back.
+
+For kernel number ``k`` the program gets
+
+* ``__mp_thread_k(group, thread)``: run the kernel for one thread, parameters filled from the two records;
+* ``__mp_group_k(group)``: the same for all threads of a threadgroup, one after another;
+* ``__mp_function_k``: the kernel's address, whose debug information holds the parameters' types;
+* ``__mp_buffers_k``, ``__mp_threadgroups_k``: the argument indices after implicit numbering;
+* ``__mp_limit_k``: its ``max_total_threads_per_threadgroup``.
+
+and for function constant number ``k`` ``__mp_constant_k`` (its address) and ``__mp_constant_index_k``. All are plain
+globals whose initialisers LLVM folds to literals.
+"""
+
+from __future__ import annotations
+
+from .harvest import Entry, FunctionConstant, Harvest, Parameter
+from .source import line_mark
+
+__all__ = ["ENTRIES_NAME", "defined_flags", "write_entries"]
+
+ENTRIES_NAME = "metalpy_entries"  # the "file" of generated code in compiler messages; never shown
+MAX_THREADS = 1024
+
+
+def write_entries(harvest: Harvest) -> str:
+    """The text to compile after the user's program.
+
+    All that belongs to entry number ``k`` stands on line ``k + 1`` of "file" `ENTRIES_NAME`, so that messages about
+    it can be told about the kernel; the rest is on lines behind them.
+    """
+    parts = [line_mark(k + 1, ENTRIES_NAME) + _entry(k, e) + "\n" for k, e in enumerate(harvest.entries)]
+    parts.append(line_mark(len(harvest.entries) + 1, ENTRIES_NAME))
+    parts += [f'extern "C" {{ {_constant(k, c)} }}\n' for k, c in enumerate(harvest.constants)]
+    return "".join(parts)
+
+
+def defined_flags(harvest: Harvest) -> str:
+    """Declarations of what ``is_function_constant_defined(x)`` reads; to be compiled before the user's program."""
+    names = sorted({c.name.rsplit("::", 1)[-1] for c in harvest.constants})
+    return "".join(f'extern "C" bool __mp_defined_{name};\n' for name in names)
+
+
+def _constant(k: int, constant: FunctionConstant) -> str:
+    index = _literal(f"__mp_constant_index_{k}", constant.index)
+    return f"auto* __mp_constant_{k} = &{constant.name}; {index}"
+
+
+def _literal(name: str, expression: str) -> str:
+    """A constant that LLVM IR shows as a number; declared first, since C++ would drop a constant that is local."""
+    return f"extern const unsigned {name}; constexpr unsigned {name} = ({expression});"
+
+
+def _entry(k: int, entry: Entry) -> str:
+    position = {"buffer": 0, "threadgroup": 0}
+    arguments = [_argument(k, i, parameter, position) for i, parameter in enumerate(entry.parameters)]
+    # The type is spelled out where the name alone may be that of several functions; else it follows from the name.
+    function_type = entry.signature or f"decltype({entry.callee})"
+    parts = [
+        f"namespace {entry.scope} {{" if entry.scope else "",
+        f'extern "C" {{ using __mp_type_{k} = {function_type};',
+        f"auto* __mp_function_{k} = static_cast<__mp_type_{k}*>(&{entry.callee});",
+        *_indices(k, "buffer", entry),
+        *_indices(k, "threadgroup", entry),
+        _literal(f"__mp_limit_{k}", entry.max_threads or str(MAX_THREADS)),
+        f"void __mp_thread_{k}(const mp_group* __mp_g, const mp_thread* __mp_t) {{",
+        f"(void)__mp_g, (void)__mp_t; using __mp_s = __mp::signature<__mp_type_{k}>;",
+        f"static_cast<__mp_type_{k}*>(&{entry.callee})({', '.join(arguments)}); }}",
+        f"void __mp_group_{k}(const mp_group* __mp_g) {{ __mp::run_group<__mp_thread_{k}>(__mp_g); }}",
+        "} }" if entry.scope else "}",
+    ]
+    return " ".join(parts)
+
+
+def _indices(k: int, role: str, entry: Entry) -> list[str]:
+    given = [f"int({p.index})" if p.index else "__mp::implicit_index" for p in entry.parameters if p.role == role]
+    if not given:
+        return []
+    count = len(given)
+    name = f"__mp_{role}s_{k}"
+    return [
+        f"extern const __mp::indices<{count}> {name};",
+        f"constexpr __mp::indices<{count}> {name} = __mp::number<{count}>({{{{{', '.join(given)}}}}});",
+    ]
+
+
+def _argument(k: int, i: int, parameter: Parameter, position: dict[str, int]) -> str:
+    parameter_type = f"__mp_s::parameter<{i}>"
+    if parameter.role not in position:
+        return f"__mp::input<{parameter_type}>::from(__mp::{parameter.role}(__mp_g, __mp_t))"
+    at = position[parameter.role]
+    position[parameter.role] += 1
+    source = "buffer" if parameter.role == "buffer" else "threadgroup_memory"
+    return f"__mp::{source}<{parameter_type}>(__mp_g, __mp_{parameter.role}s_{k}[{at}])"

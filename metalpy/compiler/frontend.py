@@ -1,0 +1,132 @@
+"""From Metal source to LLVM IR and kernel records: the front half of the compiler.
+
+1. `source` has spliced the includes; clang's preprocessor expands the macros, for reading only;
+2. `harvest` reads kernels and attributes from that;
+3. `rewrite` turns the unexpanded text into C++ of the same length;
+4. clang compiles it with the generated entry points behind it, and `debuginfo` reads the types back from the IR.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import Diagnostic
+from .debuginfo import read_kernels
+from .diagnostics import compile_error, misuse_error, parse_diagnostics
+from .entries import defined_flags, write_entries
+from .harvest import Harvest, harvest
+from .options import MATH_MODES, Options
+from .reflection import KernelInfo
+from .rewrite import blank_for_cpp
+from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
+from .toolchain import clang, run_tool
+
+__all__ = ["Constant", "Program", "compile_program"]
+
+_ABI_HEADERS = Path(__file__).parent.parent / "include"
+METAL_VERSION = 320
+
+_COMMON_FLAGS = (
+    "-x c++ -std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fno-caret-diagnostics -ferror-limit=50 "
+    f"-D__METAL_VERSION__={METAL_VERSION}"
+).split()
+
+_COMPILE_FLAGS = (
+    # The language: no double literals, half and bfloat in their own precision, swizzles as properties, integers that
+    # wrap, loops that may run for ever, aliasing as in Metal code that casts pointers freely.
+    "-Xclang -cl-single-precision-constant -Xclang -ffloat16-excess-precision=none "
+    "-Xclang -fbfloat16-excess-precision=none -fdeclspec -fwrapv -fsigned-char "
+    "-fno-strict-aliasing -fno-finite-loops -fno-exceptions -fno-rtti -fno-math-errno -fno-trapping-math "
+    "-fno-delete-null-pointer-checks -fno-threadsafe-statics "
+    # The output: unoptimised IR meant to be optimised, with the types of what the user wrote.
+    "-fPIC -fvisibility=hidden -fno-plt -O2 -Xclang -disable-llvm-passes -S -emit-llvm -o - "
+    "-g -fstandalone-debug -gomit-unreferenced-methods "
+    "-Wno-everything"
+).split()
+
+_DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?!line\b|include[ \t]*<metal|pragma\b)", re.MULTILINE)
+# IR for any CPU: which one is decided when a kernel is lowered.
+_TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack-protector-buffer-size)"="[^"]*"')
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A function constant: its name in the source, index, scalar type and the symbol that stands for it in the IR."""
+
+    name: str
+    index: int
+    scalar: str
+    shape: tuple[int, ...]
+    symbol: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the front end makes of a source: IR for any CPU, and what the host needs to know.
+
+    `kernels` are in the order of the source; number ``k`` has the entry points ``__mp_thread_k`` and ``__mp_group_k``.
+    """
+
+    ir: str
+    kernels: tuple[KernelInfo, ...]
+    constants: tuple[Constant, ...]
+    max_threads: tuple[int, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+def compile_program(source: Source, options: Options) -> Program:
+    """Compile a program as far as LLVM IR.
+
+    Raises
+    ------
+    CompileError
+        The program is not valid Metal.
+    UnsupportedError
+        A kernel needs something the software device does not have.
+    """
+    try:
+        found = harvest(_expand_macros(source, options), source.name)
+        ir, warnings = _compile(source, options, found)
+        kernels, constants, limits = read_kernels(ir, found)
+    except Misuse as misuse:
+        raise misuse_error(misuse, source) from None
+    return Program(
+        ir=ir,
+        kernels=kernels,
+        constants=tuple(Constant(*c) for c in constants),
+        max_threads=limits,
+        warnings=warnings,
+    )
+
+
+def _include_flags(source: Source, options: Options) -> list[str]:
+    beside = () if source.name == PROGRAM_SOURCE else (str(Path(source.name).absolute().parent),)
+    folders = (*beside, *options.include_dirs)
+    flags = [f"-I{folder}" for folder in folders] if not source.is_closed else []
+    return [*flags, f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
+
+
+def _expand_macros(source: Source, options: Options) -> str:
+    if not options.defines and not _DIRECTIVE.search(source.text):
+        return source.text
+    command = [*clang(), *_COMMON_FLAGS, *_include_flags(source, options), *options.flags, "-D__METALPY_HARVEST__"]
+    command += ["-include", "__mp/macros.h", "-w", "-E", "-"]
+    result = run_tool(command, source.text.encode("utf-8", "surrogateescape"))
+    if result.returncode != 0:
+        raise compile_error(result.stderr.decode("utf-8", "replace"), source, options.include_dirs)
+    return result.stdout.decode("utf-8", "surrogateescape")
+
+
+def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tuple[Diagnostic, ...]]:
+    text = defined_flags(found) + blank_for_cpp(source.text) + write_entries(found)
+    command = [*clang(), *_COMMON_FLAGS, *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
+    command += [*_include_flags(source, options), *options.flags]
+    command += ["-include", "__mp/entry.h", "-include", "__mp/keywords.h", "-"]
+    result = run_tool(command, text.encode("utf-8", "surrogateescape"))
+    messages = result.stderr.decode("utf-8", "replace")
+    if result.returncode != 0:
+        raise compile_error(messages, source, options.include_dirs, found.entries)
+    ir = _TARGET_ATTRIBUTES.sub("", result.stdout.decode("utf-8", "surrogateescape"))
+    return ir, tuple(parse_diagnostics(messages, found.entries))

@@ -1,0 +1,514 @@
+"""Find the kernels of a program and what their attributes say, before clang sees it.
+
+clang drops Metal's attributes, so they are read here from the tokens of the preprocessed text: which functions are
+kernels, under which names the host knows them, how each parameter is bound, and the function constants. Types are
+left to clang (`debuginfo`).
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from bisect import bisect_right
+from dataclasses import dataclass, field, replace
+
+from ..errors import UnsupportedError
+from .lexer import Token, closing, tokenize
+from .source import Misuse
+
+__all__ = ["BUILTINS", "Entry", "FunctionConstant", "Harvest", "Parameter", "harvest"]
+
+BUILTINS = frozenset(
+    "thread_position_in_grid thread_position_in_threadgroup thread_index_in_threadgroup threadgroup_position_in_grid "
+    "threads_per_grid threadgroups_per_grid threads_per_threadgroup dispatch_threads_per_threadgroup "
+    "thread_index_in_simdgroup simdgroup_index_in_threadgroup simdgroups_per_threadgroup "
+    "dispatch_simdgroups_per_threadgroup threads_per_simdgroup thread_execution_width thread_index_in_quadgroup "
+    "quadgroup_index_in_threadgroup quadgroups_per_threadgroup dispatch_quadgroups_per_threadgroup "
+    "grid_origin grid_size".split()
+)
+_ADDRESS_SPACES = frozenset({"device", "constant", "threadgroup", "thread"})
+_QUALIFIERS = _ADDRESS_SPACES | {"const", "volatile", "restrict", "__restrict", "coherent", "struct", "typename"}
+_UNSUPPORTED_ATTRIBUTES = frozenset(
+    "stage_in payload origin direction imageblock_data color position primitive_id instance_id vertex_id id "
+    "user_instance_id render_target_array_index threads_per_object_threadgroup patch_id".split()
+)
+_IGNORED_ATTRIBUTES = frozenset(
+    {"maybe_unused", "buffer", "threadgroup", "function_constant", "clang", "raster_order_group"}
+)
+_LINE_MARK = re.compile(r'[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\])*)"')
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a kernel: `role` is ``"buffer"``, ``"threadgroup"`` or the name of a builtin."""
+
+    name: str
+    role: str
+    index: str | None = None  # C++ expression in the attribute; None: implicit numbering
+    address_space: str = ""
+    is_reference: bool = False
+    gate: str | None = None  # function constant that decides whether the argument exists
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A kernel that the host can launch: a function or one instantiation of a template."""
+
+    name: str
+    scope: str  # the namespace around it, such as a::b; "" for the global one
+    callee: str  # the function in that scope, such as f<float>
+    parameters: tuple[Parameter, ...]
+    file: str
+    line: int
+    signature: str | None = None  # its function type, where `callee` alone may mean several functions
+    max_threads: str | None = None  # [[max_total_threads_per_threadgroup(n)]]
+
+
+@dataclass(frozen=True)
+class FunctionConstant:
+    """``constant T name [[function_constant(index)]]``; `name` is qualified from the global namespace."""
+
+    name: str
+    index: str
+
+
+@dataclass
+class Harvest:
+    """All entries and function constants of a program."""
+
+    entries: list[Entry] = field(default_factory=list)
+    constants: list[FunctionConstant] = field(default_factory=list)
+
+
+def harvest(text: str, name: str) -> Harvest:
+    """Read the kernels of a preprocessed program.
+
+    Parameters
+    ----------
+    text : str
+        The program after macro expansion, with line marks, its Metal attributes and keywords still in place.
+    name : str
+        The file name for text before the first line mark.
+
+    Raises
+    ------
+    Misuse
+        A kernel that cannot be launched as declared (a parameter without a binding, two kernels of one name).
+    UnsupportedError
+        A kernel that needs something the software device does not have, named in the message.
+    """
+    return _Harvester(text, name).run()
+
+
+class _Harvester:
+    def __init__(self, text: str, name: str) -> None:
+        self._tokens = tokenize(text)
+        self._text = text
+        self._name = name
+        self._result = Harvest()
+        self._scope: list[str] = []  # names of the open namespaces, "" for a block such as extern "C" { }
+        self._definitions: dict[str, list[tuple[Parameter, ...]]] = {}  # kernels by qualified name
+        # In the order of the source, with the number of parameters that an instantiation spells out (None: none).
+        self._found: list[tuple[Entry, bool, int | None]] = []
+        self._mark_starts: list[int] = []
+        self._marks: list[tuple[str, int, int]] = []  # file and line that begin at an offset
+        for token in self._tokens:
+            match = _LINE_MARK.match(token.text) if token.kind == "directive" else None
+            if match:
+                self._mark_starts.append(token.start)
+                self._marks.append((re.sub(r"\\(.)", r"\1", match[2]), int(match[1]), token.end + 1))
+
+    def run(self) -> Harvest:
+        i = 0
+        while i < len(self._tokens):
+            i = self._declaration(i)
+        for entry, is_instantiation, count in self._found:
+            self._result.entries.append(self._instantiated(entry, count) if is_instantiation else entry)
+        self._reject_duplicates()
+        return self._result
+
+    # ---- declarations ----
+
+    def _declaration(self, i: int) -> int:
+        """Read the declaration that starts at token `i`; return where the next one starts."""
+        tokens = self._tokens
+        token = tokens[i]
+        if token.kind == "directive" or token.text == ";":
+            return i + 1
+        if token.text == "}":
+            if self._scope:
+                self._scope.pop()
+            return i + 1
+        if token.text == "namespace" or (
+            token.text == "inline" and tokens[i + 1 : i + 2] and tokens[i + 1].text == "namespace"
+        ):
+            return self._namespace(i)
+        if (
+            token.text == "extern"
+            and i + 2 < len(tokens)
+            and tokens[i + 1].kind == "string"
+            and tokens[i + 2].text == "{"
+        ):
+            self._scope.append("")
+            return i + 3
+        body, end = self._extent(i)
+        declaration = [t for t in tokens[i:body] if t.kind != "directive"]
+        if _is_kernel(declaration):
+            self._kernel(declaration, is_definition=body < end and tokens[body].text == "{")
+        else:
+            self._function_constant(declaration)
+        return end
+
+    def _namespace(self, i: int) -> int:
+        names = []
+        while i < len(self._tokens) and self._tokens[i].text not in ("{", ";", "="):
+            if self._tokens[i].kind == "id" and self._tokens[i].text not in ("namespace", "inline"):
+                names.append(self._tokens[i].text)
+            i += 1
+        if i < len(self._tokens) and self._tokens[i].text == "{":
+            self._scope.append("::".join(names))
+            return i + 1
+        while i < len(self._tokens) and self._tokens[i].text != ";":  # namespace alias
+            i += 1
+        return i + 1
+
+    def _extent(self, i: int) -> tuple[int, int]:
+        """(index of the declaration's first `{` or final `;`, index just behind the declaration)."""
+        tokens = self._tokens
+        body = None
+        while i < len(tokens):
+            text = tokens[i].text
+            if (text == "<" and tokens[i - 1].text == "template") or text in ("(", "[", "[["):
+                i = closing(tokens, i)
+            elif text == ";":
+                return (i if body is None else body), i + 1
+            elif text == "}":  # not ours: unbalanced input, which clang will explain
+                return (i if body is None else body), i
+            elif text == "{":
+                is_function = self._ends_function_head(i)
+                body = i if body is None else body
+                i = closing(tokens, i)
+                if is_function:
+                    return body, i + 1
+            i += 1
+        return (len(tokens) if body is None else body), len(tokens)
+
+    def _ends_function_head(self, brace: int) -> bool:
+        for token in reversed(self._tokens[:brace]):
+            if token.text == ")":
+                return True
+            if token.kind == "directive" or token.text in _ADDRESS_SPACES or token.text in ("const", "noexcept"):
+                continue
+            return False
+        return False
+
+    # ---- kernels ----
+
+    def _kernel(self, declaration: list[Token], *, is_definition: bool) -> None:
+        attributes, plain = _split_attributes(declaration)
+        file, line = self._position(declaration[0])
+        if not plain:
+            return  # a lone `kernel`: clang will say what is missing
+        is_template = plain[0].text == "template" and len(plain) > 1 and plain[1].text == "<"
+        is_instantiation = plain[0].text == "template" and not is_template
+        if is_template:
+            plain = plain[closing(plain, 1) + 1 :]
+        declarator = _declarator(plain)
+        if declarator is None:
+            return  # clang will say what is wrong
+        return_type, name_tokens, parameter_tokens = declarator
+        if is_definition and return_type != "void":
+            raise Misuse(f"kernel '{_spell(name_tokens)}' must return void, not {return_type}", file, line, return_type)
+        host_name = _string(attributes.get("host_name"))
+        callee = _spell(name_tokens)
+        base = name_tokens[0].text if len(name_tokens) == 1 else _base_name(name_tokens)
+        if not is_instantiation and not is_definition:
+            return  # a forward declaration
+        parameters: tuple[Parameter, ...] = ()
+        count = None
+        if parameter_tokens is not None and is_definition:
+            parameters = self._parameters(parameter_tokens, base)
+        elif parameter_tokens is not None:
+            count = len([part for part in _split_commas(parameter_tokens) if part])
+        limit = attributes.get("max_total_threads_per_threadgroup")
+        entry = Entry(
+            name=host_name or callee,
+            scope=self._namespace_name(),
+            callee=callee,
+            parameters=parameters,
+            signature=_signature(parameter_tokens) if parameter_tokens is not None and not is_template else None,
+            file=file,
+            line=line,
+            max_threads=_spell(limit) if limit else None,
+        )
+        if not is_instantiation:
+            self._definitions.setdefault(self._qualify(base), []).append(parameters)
+        if not is_template:
+            self._found.append((entry, is_instantiation, count))
+
+    def _instantiated(self, entry: Entry, count: int | None) -> Entry:
+        """An explicit instantiation with the bindings of its template's definition, of `count` parameters."""
+        name = entry.callee.split("<", 1)[0]
+        qualified = "::".join(["", *filter(None, [entry.scope]), name])
+        candidates = self._definitions.get(qualified) or self._definitions.get("::" + name) or []
+        for parameters in candidates:
+            if count is None or len(parameters) == count:
+                return replace(entry, parameters=parameters)
+        raise Misuse(f"there is no kernel template '{name}' that this could instantiate", entry.file, entry.line, name)
+
+    def _reject_duplicates(self) -> None:
+        seen: dict[str, Entry] = {}
+        for entry in self._result.entries:
+            first = seen.setdefault(entry.name, entry)
+            if first is not entry:
+                message = f"two kernels have the name '{entry.name}'; the first is at {first.file}:{first.line}"
+                raise Misuse(message, entry.file, entry.line, entry.name)
+
+    # ---- parameters ----
+
+    def _parameters(self, tokens: list[Token], kernel: str) -> tuple[Parameter, ...]:
+        return tuple(
+            self._parameter(part, kernel)
+            for part in _split_commas(tokens)
+            if part and not (len(part) == 1 and part[0].text == "void")
+        )
+
+    def _parameter(self, tokens: list[Token], kernel: str) -> Parameter:
+        attributes, plain = _split_attributes(tokens)
+        name = _parameter_name(plain)
+        outer = [t.text for t in _outside_brackets(plain)]
+        space = next((t for t in outer if t in _ADDRESS_SPACES), "")
+        spelled = _spell(plain)
+        file, line = self._position(tokens[0])
+        self._reject_unsupported(attributes, spelled, kernel, file, line)
+        builtins = [a for a in attributes if a in BUILTINS]
+        if builtins:
+            return Parameter(name, builtins[0])
+        gate = attributes.get("function_constant")
+        is_pointer = "*" in [t.text for t in plain] or "[" in outer
+        is_reference = "&" in [t.text for t in plain] and "*" not in outer
+        role = "threadgroup" if "threadgroup" in attributes or space == "threadgroup" else "buffer"
+        if not (is_pointer or is_reference):
+            raise Misuse(
+                f"argument '{name or spelled}' of kernel '{kernel}' is neither a pointer or reference in device, "
+                "constant or threadgroup memory nor an input such as [[thread_position_in_grid]]",
+                file,
+                line,
+                name,
+            )
+        if space not in ("device", "constant", "threadgroup"):
+            raise Misuse(
+                f"argument '{name or spelled}' of kernel '{kernel}' needs an address space: "
+                "device, constant or threadgroup",
+                file,
+                line,
+                name,
+            )
+        index = attributes.get(role)
+        return Parameter(
+            name=name,
+            role=role,
+            index=_spell(index) if index else None,
+            address_space=space,
+            is_reference=is_reference,
+            gate=_spell(gate) if gate else None,
+        )
+
+    def _reject_unsupported(
+        self, attributes: dict[str, list[Token]], spelled: str, kernel: str, file: str, line: int
+    ) -> None:
+        what = None
+        if "texture" in attributes or re.match(r"(?:metal::)?(?:texture|depth)\w*<", spelled):
+            what = "a texture"
+        elif "sampler" in attributes or re.match(r"(?:metal::)?sampler\b", spelled):
+            what = "a sampler"
+        for name in attributes:
+            if name in _UNSUPPORTED_ATTRIBUTES:
+                what = what or f"an argument with [[{name}]]"
+            elif name not in BUILTINS and name not in _IGNORED_ATTRIBUTES and name not in ("texture", "sampler"):
+                near = difflib.get_close_matches(name, [*BUILTINS, *_IGNORED_ATTRIBUTES], n=1)
+                hint = f"; did you mean [[{near[0]}]]?" if near else ""
+                raise Misuse(f"unknown attribute [[{name}]] in kernel '{kernel}'{hint}", file, line, name)
+        if what:
+            raise UnsupportedError(
+                f"{file}:{line}: kernel '{kernel}' takes {what} ('{spelled}'), "
+                "which the software device does not support"
+            )
+
+    # ---- function constants ----
+
+    def _function_constant(self, declaration: list[Token]) -> None:
+        if not any(t.text == "function_constant" for t in declaration):
+            return
+        attributes, plain = _split_attributes(declaration)
+        index = attributes.get("function_constant")
+        names = [t for t in plain if t.kind == "id"]
+        if index and names and plain[0].text != "template" and "(" not in [t.text for t in plain]:
+            self._result.constants.append(FunctionConstant(self._qualify(names[-1].text), _spell(index)))
+
+    # ---- places ----
+
+    def _namespace_name(self) -> str:
+        return "::".join(s for s in self._scope if s)
+
+    def _qualify(self, name: str) -> str:
+        return "::".join(["", *(s for s in self._scope if s), name])
+
+    def _position(self, token: Token) -> tuple[str, int]:
+        """The user's file and line of a token, by the last line mark before it."""
+        at = bisect_right(self._mark_starts, token.start) - 1
+        file, line, since = self._marks[at] if at >= 0 else (self._name, 1, 0)
+        return file, line + self._text.count("\n", since, token.start)
+
+
+# ---- token helpers ----
+
+
+def _is_kernel(declaration: list[Token]) -> bool:
+    return any(t.text == "kernel" for t in declaration) and "kernel" in _split_attributes(declaration)[0]
+
+
+def _split_attributes(tokens: list[Token]) -> tuple[dict[str, list[Token]], list[Token]]:
+    """The attributes by name with the tokens of their arguments, and the tokens outside attributes.
+
+    ``kernel`` as a keyword counts as an attribute, so that both spellings read alike.
+    """
+    attributes: dict[str, list[Token]] = {}
+    plain: list[Token] = []
+    i = 0
+    while i < len(tokens):
+        token = tokens[i]
+        if token.text == "[[":
+            end = closing(tokens, i)
+            for part in _split_commas(tokens[i + 1 : end]):
+                has_arguments = len(part) > 2 and part[1].text == "("
+                if part:
+                    attributes[part[0].text] = part[2:-1] if has_arguments else []
+            i = end
+        elif token.text == "kernel":
+            attributes["kernel"] = []
+        elif token.text == "(":  # a parameter list keeps the attributes of its parameters
+            end = min(closing(tokens, i), len(tokens) - 1)
+            plain += tokens[i : end + 1]
+            i = end
+        else:
+            plain.append(token)
+        i += 1
+    return attributes, plain
+
+
+def _split_commas(tokens: list[Token]) -> list[list[Token]]:
+    parts: list[list[Token]] = [[]]
+    i = 0
+    while i < len(tokens):
+        text = tokens[i].text
+        if text in ("(", "[", "{", "[[", "<"):
+            end = min(closing(tokens, i), len(tokens) - 1)
+            if text == "<" and end == len(tokens) - 1 and tokens[end].text != ">":
+                end = i  # a comparison
+            parts[-1] += tokens[i : end + 1]
+            i = end
+        elif text == ",":
+            parts.append([])
+        else:
+            parts[-1].append(tokens[i])
+        i += 1
+    return parts
+
+
+def _declarator(tokens: list[Token]) -> tuple[str, list[Token], list[Token] | None] | None:
+    """(return type, tokens of the function's name, tokens of its parameters or None) of a declaration."""
+    i = 0
+    while i < len(tokens) and tokens[i].text in (
+        "template",
+        "static",
+        "inline",
+        "extern",
+        "constexpr",
+        "__attribute__",
+    ):
+        i += 1
+        if i < len(tokens) and tokens[i].text == "(":
+            i = closing(tokens, i) + 1
+    begin = i
+    if i + 1 < len(tokens) and tokens[i].text == "decltype":
+        i = closing(tokens, i + 1) + 1
+    else:  # `void` or the name of a function type, maybe qualified or a template-id
+        i += 1
+        while i < len(tokens) and tokens[i].text in ("::", "<"):
+            i = closing(tokens, i) + 1 if tokens[i].text == "<" else i + 2
+    start = i
+    while i < len(tokens) and tokens[i].text not in ("(", ";", "{"):
+        i = closing(tokens, i) + 1 if tokens[i].text == "<" else i + 1
+    name = tokens[start:i]
+    if not name:
+        return None
+    parameters = tokens[i + 1 : closing(tokens, i)] if i < len(tokens) and tokens[i].text == "(" else None
+    return _spell(tokens[begin:start]), name, parameters
+
+
+def _signature(parameters: list[Token]) -> str:
+    """The function type with these parameters, for C++: attributes, defaults and `threadgroup` left out."""
+    spelled = []
+    for part in _split_commas(parameters):
+        plain = _split_attributes(part)[1]
+        texts = [t.text for t in plain]
+        end = texts.index("=") if "=" in texts else len(texts)
+        spelled.append(_spell([t for t in plain[:end] if t.text != "threadgroup"]))
+    return f"void({', '.join(spelled)})"
+
+
+def _base_name(tokens: list[Token]) -> str:
+    texts = [t.text for t in tokens]
+    return "".join(texts[: texts.index("<")]) if "<" in texts else "".join(texts)
+
+
+def _outside_brackets(tokens: list[Token]) -> list[Token]:
+    """The tokens not inside <...>, (...) or {...}; array brackets themselves stay, their contents do not."""
+    out: list[Token] = []
+    i = 0
+    while i < len(tokens):
+        out.append(tokens[i])
+        if tokens[i].text in ("<", "(", "[", "{"):
+            end = closing(tokens, i)
+            i = end if end < len(tokens) else i
+        i += 1
+    return out
+
+
+def _parameter_name(tokens: list[Token]) -> str:
+    texts = [t.text for t in tokens]
+    if "=" in texts:
+        tokens = tokens[: texts.index("=")]
+    for i, token in enumerate(tokens):  # T (&name)[n]
+        if (
+            token.text == "("
+            and i + 2 < len(tokens)
+            and tokens[i + 1].text in ("&", "*")
+            and tokens[i + 2].kind == "id"
+        ):
+            return tokens[i + 2].text
+    outer = _outside_brackets(tokens)
+    while outer and outer[-1].text == "[":
+        outer.pop()
+    if not outer or outer[-1].kind != "id" or outer[-1].text in _QUALIFIERS:
+        return ""
+    before = [t.text for t in outer[:-1] if t.text not in _QUALIFIERS]
+    return outer[-1].text if before and before[-1] != "::" else ""
+
+
+def _string(tokens: list[Token] | None) -> str | None:
+    if not tokens or any(t.kind != "string" for t in tokens):
+        return None
+    return "".join(ast.literal_eval(t.text) for t in tokens)
+
+
+def _spell(tokens: list[Token]) -> str:
+    out: list[str] = []
+    for token in tokens:
+        is_word = token.kind in ("id", "number")
+        if out and is_word and re.match(r"[\w$>&*]", out[-1][-1]):
+            out.append(" ")
+        out.append(token.text)
+    return "".join(out)

@@ -1,0 +1,155 @@
+// What the generated entry points are made of: how a kernel's parameters are filled from an mp_group and mp_thread.
+// Included before every program; `compiler/entries.py` writes the code that uses it.
+#pragma once
+#include <metal_types>
+#include <metalpy_kernel.h>
+
+
+namespace __mp {
+
+// ---- parameter types ----
+
+template <unsigned I, class A, class... Rest>
+struct nth {
+  using type = typename nth<I - 1, Rest...>::type;
+};
+template <class A, class... Rest>
+struct nth<0, A, Rest...> {
+  using type = A;
+};
+
+template <class F>
+struct signature;
+template <class... A>
+struct signature<void(A...)> {
+  template <unsigned I>
+  using parameter = typename nth<I, A...>::type;
+};
+
+// ---- buffer and threadgroup arguments ----
+
+// `T*` gets the address, `T&` the object there.
+template <class P>
+struct bound;
+template <class T>
+struct bound<T*> {
+  static constexpr T* at(void* address) { return static_cast<T*>(address); }
+};
+template <class T>
+struct bound<T&> {
+  static constexpr T& at(void* address) { return *static_cast<T*>(address); }
+};
+template <class T>
+struct bound<const T*> {
+  static constexpr const T* at(void* address) { return static_cast<const T*>(address); }
+};
+
+template <class P>
+constexpr P buffer(const mp_group* group, unsigned index) {
+  return bound<P>::at(group->buffers[index]);
+}
+template <class P>
+constexpr P threadgroup_memory(const mp_group* group, unsigned index) {
+  return bound<P>::at(group->threadgroup_memory[index]);
+}
+
+constexpr int implicit_index = -1;
+
+// Arguments without an index get the lowest ones that are free, in the order of the source.
+template <unsigned N>
+struct indices {
+  int of[N];
+  constexpr int operator[](unsigned i) const { return of[i]; }
+};
+template <unsigned N>
+constexpr indices<N> number(indices<N> given) {
+  for (unsigned i = 0; i < N; ++i) {
+    for (int candidate = 0; given.of[i] == implicit_index; ++candidate) {
+      bool taken = false;
+      for (unsigned j = 0; j < N; ++j) taken = taken || given.of[j] == candidate;
+      if (!taken) given.of[i] = candidate;
+    }
+  }
+  return given;
+}
+
+// ---- thread, threadgroup and simdgroup inputs ----
+
+using position = metal::vec<unsigned, 3>;
+
+constexpr position triple(const unsigned (&v)[3]) { return position(v[0], v[1], v[2]); }
+constexpr unsigned volume(const unsigned (&v)[3]) { return v[0] * v[1] * v[2]; }
+constexpr unsigned groups_of(unsigned width, unsigned count) { return (count + width - 1) / width; }
+constexpr unsigned simdgroup_width = 32;
+constexpr unsigned quadgroup_width = 4;
+
+#define MP_INPUT(name, expression)                                              \
+  constexpr auto name(const mp_group* g, const mp_thread* t) { (void)g, (void)t; return expression; }
+MP_INPUT(thread_position_in_threadgroup, triple(t->position))
+MP_INPUT(thread_index_in_threadgroup, t->index)
+MP_INPUT(threadgroup_position_in_grid, triple(g->position))
+MP_INPUT(threads_per_grid, triple(g->threads))
+MP_INPUT(grid_size, triple(g->threads))
+MP_INPUT(grid_origin, position(0, 0, 0))
+MP_INPUT(threadgroups_per_grid, triple(g->group_count))
+MP_INPUT(threads_per_threadgroup, triple(g->size))
+MP_INPUT(dispatch_threads_per_threadgroup, triple(g->group_size))
+MP_INPUT(thread_position_in_grid, position(g->position[0] * g->group_size[0] + t->position[0],
+                                           g->position[1] * g->group_size[1] + t->position[1],
+                                           g->position[2] * g->group_size[2] + t->position[2]))
+MP_INPUT(thread_index_in_simdgroup, t->index % simdgroup_width)
+MP_INPUT(simdgroup_index_in_threadgroup, t->index / simdgroup_width)
+MP_INPUT(simdgroups_per_threadgroup, groups_of(simdgroup_width, volume(g->size)))
+MP_INPUT(dispatch_simdgroups_per_threadgroup, groups_of(simdgroup_width, volume(g->group_size)))
+MP_INPUT(threads_per_simdgroup, simdgroup_width)
+MP_INPUT(thread_execution_width, simdgroup_width)
+MP_INPUT(thread_index_in_quadgroup, t->index % quadgroup_width)
+MP_INPUT(quadgroup_index_in_threadgroup, t->index / quadgroup_width)
+MP_INPUT(quadgroups_per_threadgroup, groups_of(quadgroup_width, volume(g->size)))
+MP_INPUT(dispatch_quadgroups_per_threadgroup, groups_of(quadgroup_width, volume(g->group_size)))
+#undef MP_INPUT
+
+template <class T>
+constexpr bool is_input_scalar = false;
+template <> constexpr bool is_input_scalar<unsigned> = true;
+template <> constexpr bool is_input_scalar<int> = true;
+template <> constexpr bool is_input_scalar<unsigned short> = true;
+template <> constexpr bool is_input_scalar<short> = true;
+template <> constexpr bool is_input_scalar<unsigned long> = true;
+template <> constexpr bool is_input_scalar<long> = true;
+
+// An input as the integer scalar or vector that the kernel declares.
+template <class T>
+struct input {
+  static_assert(is_input_scalar<T>, "an input such as [[thread_position_in_grid]] must be a scalar or a vector of "
+                                    "ushort, uint, ulong or their signed kin");
+  static constexpr T from(unsigned v) { return static_cast<T>(v); }
+  static constexpr T from(position v) { return static_cast<T>(v.x); }
+};
+template <class T>
+struct input<metal::vec<T, 2>> {
+  static constexpr metal::vec<T, 2> from(position v) { return {input<T>::from(v.x), input<T>::from(v.y)}; }
+};
+template <class T>
+struct input<metal::vec<T, 3>> {
+  static constexpr metal::vec<T, 3> from(position v) {
+    return {input<T>::from(v.x), input<T>::from(v.y), input<T>::from(v.z)};
+  }
+};
+
+// ---- the loop over a threadgroup's threads, for kernels whose threads never meet ----
+
+template <void (*run_thread)(const mp_group*, const mp_thread*)>
+inline __attribute__((always_inline)) void run_group(const mp_group* group) {
+  const unsigned width = group->size[0], height = group->size[1], depth = group->size[2];
+  unsigned index = 0;
+  for (unsigned z = 0; z < depth; ++z)
+    for (unsigned y = 0; y < height; ++y)
+      for (unsigned x = 0; x < width; ++x) {
+        const mp_thread self = {{x, y, z}, index++};
+        run_thread(group, &self);
+      }
+}
+
+}  // namespace __mp
+

@@ -1,0 +1,13 @@
+// <metal_simdgroup_matrix>: declared, not supported yet.
+#pragma once
+#pragma clang system_header
+#include <__mp/unsupported.h>
+
+namespace metal {
+template <class T, int C, int R, class... Rest> struct simdgroup_matrix {
+    MP_UNSUPPORTED("simdgroup_matrix");
+};
+using simdgroup_float8x8 = simdgroup_matrix<float, 8, 8>;
+using simdgroup_half8x8 = simdgroup_matrix<half, 8, 8>;
+using simdgroup_bfloat8x8 = simdgroup_matrix<bfloat, 8, 8>;
+} // namespace metal

@@ -1,0 +1,294 @@
+// vec<T, N> and packed_vec<T, N>. Their components are plain members of a common base, lanes<T, N>: references to them
+// and constant expressions work, and both get the same swizzles and operators.
+#pragma once
+#pragma clang system_header
+#include <__mp/swizzle.h>
+
+MP_BEGIN
+// In a namespace of their own: argument-dependent lookup searches the one that a base class is in.
+namespace __mp::vectors {
+// The operators are friends that only argument-dependent lookup finds; scalars and packed vectors convert on either
+// side. Shifts go by the low bits of the amount, as on a GPU.
+MP_CX bool constant_evaluated() { return __builtin_is_constant_evaluated(); }
+template <class T, int N> struct lanes;
+
+template <class T> struct lanes<T, 2> {
+    using Vec = vec<T, 2>;
+    using Bools = rebind_t<Vec, bool>;
+    T x, y;
+    static constexpr int bits = sizeof(T) * 8 - 1;
+    constexpr T &operator[](long i) { return constant_evaluated() ? (i == 0 ? x : y) : (&x)[i]; }
+    constexpr const T &operator[](long i) const { return constant_evaluated() ? (i == 0 ? x : y) : (&x)[i]; }
+    friend constexpr Vec operator+(Vec a, Vec b) { return {T(a.x + b.x), T(a.y + b.y)}; }
+    friend constexpr Vec operator-(Vec a, Vec b) { return {T(a.x - b.x), T(a.y - b.y)}; }
+    friend constexpr Vec operator*(Vec a, Vec b) { return {T(a.x * b.x), T(a.y * b.y)}; }
+    friend constexpr Vec operator/(Vec a, Vec b) { return {T(a.x / b.x), T(a.y / b.y)}; }
+    friend constexpr Vec operator%(Vec a, Vec b) requires integer<T> { return {T(a.x % b.x), T(a.y % b.y)}; }
+    friend constexpr Vec operator&(Vec a, Vec b) requires integer<T> { return {T(a.x & b.x), T(a.y & b.y)}; }
+    friend constexpr Vec operator|(Vec a, Vec b) requires integer<T> { return {T(a.x | b.x), T(a.y | b.y)}; }
+    friend constexpr Vec operator^(Vec a, Vec b) requires integer<T> { return {T(a.x ^ b.x), T(a.y ^ b.y)}; }
+    friend constexpr Vec operator<<(Vec a, Vec b) requires integer<T> {
+        return {T(a.x << (b.x & bits)), T(a.y << (b.y & bits))};
+    }
+    friend constexpr Vec operator>>(Vec a, Vec b) requires integer<T> {
+        return {T(a.x >> (b.x & bits)), T(a.y >> (b.y & bits))};
+    }
+    friend constexpr Bools operator&&(Vec a, Vec b) { return {a.x && b.x, a.y && b.y}; }
+    friend constexpr Bools operator||(Vec a, Vec b) { return {a.x || b.x, a.y || b.y}; }
+    friend constexpr Bools operator==(Vec a, Vec b) { return {a.x == b.x, a.y == b.y}; }
+    friend constexpr Bools operator!=(Vec a, Vec b) { return {a.x != b.x, a.y != b.y}; }
+    friend constexpr Bools operator<(Vec a, Vec b) { return {a.x < b.x, a.y < b.y}; }
+    friend constexpr Bools operator<=(Vec a, Vec b) { return {a.x <= b.x, a.y <= b.y}; }
+    friend constexpr Bools operator>(Vec a, Vec b) { return {a.x > b.x, a.y > b.y}; }
+    friend constexpr Bools operator>=(Vec a, Vec b) { return {a.x >= b.x, a.y >= b.y}; }
+    friend constexpr Vec operator+(Vec a) { return a; }
+    friend constexpr Vec operator-(Vec a) { return {T(-a.x), T(-a.y)}; }
+    friend constexpr Bools operator!(Vec a) { return {!a.x, !a.y}; }
+    friend constexpr Vec operator~(Vec a) requires integer<T> { return {T(~a.x), T(~a.y)}; }
+    MP_SWIZZLES(2)
+};
+
+template <class T> struct lanes<T, 3> {
+    using Vec = vec<T, 3>;
+    using Bools = rebind_t<Vec, bool>;
+    T x, y, z;
+    static constexpr int bits = sizeof(T) * 8 - 1;
+    constexpr T &operator[](long i) { return constant_evaluated() ? (i == 0 ? x : i == 1 ? y : z) : (&x)[i]; }
+    constexpr const T &operator[](long i) const {
+        return constant_evaluated() ? (i == 0 ? x : i == 1 ? y : z) : (&x)[i];
+    }
+    friend constexpr Vec operator+(Vec a, Vec b) { return {T(a.x + b.x), T(a.y + b.y), T(a.z + b.z)}; }
+    friend constexpr Vec operator-(Vec a, Vec b) { return {T(a.x - b.x), T(a.y - b.y), T(a.z - b.z)}; }
+    friend constexpr Vec operator*(Vec a, Vec b) { return {T(a.x * b.x), T(a.y * b.y), T(a.z * b.z)}; }
+    friend constexpr Vec operator/(Vec a, Vec b) { return {T(a.x / b.x), T(a.y / b.y), T(a.z / b.z)}; }
+    friend constexpr Vec operator%(Vec a, Vec b) requires integer<T> {
+        return {T(a.x % b.x), T(a.y % b.y), T(a.z % b.z)};
+    }
+    friend constexpr Vec operator&(Vec a, Vec b) requires integer<T> {
+        return {T(a.x & b.x), T(a.y & b.y), T(a.z & b.z)};
+    }
+    friend constexpr Vec operator|(Vec a, Vec b) requires integer<T> {
+        return {T(a.x | b.x), T(a.y | b.y), T(a.z | b.z)};
+    }
+    friend constexpr Vec operator^(Vec a, Vec b) requires integer<T> {
+        return {T(a.x ^ b.x), T(a.y ^ b.y), T(a.z ^ b.z)};
+    }
+    friend constexpr Vec operator<<(Vec a, Vec b) requires integer<T> {
+        return {T(a.x << (b.x & bits)), T(a.y << (b.y & bits)), T(a.z << (b.z & bits))};
+    }
+    friend constexpr Vec operator>>(Vec a, Vec b) requires integer<T> {
+        return {T(a.x >> (b.x & bits)), T(a.y >> (b.y & bits)), T(a.z >> (b.z & bits))};
+    }
+    friend constexpr Bools operator&&(Vec a, Vec b) { return {a.x && b.x, a.y && b.y, a.z && b.z}; }
+    friend constexpr Bools operator||(Vec a, Vec b) { return {a.x || b.x, a.y || b.y, a.z || b.z}; }
+    friend constexpr Bools operator==(Vec a, Vec b) { return {a.x == b.x, a.y == b.y, a.z == b.z}; }
+    friend constexpr Bools operator!=(Vec a, Vec b) { return {a.x != b.x, a.y != b.y, a.z != b.z}; }
+    friend constexpr Bools operator<(Vec a, Vec b) { return {a.x < b.x, a.y < b.y, a.z < b.z}; }
+    friend constexpr Bools operator<=(Vec a, Vec b) { return {a.x <= b.x, a.y <= b.y, a.z <= b.z}; }
+    friend constexpr Bools operator>(Vec a, Vec b) { return {a.x > b.x, a.y > b.y, a.z > b.z}; }
+    friend constexpr Bools operator>=(Vec a, Vec b) { return {a.x >= b.x, a.y >= b.y, a.z >= b.z}; }
+    friend constexpr Vec operator+(Vec a) { return a; }
+    friend constexpr Vec operator-(Vec a) { return {T(-a.x), T(-a.y), T(-a.z)}; }
+    friend constexpr Bools operator!(Vec a) { return {!a.x, !a.y, !a.z}; }
+    friend constexpr Vec operator~(Vec a) requires integer<T> { return {T(~a.x), T(~a.y), T(~a.z)}; }
+    MP_SWIZZLES(3)
+};
+
+template <class T> struct lanes<T, 4> {
+    using Vec = vec<T, 4>;
+    using Bools = rebind_t<Vec, bool>;
+    T x, y, z, w;
+    static constexpr int bits = sizeof(T) * 8 - 1;
+    constexpr T &operator[](long i) {
+        return constant_evaluated() ? (i == 0 ? x : i == 1 ? y : i == 2 ? z : w) : (&x)[i];
+    }
+    constexpr const T &operator[](long i) const {
+        return constant_evaluated() ? (i == 0 ? x : i == 1 ? y : i == 2 ? z : w) : (&x)[i];
+    }
+    friend constexpr Vec operator+(Vec a, Vec b) { return {T(a.x + b.x), T(a.y + b.y), T(a.z + b.z), T(a.w + b.w)}; }
+    friend constexpr Vec operator-(Vec a, Vec b) { return {T(a.x - b.x), T(a.y - b.y), T(a.z - b.z), T(a.w - b.w)}; }
+    friend constexpr Vec operator*(Vec a, Vec b) { return {T(a.x * b.x), T(a.y * b.y), T(a.z * b.z), T(a.w * b.w)}; }
+    friend constexpr Vec operator/(Vec a, Vec b) { return {T(a.x / b.x), T(a.y / b.y), T(a.z / b.z), T(a.w / b.w)}; }
+    friend constexpr Vec operator%(Vec a, Vec b) requires integer<T> {
+        return {T(a.x % b.x), T(a.y % b.y), T(a.z % b.z), T(a.w % b.w)};
+    }
+    friend constexpr Vec operator&(Vec a, Vec b) requires integer<T> {
+        return {T(a.x & b.x), T(a.y & b.y), T(a.z & b.z), T(a.w & b.w)};
+    }
+    friend constexpr Vec operator|(Vec a, Vec b) requires integer<T> {
+        return {T(a.x | b.x), T(a.y | b.y), T(a.z | b.z), T(a.w | b.w)};
+    }
+    friend constexpr Vec operator^(Vec a, Vec b) requires integer<T> {
+        return {T(a.x ^ b.x), T(a.y ^ b.y), T(a.z ^ b.z), T(a.w ^ b.w)};
+    }
+    friend constexpr Vec operator<<(Vec a, Vec b) requires integer<T> {
+        return {T(a.x << (b.x & bits)), T(a.y << (b.y & bits)), T(a.z << (b.z & bits)), T(a.w << (b.w & bits))};
+    }
+    friend constexpr Vec operator>>(Vec a, Vec b) requires integer<T> {
+        return {T(a.x >> (b.x & bits)), T(a.y >> (b.y & bits)), T(a.z >> (b.z & bits)), T(a.w >> (b.w & bits))};
+    }
+    friend constexpr Bools operator&&(Vec a, Vec b) { return {a.x && b.x, a.y && b.y, a.z && b.z, a.w && b.w}; }
+    friend constexpr Bools operator||(Vec a, Vec b) { return {a.x || b.x, a.y || b.y, a.z || b.z, a.w || b.w}; }
+    friend constexpr Bools operator==(Vec a, Vec b) { return {a.x == b.x, a.y == b.y, a.z == b.z, a.w == b.w}; }
+    friend constexpr Bools operator!=(Vec a, Vec b) { return {a.x != b.x, a.y != b.y, a.z != b.z, a.w != b.w}; }
+    friend constexpr Bools operator<(Vec a, Vec b) { return {a.x < b.x, a.y < b.y, a.z < b.z, a.w < b.w}; }
+    friend constexpr Bools operator<=(Vec a, Vec b) { return {a.x <= b.x, a.y <= b.y, a.z <= b.z, a.w <= b.w}; }
+    friend constexpr Bools operator>(Vec a, Vec b) { return {a.x > b.x, a.y > b.y, a.z > b.z, a.w > b.w}; }
+    friend constexpr Bools operator>=(Vec a, Vec b) { return {a.x >= b.x, a.y >= b.y, a.z >= b.z, a.w >= b.w}; }
+    friend constexpr Vec operator+(Vec a) { return a; }
+    friend constexpr Vec operator-(Vec a) { return {T(-a.x), T(-a.y), T(-a.z), T(-a.w)}; }
+    friend constexpr Bools operator!(Vec a) { return {!a.x, !a.y, !a.z, !a.w}; }
+    friend constexpr Vec operator~(Vec a) requires integer<T> { return {T(~a.x), T(~a.y), T(~a.z), T(~a.w)}; }
+    MP_SWIZZLES(4)
+};
+
+// Operators that change a vector: of Self, which is vec<T, N> or packed_vec<T, N>.
+template <class Self, class T, int N> struct assigning {
+    constexpr Self &operator+=(vec<T, N> b) { return self() = self() + b; }
+    constexpr Self &operator-=(vec<T, N> b) { return self() = self() - b; }
+    constexpr Self &operator*=(vec<T, N> b) { return self() = self() * b; }
+    constexpr Self &operator/=(vec<T, N> b) { return self() = self() / b; }
+    constexpr Self &operator%=(vec<T, N> b) { return self() = self() % b; }
+    constexpr Self &operator&=(vec<T, N> b) { return self() = self() & b; }
+    constexpr Self &operator|=(vec<T, N> b) { return self() = self() | b; }
+    constexpr Self &operator^=(vec<T, N> b) { return self() = self() ^ b; }
+    constexpr Self &operator<<=(vec<T, N> b) { return self() = self() << b; }
+    constexpr Self &operator>>=(vec<T, N> b) { return self() = self() >> b; }
+    constexpr Self &operator++() { return self() = self() + vec<T, N>(T(1)); }
+    constexpr Self &operator--() { return self() = self() - vec<T, N>(T(1)); }
+    constexpr Self operator++(int) { Self old = self(); ++*this; return old; }
+    constexpr Self operator--(int) { Self old = self(); --*this; return old; }
+
+private:
+    constexpr Self &self() { return static_cast<Self &>(*this); }
+};
+} // namespace __mp::vectors
+
+namespace metal {
+template <class T>
+struct alignas(2 * sizeof(T)) vec<T, 2> : __mp::vectors::lanes<T, 2>, __mp::vectors::assigning<vec<T, 2>, T, 2> {
+    vec() = default;
+    constexpr vec(T s) : __mp::vectors::lanes<T, 2>{s, s} {}
+    constexpr vec(T a, T b) : __mp::vectors::lanes<T, 2>{a, b} {}
+    constexpr vec(packed_vec<T, 2> v) : __mp::vectors::lanes<T, 2>{v.x, v.y} {}
+    template <class U> explicit constexpr vec(vec<U, 2> v)
+        : __mp::vectors::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
+    template <class U> explicit constexpr vec(packed_vec<U, 2> v)
+        : __mp::vectors::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
+};
+template <class T> struct packed_vec<T, 2>
+    : __mp::vectors::lanes<T, 2>, __mp::vectors::assigning<packed_vec<T, 2>, T, 2> {
+    packed_vec() = default;
+    constexpr packed_vec(T s) : __mp::vectors::lanes<T, 2>{s, s} {}
+    constexpr packed_vec(T a, T b) : __mp::vectors::lanes<T, 2>{a, b} {}
+    constexpr packed_vec(vec<T, 2> v) : __mp::vectors::lanes<T, 2>{v.x, v.y} {}
+    template <class U> explicit constexpr packed_vec(vec<U, 2> v)
+        : __mp::vectors::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
+    template <class U> explicit constexpr packed_vec(packed_vec<U, 2> v)
+        : __mp::vectors::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
+};
+
+template <class T>
+struct alignas(4 * sizeof(T)) vec<T, 3> : __mp::vectors::lanes<T, 3>, __mp::vectors::assigning<vec<T, 3>, T, 3> {
+    vec() = default;
+    constexpr vec(T s) : __mp::vectors::lanes<T, 3>{s, s, s} {}
+    constexpr vec(T a, T b, T c) : __mp::vectors::lanes<T, 3>{a, b, c} {}
+    constexpr vec(T a, vec<T, 2> b) : __mp::vectors::lanes<T, 3>{a, b.x, b.y} {}
+    constexpr vec(vec<T, 2> a, T b) : __mp::vectors::lanes<T, 3>{a.x, a.y, b} {}
+    constexpr vec(packed_vec<T, 3> v) : __mp::vectors::lanes<T, 3>{v.x, v.y, v.z} {}
+    template <class U> explicit constexpr vec(vec<U, 3> v)
+        : __mp::vectors::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
+    template <class U> explicit constexpr vec(packed_vec<U, 3> v)
+        : __mp::vectors::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
+};
+template <class T> struct packed_vec<T, 3>
+    : __mp::vectors::lanes<T, 3>, __mp::vectors::assigning<packed_vec<T, 3>, T, 3> {
+    packed_vec() = default;
+    constexpr packed_vec(T s) : __mp::vectors::lanes<T, 3>{s, s, s} {}
+    constexpr packed_vec(T a, T b, T c) : __mp::vectors::lanes<T, 3>{a, b, c} {}
+    constexpr packed_vec(T a, vec<T, 2> b) : __mp::vectors::lanes<T, 3>{a, b.x, b.y} {}
+    constexpr packed_vec(vec<T, 2> a, T b) : __mp::vectors::lanes<T, 3>{a.x, a.y, b} {}
+    constexpr packed_vec(vec<T, 3> v) : __mp::vectors::lanes<T, 3>{v.x, v.y, v.z} {}
+    template <class U> explicit constexpr packed_vec(vec<U, 3> v)
+        : __mp::vectors::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
+    template <class U> explicit constexpr packed_vec(packed_vec<U, 3> v)
+        : __mp::vectors::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
+};
+
+template <class T>
+struct alignas(4 * sizeof(T)) vec<T, 4> : __mp::vectors::lanes<T, 4>, __mp::vectors::assigning<vec<T, 4>, T, 4> {
+    vec() = default;
+    constexpr vec(T s) : __mp::vectors::lanes<T, 4>{s, s, s, s} {}
+    constexpr vec(T a, T b, T c, T d) : __mp::vectors::lanes<T, 4>{a, b, c, d} {}
+    constexpr vec(T a, T b, vec<T, 2> c) : __mp::vectors::lanes<T, 4>{a, b, c.x, c.y} {}
+    constexpr vec(T a, vec<T, 2> b, T c) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, c} {}
+    constexpr vec(vec<T, 2> a, T b, T c) : __mp::vectors::lanes<T, 4>{a.x, a.y, b, c} {}
+    constexpr vec(T a, vec<T, 3> b) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, b.z} {}
+    constexpr vec(vec<T, 2> a, vec<T, 2> b) : __mp::vectors::lanes<T, 4>{a.x, a.y, b.x, b.y} {}
+    constexpr vec(vec<T, 3> a, T b) : __mp::vectors::lanes<T, 4>{a.x, a.y, a.z, b} {}
+    constexpr vec(packed_vec<T, 4> v) : __mp::vectors::lanes<T, 4>{v.x, v.y, v.z, v.w} {}
+    template <class U> explicit constexpr vec(vec<U, 4> v)
+        : __mp::vectors::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
+    template <class U> explicit constexpr vec(packed_vec<U, 4> v)
+        : __mp::vectors::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
+};
+template <class T> struct packed_vec<T, 4>
+    : __mp::vectors::lanes<T, 4>, __mp::vectors::assigning<packed_vec<T, 4>, T, 4> {
+    packed_vec() = default;
+    constexpr packed_vec(T s) : __mp::vectors::lanes<T, 4>{s, s, s, s} {}
+    constexpr packed_vec(T a, T b, T c, T d) : __mp::vectors::lanes<T, 4>{a, b, c, d} {}
+    constexpr packed_vec(T a, T b, vec<T, 2> c) : __mp::vectors::lanes<T, 4>{a, b, c.x, c.y} {}
+    constexpr packed_vec(T a, vec<T, 2> b, T c) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, c} {}
+    constexpr packed_vec(vec<T, 2> a, T b, T c) : __mp::vectors::lanes<T, 4>{a.x, a.y, b, c} {}
+    constexpr packed_vec(T a, vec<T, 3> b) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, b.z} {}
+    constexpr packed_vec(vec<T, 2> a, vec<T, 2> b) : __mp::vectors::lanes<T, 4>{a.x, a.y, b.x, b.y} {}
+    constexpr packed_vec(vec<T, 3> a, T b) : __mp::vectors::lanes<T, 4>{a.x, a.y, a.z, b} {}
+    constexpr packed_vec(vec<T, 4> v) : __mp::vectors::lanes<T, 4>{v.x, v.y, v.z, v.w} {}
+    template <class U> explicit constexpr packed_vec(vec<U, 4> v)
+        : __mp::vectors::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
+    template <class U> explicit constexpr packed_vec(packed_vec<U, 4> v)
+        : __mp::vectors::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
+};
+
+// Shifts by a vector of another integer type.
+template <__mp::integer T, __mp::integer U, int N> requires(!__mp::same<T, U>)
+MP_CX vec<T, N> operator<<(vec<T, N> a, vec<U, N> b) { return a << vec<T, N>(b); }
+template <__mp::integer T, __mp::integer U, int N> requires(!__mp::same<T, U>)
+MP_CX vec<T, N> operator>>(vec<T, N> a, vec<U, N> b) { return a >> vec<T, N>(b); }
+MP_END
+} // namespace metal
+
+// float4, packed_float4 and so on: names that Metal knows without any header.
+#define MP_VECTORS(name, type)                                                                                        \
+    using name##2 = metal::vec<type, 2>;                                                                              \
+    using name##3 = metal::vec<type, 3>;                                                                              \
+    using name##4 = metal::vec<type, 4>;                                                                              \
+    using packed_##name##2 = metal::packed_vec<type, 2>;                                                              \
+    using packed_##name##3 = metal::packed_vec<type, 3>;                                                              \
+    using packed_##name##4 = metal::packed_vec<type, 4>;                                                              \
+    namespace metal {                                                                                                 \
+    using ::name##2, ::name##3, ::name##4, ::packed_##name##2, ::packed_##name##3, ::packed_##name##4;                \
+    }
+MP_VECTORS(bool, bool)
+MP_VECTORS(char, char)
+MP_VECTORS(uchar, uchar)
+MP_VECTORS(short, short)
+MP_VECTORS(ushort, ushort)
+MP_VECTORS(int, int)
+MP_VECTORS(uint, uint)
+MP_VECTORS(long, long)
+MP_VECTORS(ulong, ulong)
+MP_VECTORS(half, half)
+MP_VECTORS(bfloat, bfloat)
+MP_VECTORS(float, float)
+
+MP_BEGIN
+// The same bits as another type; a keyword in Metal.
+template <class To, class From> MP_CX To as_type(From value) {
+    static_assert(sizeof(To) == sizeof(From), "as_type: the types differ in size");
+    return __builtin_bit_cast(To, value);
+}
+MP_END
+namespace metal {
+using ::as_type;
+}

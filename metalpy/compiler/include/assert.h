@@ -1,0 +1,5 @@
+#pragma once
+#pragma clang system_header
+#include <__mp/macros.h>
+#ifndef __METALPY_HARVEST__
+#endif

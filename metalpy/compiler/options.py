@@ -1,0 +1,74 @@
+"""How a program is to be compiled."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+__all__ = ["MATH_MODES", "Options", "make_options"]
+
+MATH_MODES = {
+    # Results do not depend on whether the CPU has fused multiply-add.
+    "safe": ("-ffp-contract=off",),
+    "relaxed": ("-ffast-math", "-fno-finite-math-only", "-ffp-contract=fast"),
+    "fast": ("-ffast-math", "-ffp-contract=fast"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Compile options; equal options and equal source give the same library."""
+
+    include_dirs: tuple[str, ...] = ()
+    defines: tuple[tuple[str, str], ...] = ()
+    math_mode: str = "safe"
+
+    @property
+    def flags(self) -> list[str]:
+        """Clang's flags for these options, include folders apart."""
+        return [f"-D{name}={value}" for name, value in self.defines]
+
+
+def make_options(
+    include_dirs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+    defines: Mapping[str, object] | None = None,
+    math_mode: str = "safe",
+) -> Options:
+    """Check compile options as a user gives them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A define that is no identifier, or a value or math mode that cannot be meant.
+    """
+    if include_dirs is None:
+        include_dirs = ()
+    elif isinstance(include_dirs, (str, os.PathLike)):
+        include_dirs = (include_dirs,)
+    if math_mode not in MATH_MODES:
+        raise ValueError(f"math_mode must be one of {', '.join(map(repr, MATH_MODES))}, not {math_mode!r}")
+    if defines is not None and not isinstance(defines, Mapping):
+        raise TypeError(f"defines must be a dict of macro names and values, not {type(defines).__name__}")
+    return Options(
+        include_dirs=tuple(os.path.abspath(os.fspath(folder)) for folder in include_dirs),
+        defines=tuple(sorted(_define(name, value) for name, value in (defines or {}).items())),
+        math_mode=math_mode,
+    )
+
+
+def _define(name: object, value: object) -> tuple[str, str]:
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*(\([\w, .]*\))?", name):
+        raise ValueError(f"{name!r} is not a macro name")
+    if value is None:
+        return name, ""
+    if isinstance(value, bool):
+        return name, str(int(value))
+    if isinstance(value, (int, float)):
+        return name, repr(value)
+    if isinstance(value, str):
+        if "\n" in value:
+            raise ValueError(f"the value of macro {name} must be one line")
+        return name, value
+    raise TypeError(f"the value of macro {name} must be a str, int, float, bool or None, not {type(value).__name__}")

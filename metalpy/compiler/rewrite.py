@@ -1,0 +1,136 @@
+"""The one change made to the user's text: what C++ does not know is blanked out or renamed at equal length.
+
+Length-preserving edits on the unpreprocessed text (macro bodies included) keep every line and column, so clang's
+messages point into the user's own source. Address-space keywords are macros (``__mp/keywords.h``); here only what
+a macro cannot express:
+
+* ``[[...]]`` attributes of Metal are blanked;
+* ``threadgroup`` stays where it declares a variable (a storage class) and is blanked where it qualifies a pointer,
+  a reference or a method;
+* ``constant T x [[function_constant(n)]]`` becomes ``extern   T x``, to be defined when a kernel is specialised;
+* ``1.0bf`` becomes ``1.0_b`` and ``1.0H`` becomes ``1.0h``, since clang's lexer refuses the former.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .lexer import Token, closing, tokenize
+
+__all__ = ["blank_for_cpp"]
+
+# Attributes that clang knows and that mean the same there.
+_CPP_ATTRIBUTES = frozenset(
+    "maybe_unused nodiscard noreturn fallthrough likely unlikely deprecated no_unique_address carries_dependency "
+    "assume".split()
+)
+_BFLOAT_LITERAL = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(bf|BF)\Z")
+
+
+def blank_for_cpp(text: str) -> str:
+    """Metal source as C++ of the same length; see the module's text for what changes."""
+    tokens = tokenize(text, directives=False)
+    edits: list[tuple[int, int, str]] = []
+    for i, token in enumerate(tokens):
+        if token.kind == "punct" and token.text == "[[":
+            edits += _attribute_edits(text, tokens, i)
+        elif token.kind == "id" and token.text == "threadgroup":
+            if not _declares_variable(text, tokens, i):
+                edits.append((token.start, token.end, " " * len(token.text)))
+        elif token.kind == "number" and token.text[-1] in "fF":
+            match = _BFLOAT_LITERAL.match(token.text)
+            if match:
+                edits.append((token.start + match.start(1), token.end, "_b"))
+        elif token.kind == "number" and token.text[-1] == "H" and token.text[:2] not in ("0x", "0X"):
+            edits.append((token.end - 1, token.end, "h"))
+    return _apply(text, edits)
+
+
+def _apply(text: str, edits: list[tuple[int, int, str]]) -> str:
+    out: list[str] = []
+    done = 0
+    for start, end, replacement in sorted(edits):
+        if start >= done:
+            out += (text[done:start], replacement)
+            done = end
+    out.append(text[done:])
+    return "".join(out)
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"[^\n\\]|\\(?!\n)", " ", text)
+
+
+def _attribute_edits(text: str, tokens: list[Token], at: int) -> list[tuple[int, int, str]]:
+    end = closing(tokens, at)
+    if end == len(tokens):
+        return []
+    names = [t.text for t in tokens[at + 1 : end] if t.kind == "id"]
+    if not names or names[0] in _CPP_ATTRIBUTES or names[0] in ("clang", "gnu"):
+        return []
+    start, stop = tokens[at].start, tokens[end].end
+    edits = [(start, stop, _blank(text[start:stop]))]
+    if "function_constant" in names and (storage := _constant_storage(tokens, at)) is not None:
+        edits.append((storage.start, storage.end, "extern  "))
+    return edits
+
+
+def _constant_storage(tokens: list[Token], at: int) -> Token | None:
+    """The ``constant`` that starts the declaration with an attribute at `at`; None inside a parameter list."""
+    if _in_parameters(tokens, at):
+        return None  # the attribute gates an argument
+    for token in reversed(tokens[:at]):
+        if token.text in (";", "{", "}"):
+            return None
+        if token.text == "constant":
+            return token
+    return None
+
+
+def _declares_variable(text: str, tokens: list[Token], at: int) -> bool:
+    """Whether ``threadgroup`` at `at` declares a variable: ``threadgroup T name`` and then ``[ ; = ,``."""
+    words = 0
+    i = at + 1
+    while i < len(tokens):
+        token = tokens[i]
+        if "\n" in text[tokens[i - 1].end : token.start] and _in_directive(text, token.start, tokens[at].start):
+            return words >= 2  # a macro body that ends before the declarator's end
+        if token.kind == "id":
+            words += 1
+        elif (
+            token.text == "<"
+            or token.text == "[["
+            or (token.text == "(" and tokens[i - 1].text in ("alignas", "decltype", "__attribute__", "typeof"))
+        ):
+            i = closing(tokens, i)
+        elif token.text in ("[", ";", "=") or token.text == ",":
+            return words >= 1 and not _in_parameters(tokens, at)
+        elif token.text not in ("::", "#"):
+            return False
+        i += 1
+    return words >= 2
+
+
+def _in_directive(text: str, here: int, since: int) -> bool:
+    """Whether `since` lies in a preprocessor line that has ended before `here`."""
+    start = text.rfind("\n", 0, since) + 1
+    while start > 1 and text[start - 2] == "\\":
+        start = text.rfind("\n", 0, start - 1) + 1
+    if not text[start:since].lstrip().startswith("#"):
+        return False
+    return re.search(r"(?<!\\)\n", text[since:here]) is not None
+
+
+def _in_parameters(tokens: list[Token], at: int) -> bool:
+    """Whether the token at `at` lies in parentheses or a template argument list of the same statement."""
+    depth = 0
+    for token in reversed(tokens[:at]):
+        if token.text in (";", "{", "}"):
+            return False
+        if token.text in (")", "]"):
+            depth += 1
+        elif token.text in ("(", "["):
+            if depth == 0:
+                return True
+            depth -= 1
+    return False

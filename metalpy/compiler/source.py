@@ -1,0 +1,178 @@
+"""Metal source with its own includes spliced in: one text that holds all there is to compile.
+
+The text is what is hashed for the cache and what clang reads; ``#line`` marks keep every message in the user's own
+files. Headers of the Metal standard library stay ``#include`` lines.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import CompileError, Diagnostic
+
+__all__ = ["PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Source", "read_source"]
+
+PROGRAM_SOURCE = "program_source"  # Apple's name for source that has no file
+STANDARD_HEADERS = Path(__file__).parent / "include"
+MAX_INCLUDE_DEPTH = 200
+
+# Comments and literals are matched so that directives inside them are passed over.
+_LEXEMES = re.compile(
+    r"//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z)"
+    r'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
+    r"|^[ \t]*\#[ \t]*(?P<directive>include|import|if|ifdef|ifndef|endif|pragma[ \t]+once)\b"
+    r"(?P<rest>(?:\\\n|[^\n])*)",
+    re.MULTILINE | re.DOTALL,
+)
+_NAME = re.compile(r'[ \t]*(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>)')
+_BLANK = r"(?:\s|//[^\n]*|/\*.*?\*/)*"
+_GUARD = re.compile(
+    rf"\A{_BLANK}\#[ \t]*ifndef[ \t]+(?P<name>\w+)[^\n]*\n{_BLANK}\#[ \t]*define[ \t]+(?P=name)\b", re.DOTALL
+)
+_ONCE = re.compile(r"^[ \t]*\#[ \t]*pragma[ \t]+once\b", re.MULTILINE)
+
+
+class Misuse(Exception):
+    """Something that our own passes find wrong with a program, before it is told as a `CompileError`.
+
+    `word` is what the caret should point at in the line.
+    """
+
+    def __init__(self, message: str, file: str, line: int, word: str = "") -> None:
+        super().__init__(message)
+        self.message, self.file, self.line, self.word = message, file, line, word
+
+
+@dataclass(frozen=True)
+class Source:
+    """A program ready to compile.
+
+    Attributes
+    ----------
+    text : str
+        The program with its includes spliced in.
+    name : str
+        The file's path or `PROGRAM_SOURCE`.
+    files : dict of str to str
+        Every file that took part, by the name under which messages speak of it, with its own text.
+    is_closed : bool
+        False if some include can only be resolved by the preprocessor (``#include MACRO``), so that `text` alone
+        does not determine the program.
+    """
+
+    text: str
+    name: str
+    files: dict[str, str]
+    is_closed: bool
+
+
+def read_source(text: str, name: str = PROGRAM_SOURCE, include_dirs: tuple[str, ...] = ()) -> Source:
+    """Splice the includes of a program into it.
+
+    Parameters
+    ----------
+    text : str
+        The program.
+    name : str
+        Its path, or `PROGRAM_SOURCE` for a string; quoted includes are looked up beside the file first.
+    include_dirs : tuple of str
+        Folders searched next, in order, for quoted and angled includes.
+
+    Raises
+    ------
+    CompileError
+        Includes that contain each other without an include guard.
+    """
+    splicer = _Splicer(include_dirs)
+    spliced = splicer.splice(text, name, 0)
+    return Source(spliced, name, splicer.files, splicer.is_closed)
+
+
+def line_mark(line: int, name: str) -> str:
+    """A ``#line`` directive, ended by a newline."""
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'#line {line} "{quoted}"\n'
+
+
+class _Splicer:
+    def __init__(self, include_dirs: tuple[str, ...]) -> None:
+        self._dirs = include_dirs
+        self._stack: list[str] = []
+        self._done: set[str] = set()  # guarded files whose text stands in the program unconditionally
+        self.files: dict[str, str] = {}
+        self.is_closed = True
+
+    def splice(self, text: str, name: str, conditional_depth: int) -> str:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        self.files[name] = text
+        self._stack.append(name)
+        out = [line_mark(1, name)]
+        done = 0
+        # The include guard's own #ifndef does not make what it encloses conditional.
+        depth = conditional_depth - (1 if _GUARD.match(text) else 0)
+        for match in _LEXEMES.finditer(text):
+            directive = match["directive"]
+            if directive is None or directive.startswith("pragma"):
+                continue
+            if directive == "endif":
+                depth -= 1
+            elif directive.startswith("if"):
+                depth += 1
+            else:
+                replacement = self._include(match["rest"], name, text, match.end(), max(depth, 0))
+                if replacement is not None:
+                    out += (text[done : match.start()], replacement)
+                    done = match.end()
+        out.append(text[done:])
+        self._stack.pop()
+        if not out[-1].endswith("\n"):
+            out.append("\n")
+        return "".join(out)
+
+    def _include(self, rest: str, includer: str, text: str, end: int, depth: int) -> str | None:
+        """The text in place of an include, without a final newline; None leaves the line to clang."""
+        match = _NAME.match(rest)
+        if match is None:
+            self.is_closed = False
+            return None
+        path = self._resolve(match["quoted"] or match["angled"], includer)
+        if path is None:
+            return None
+        line = text.count("\n", 0, end) + 1
+        back = line_mark(line + 1, includer).rstrip("\n")
+        content = _read(path)
+        is_once = _ONCE.search(content) is not None
+        is_guarded = is_once or _GUARD.match(content) is not None
+        if is_guarded and (path in self._done or path in self._stack):
+            return ""
+        if len(self._stack) > MAX_INCLUDE_DEPTH or self._stack.count(path) > 8:
+            message = f"'{path}' includes itself without an include guard or '#pragma once'"
+            where = Diagnostic("error", message, includer, line, 1)
+            raise CompileError(f"{includer}:{line}:1: error: {message}", (where,))
+        if is_guarded and depth == 0:
+            self._done.add(path)
+        body = self.splice(content, path, depth)
+        if is_once:
+            guard = f"__metalpy_once_{list(self.files).index(path)}"
+            body = f"#ifndef {guard}\n#define {guard}\n{_ONCE.sub('', body)}#endif\n"
+        return body + back
+
+    def _resolve(self, name: str, includer: str) -> str | None:
+        if os.path.isabs(name):
+            return name if os.path.isfile(name) else None
+        beside = [os.path.dirname(includer)] if includer != PROGRAM_SOURCE else []
+        for folder in (*beside, *self._dirs):
+            path = os.path.normpath(os.path.join(folder, name))
+            if os.path.isfile(path):
+                return path
+        return None
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise CompileError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,183 @@
+"""Shader libraries: compiled Metal source whose kernels are attributes."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from metalpy._core.dispatch import Kernel
+from metalpy._core.driver import LIBRARY_NATIVE, Library
+from metalpy.compiler.compilation import Compilation, compile_source
+from metalpy.compiler.options import make_options
+from metalpy.compiler.source import PROGRAM_SOURCE, read_source
+from metalpy.device import device as _device
+from metalpy.errors import MetalError
+
+if TYPE_CHECKING:
+    from metalpy._core.driver import Device, Pipeline
+
+__all__ = ["ShaderLibrary", "compile_file", "compile_shader"]
+
+_PathLike = str | os.PathLike[str]
+
+
+def compile_shader(
+    source: str,
+    *,
+    include_dirs: _PathLike | Sequence[_PathLike] | None = None,
+    defines: Mapping[str, object] | None = None,
+    math_mode: str = "safe",
+    device: Device | str | None = None,
+) -> ShaderLibrary:
+    """Compile Metal source given as a string.
+
+    Parameters
+    ----------
+    source : str
+        A program in the Metal Shading Language.
+    include_dirs : path or sequence of paths, optional
+        Folders in which ``#include`` looks, in order.
+    defines : mapping of str to str, int, float, bool or None, optional
+        Macros to define, as ``#define name value``.
+    math_mode : {"safe", "relaxed", "fast"}
+        How much floating-point arithmetic may be rearranged. ``"safe"`` follows IEEE 754 and gives the same results
+        on every machine; ``"relaxed"`` allows reassociation, reciprocals and fused multiply-add; ``"fast"`` also
+        assumes that no value is NaN or infinite.
+    device : Device or str, optional
+        Where the kernels will run; the default device if not given.
+
+    Returns
+    -------
+    ShaderLibrary
+        Its attributes are the kernels.
+
+    Raises
+    ------
+    CompileError
+        The source is not valid Metal. It is a `SyntaxError` too; ``.diagnostics`` holds the messages as data.
+    UnsupportedError
+        A kernel needs something that the device does not have.
+    TypeError, ValueError
+        An option that cannot be meant.
+    """
+    if not isinstance(source, str):
+        raise TypeError(f"compile_shader takes Metal source as a str, not {type(source).__name__}")
+    return _compile(source, PROGRAM_SOURCE, include_dirs, defines, math_mode, device)
+
+
+def compile_file(
+    path: _PathLike,
+    *,
+    include_dirs: _PathLike | Sequence[_PathLike] | None = None,
+    defines: Mapping[str, object] | None = None,
+    math_mode: str = "safe",
+    device: Device | str | None = None,
+) -> ShaderLibrary:
+    """Compile a ``.metal`` file; quoted and angled includes are looked up beside the file first.
+
+    Parameters and errors are those of `compile_shader`.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    name = os.fspath(path)
+    with open(name, encoding="utf-8", errors="surrogateescape") as file:
+        source = file.read()
+    return _compile(source, name, include_dirs, defines, math_mode, device)
+
+
+def _compile(
+    text: str,
+    name: str,
+    include_dirs: _PathLike | Sequence[_PathLike] | None,
+    defines: Mapping[str, object] | None,
+    math_mode: str,
+    device: Device | str | None,
+) -> ShaderLibrary:
+    options = make_options(include_dirs, defines, math_mode)
+    source = read_source(text, name, options.include_dirs)
+    return ShaderLibrary(compile_source(source, options), _device(device))
+
+
+class ShaderLibrary:
+    """Compiled Metal source; each kernel is an attribute, and ``dir()`` lists exactly the kernels.
+
+    ``lib.name`` is always the same `Kernel` object. ``lib["name"]`` reaches kernels whose host name is no Python
+    identifier. Kernels outlive their library.
+    """
+
+    def __init__(self, compilation: Compilation, device: Device) -> None:
+        self._compilation = compilation
+        self._device = device
+
+    def __getattr__(self, name: str) -> Kernel:
+        # Only reached for what is not in __dict__ yet: each kernel is made once.
+        if name.startswith("__") or name in ("_compilation", "_device"):
+            raise AttributeError(name)
+        if name not in self._compilation.kernels:
+            raise AttributeError(_unknown(name, list(self._compilation.kernels)), name=name, obj=self)
+        kernel: Kernel = self.__dict__.setdefault(name, _kernel(self._compilation, self._device, name, {}))
+        return kernel
+
+    def __getitem__(self, name: str) -> Kernel:
+        if name not in self._compilation.kernels:
+            raise KeyError(_unknown(name, list(self._compilation.kernels)))
+        kernel: Kernel = getattr(self, name)
+        return kernel
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._compilation.kernels
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._compilation.kernels)
+
+    def __len__(self) -> int:
+        return len(self._compilation.kernels)
+
+    def __dir__(self) -> list[str]:
+        return list(self._compilation.kernels)
+
+    def __repr__(self) -> str:
+        return f"<metalpy.ShaderLibrary on {self._device} with kernels: {', '.join(self) or 'none'}>"
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        hint = f"did you mean {' or '.join(map(repr, near))}?"
+    elif known:
+        shown = ", ".join(known[:8]) + (" ..." if len(known) > 8 else "")
+        hint = f"it has: {shown}"
+    else:
+        hint = "it has no kernels"
+    return f"this library has no kernel {name!r}; {hint}"
+
+
+def _kernel(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Kernel:
+    """The kernel `name` with function constants `values`, to be compiled to native code when first needed."""
+    specialized: dict[tuple[object, ...], Kernel] = {}
+
+    def specialize(constants: Mapping[str | int, object]) -> Kernel:
+        chosen = {**values, **compilation.constant_values(constants)}
+        key = tuple((index, repr(value)) for index, value in sorted(chosen.items()))
+        if key not in specialized:
+            specialized.setdefault(key, _kernel(compilation, device, name, chosen))
+        return specialized[key]
+
+    return Kernel(device, compilation.kernels[name], lambda: _load(compilation, device, name, values), name, specialize)
+
+
+def _load(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Pipeline:
+    """The kernel's native code on the device."""
+    path = compilation.native(name, values)
+    try:
+        library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
+    except MetalError:
+        # Another process may have evicted the entry between the look and the load.
+        path = compilation.native(name, values, rebuild=True)
+        library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
+    return library.pipeline(name)
