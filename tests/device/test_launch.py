@@ -90,7 +90,9 @@ def test_argument_buffers(device):
     rows = mp.array(np.arange(64 * 32, dtype=np.float32).reshape(64, 32), device=device)
     kind = k.struct("Inputs", args=k.array(k.pointer(k.scalar("float")), 64))
     body = "float sum = 0; for (int i = 0; i < 64; i++) sum += DEVICE(float *, 1)[i][x]; DEVICE(float, 0)[x] = sum;"
-    kernel = native.kernel(device, "sum", body, k.device_pointer("out", k.scalar("float"), 0), k.constant("in", kind, 1))
+    kernel = native.kernel(
+        device, "sum", body, k.device_pointer("out", k.scalar("float"), 0), k.constant("in", kind, 1)
+    )
     out = mp.zeros(32, device=device)
     kernel(out, tuple(rows))
     np.testing.assert_array_equal(out.numpy(), rows.numpy().sum(0))
@@ -99,7 +101,9 @@ def test_argument_buffers(device):
 def test_arrays_of_addresses_stay_alive(device):
     kind = k.pointer(k.scalar("int"))
     body = "DEVICE(int, 0)[x] = DEVICE(int *, 1)[0][x];"
-    kernel = native.kernel(device, "deref", body, k.device_pointer("out", k.scalar("int"), 0), k.constant("in", kind, 1))
+    kernel = native.kernel(
+        device, "deref", body, k.device_pointer("out", k.scalar("int"), 0), k.constant("in", kind, 1)
+    )
     outs = []
     for number in range(200):
         out = mp.zeros(256, "int32", device)
@@ -250,7 +254,7 @@ def test_ctrl_c_ends_a_wait(device, slow):
 
 
 def test_libraries_that_cannot_be_loaded(device, tmp_path):
-    with pytest.raises(mp.MetalError, match="nothing.so"):
+    with pytest.raises(mp.MetalError, match=r"nothing\.so"):
         Library(device, LIBRARY_NATIVE, b"/nonexistent/nothing.so")
     (tmp_path / "text.so").write_text("no code")
     with pytest.raises(mp.MetalError):
