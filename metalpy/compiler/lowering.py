@@ -30,7 +30,7 @@ __all__ = ["lower"]
 KERNEL_VERSION = 1
 KERNEL_FIBERS = 1
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
-_RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_(?!lane\b)\w+")
+_RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
 
 _lock = threading.Lock()  # LLVM's targets are initialised once; llvmlite's contexts are not for many threads
 _initialized = False

@@ -181,7 +181,7 @@ def preprocessed(**defines):
 
 def test_defines():
     lib = preprocessed(SCALE="(1 + 2)", NAME="floats")
-    assert dir(lib) == ["make_floats", "facts"]
+    assert dir(lib) == ["facts", "make_floats"]
     out = mp.zeros(N)
     lib.make_floats(out)
     np.testing.assert_array_equal(np.asarray(out), 3 * i)
