@@ -28,7 +28,7 @@ build: $(VENV)/.with-base ## compile the extension modules in place, where sourc
 lint: $(VENV)/.with-dev ## ruff, mypy and cython-lint over everything
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { echo "make format would change the files above"; exit 1; }
-	@$(BIN)/cython-lint metalpy tests benchmarks
+	@PATH="$(abspath $(BIN)):$$PATH" cython-lint metalpy tests
 	@$(BIN)/mypy
 	@echo "lint: clean"
 

@@ -23,6 +23,7 @@ except ModuleNotFoundError as _error:
 # The submodules array and device give way to the functions of these names; `import metalpy.array` is not needed.
 from metalpy import mps
 from metalpy.array import Array
+from metalpy.compiler.cache import cache_info, clear_cache
 from metalpy.creation import (
     arange,
     array,
@@ -38,6 +39,7 @@ from metalpy.creation import (
     zeros_like,
 )
 from metalpy.device import Device, device, devices
+from metalpy import dtypes
 from metalpy.dtypes import (
     bool_,
     complex64,
@@ -70,6 +72,8 @@ __all__ = [
     "asarray",
     "bfloat16",
     "bool_",
+    "cache_info",
+    "clear_cache",
     "compile_file",
     "complex64",
     "device",

@@ -275,4 +275,3 @@ class Array(ArrayBase):
 
 
 Array.__module__ = "metalpy"
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -29,8 +29,8 @@ __all__ = [
     "zeros_like",
 ]
 
-Shape = int | tuple[int, ...] | list[int]
-DeviceLike = str | int | Device | None
+Shape: TypeAlias = int | tuple[int, ...] | list[int]
+DeviceLike: TypeAlias = str | int | Device | None
 
 
 def array(obj: Any, dtype: Any = None, copy: bool | None = True, device: DeviceLike = None) -> Array:

@@ -38,7 +38,7 @@ float16 = np.dtype("float16")
 float32 = np.dtype("float32")
 complex64 = np.dtype("complex64")
 
-_FROM_PYTHON = {bool: bool_, int: int32, float: float32, complex: complex64}
+_FROM_PYTHON: dict[type, np.dtype[Any]] = {bool: bool_, int: int32, float: float32, complex: complex64}
 
 
 def __getattr__(name: str) -> Any:
@@ -62,8 +62,10 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
     if isinstance(dtype, type) and dtype in _FROM_PYTHON:
         return _FROM_PYTHON[dtype]
     if isinstance(dtype, str) and dtype == "bfloat16":
-        return __getattr__("bfloat16")
-    return np.dtype(dtype)
+        bfloat16: np.dtype[Any] = __getattr__("bfloat16")
+        return bfloat16
+    found: np.dtype[Any] = np.dtype(dtype)
+    return found
 
 
 def narrowed(host: np.ndarray, from_python: bool) -> np.dtype[Any]:

@@ -63,8 +63,9 @@ def _devices() -> Facts:
         yield "  memory", f"{_bytes(device.recommended_max_memory)} recommended, unified: {device.has_unified_memory}"
         yield "  allocated", _bytes(device.allocated_size)
         yield "  largest buffer", _bytes(device.max_buffer_length)
-        yield "  threadgroup", (
-            f"{device.max_threads_per_threadgroup} threads, {_bytes(device.max_threadgroup_memory)} of memory"
+        yield (
+            "  threadgroup",
+            (f"{device.max_threads_per_threadgroup} threads, {_bytes(device.max_threadgroup_memory)} of memory"),
         )
         yield "  simdgroup", f"{device.thread_execution_width} threads"
 
@@ -77,8 +78,8 @@ def _compiler() -> Facts:
     from metalpy.compiler import toolchain
 
     for name, find in (("clang", toolchain.clang), ("linker", toolchain.linker)):
-        yield name, _try(lambda find=find: " ".join(find()))
-        yield "  version", _try(lambda find=find: _tool_version(find()))
+        yield name, _try(lambda: " ".join(find()))  # noqa: B023  called at once
+        yield "  version", _try(lambda: _tool_version(find()))  # noqa: B023
     yield "LLVM in process", _try(_llvm_version)
     yield "CPU", _try(_cpu_name)
 

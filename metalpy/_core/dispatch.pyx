@@ -11,6 +11,8 @@ from metalpy._core.array cimport ArrayBase
 from metalpy._core.encode cimport ArgumentPlan, return_encoder, take_encoder
 from metalpy._core.pool cimport Block, touch
 
+from operator import index
+
 from metalpy._core.encode import declared
 from metalpy.errors import LaunchTypeError, LaunchValueError, MetalError
 
@@ -327,9 +329,12 @@ cdef int parse_extents(str what, value, uint32_t *extents) except -1:
     if PyLong_CheckExact(value):
         extents[0] = parse_extent(what, value)
         return 1
-    if hasattr(value, "__index__") and not isinstance(value, ArrayBase):
-        extents[0] = parse_extent(what, value.__index__())
-        return 1
+    if not isinstance(value, (tuple, list)):
+        try:
+            extents[0] = parse_extent(what, index(value))
+            return 1
+        except TypeError:  # perhaps another kind of sequence
+            pass
     try:
         sequence = tuple(value)
     except TypeError:

@@ -149,6 +149,8 @@ cdef class Encoder:
         """Encodes `value` for a buffer argument."""
         cdef char *target
         if isinstance(value, ArrayBase):
+            if argument.type.kind == POINTER and argument.by_value and (<ArrayBase>value).code != UINT64:
+                return self.bind_value(argument, value)  # its address is the value
             return self.bind_array(argument, value)
         if argument.by_value and argument.type.kind == SCALAR and (PyFloat_CheckExact(value) or
                                                                   PyLong_CheckExact(value)):
@@ -357,6 +359,8 @@ cdef class Encoder:
         cdef ArrayBase array
         cdef mp_argument *resident
         cdef uint64_t address
+        if isinstance(value, (list, tuple)) and len(value) == 1:
+            value = value[0]
         if value is None:
             return 0  # a null pointer
         if not isinstance(value, ArrayBase):

@@ -22,7 +22,7 @@ from ..errors import CacheError
 if TYPE_CHECKING:
     import tempfile
 
-__all__ = ["Cache", "CacheStatistics", "default_cache", "make_key"]
+__all__ = ["Cache", "CacheStatistics", "cache_info", "clear_cache", "default_cache", "make_key"]
 
 FORMAT = "metalpy-cache-1"
 _MAGIC = b"\nmetalpy-entry-1\n"
@@ -254,6 +254,28 @@ def default_cache() -> Cache:
         if _default is None:
             _default = Cache(_chosen_folder(), _chosen_limit())
         return _default
+
+
+def cache_info() -> dict[str, object]:
+    """Facts about the compile cache.
+
+    Returns
+    -------
+    dict
+        ``folder``; ``entries`` and ``bytes`` in it, and its ``limit`` in bytes; this process's ``hits``, ``misses``,
+        ``stores``, ``evictions`` and ``rejected`` (entries found corrupted).
+
+    Raises
+    ------
+    CacheError
+        The folder cannot be made or trusted.
+    """
+    return default_cache().info()
+
+
+def clear_cache() -> None:
+    """Remove everything from the compile cache. Libraries that are in use stay usable."""
+    default_cache().clear()
 
 
 _default: Cache | None = None

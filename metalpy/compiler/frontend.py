@@ -34,8 +34,8 @@ _COMMON_FLAGS = (
 ).split()
 
 _COMPILE_FLAGS = (
-    # The language: no double literals, half and bfloat in their own precision, properties for swizzles, wrapping integers,
-    # loops that may run for ever, aliasing as in Metal code that casts pointers freely.
+    # The language: no double literals, half and bfloat in their own precision, swizzles as properties, integers that
+    # wrap, loops that may run for ever, aliasing as in Metal code that casts pointers freely.
     "-Xclang -cl-single-precision-constant -Xclang -ffloat16-excess-precision=none "
     "-Xclang -fbfloat16-excess-precision=none -fdeclspec -fwrapv -fsigned-char "
     "-fno-strict-aliasing -fno-finite-loops -fno-exceptions -fno-rtti -fno-math-errno -fno-trapping-math "
@@ -127,6 +127,6 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
     result = run_tool(command, text.encode("utf-8", "surrogateescape"))
     messages = result.stderr.decode("utf-8", "replace")
     if result.returncode != 0:
-        raise compile_error(messages, source, options.include_dirs)
+        raise compile_error(messages, source, options.include_dirs, found.entries)
     ir = _TARGET_ATTRIBUTES.sub("", result.stdout.decode("utf-8", "surrogateescape"))
-    return ir, tuple(parse_diagnostics(messages))
+    return ir, tuple(parse_diagnostics(messages, found.entries))

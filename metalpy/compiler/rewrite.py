@@ -75,8 +75,10 @@ def _attribute_edits(text: str, tokens: list[Token], at: int) -> list[tuple[int,
 
 def _constant_storage(tokens: list[Token], at: int) -> Token | None:
     """The ``constant`` that starts the declaration with an attribute at `at`; None inside a parameter list."""
+    if _in_parameters(tokens, at):
+        return None  # the attribute gates an argument
     for token in reversed(tokens[:at]):
-        if token.text in (";", "{", "}", "(", ","):
+        if token.text in (";", "{", "}"):
             return None
         if token.text == "constant":
             return token

@@ -10,9 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#ifdef __linux__
 #include <ucontext.h>
-#endif
 
 #define NEAR_STACK 65536 /* an access this close to the stack pointer is an overflow of the stack */
 
@@ -27,9 +25,10 @@ static struct sigaction previous[FAULTS]; /* written under install_lock before o
 /* Where the thread's handler called the previous one, until that returns. */
 static __thread uintptr_t chain_frame __attribute__((tls_model("initial-exec")));
 
-static __attribute__((noreturn)) void leave_kernel(struct sw_self *self)
+/* The caller has reset in_kernel already: further signals to stop must find nothing to do. */
+static __attribute__((noreturn)) void leave_kernel(struct sw_self *self, const void *context)
 {
-    self->in_kernel = 0;
+    self->mask = ((const ucontext_t *)context)->uc_sigmask;
     const mp_group *group = self->group;
     self->fault.has_group = group != NULL;
     for (int i = 0; group && i < 3; i++)
@@ -103,6 +102,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
         chain(index, info, context);
         return;
     }
+    self->in_kernel = 0;
     struct sw_fault *fault = &self->fault;
     fault->has_address = false;
     if (number == SIGFPE) {
@@ -116,7 +116,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
     } else {
         fault->cause = SW_TRAP;
     }
-    leave_kernel(self);
+    leave_kernel(self, context);
 }
 
 void sw_fault_install(void)
@@ -129,7 +129,6 @@ void sw_fault_install(void)
         if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault)
             continue;
         previous[i] = now;
-        /* SA_NODEFER: we leave by a jump that does not restore the signal mask. */
         struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
         sigemptyset(&ours.sa_mask);
         sigaction(faults[i].number, &ours, NULL);
@@ -173,7 +172,6 @@ static void on_stop(int number, siginfo_t *info, void *context)
 {
     (void)number;
     (void)info;
-    (void)context;
     struct sw_self *self = sw_current;
     if (!self || !self->in_kernel)
         return; /* the loop over chunks looks at the clock itself */
@@ -184,8 +182,9 @@ static void on_stop(int number, siginfo_t *info, void *context)
         self->fault.cause = SW_TOO_LONG;
     else
         return; /* meant for a kernel that has ended meanwhile */
+    self->in_kernel = 0;
     self->fault.has_address = false;
-    leave_kernel(self);
+    leave_kernel(self, context);
 }
 
 int sw_stop_signal(void)

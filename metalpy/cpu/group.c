@@ -99,6 +99,7 @@ static __attribute__((noinline)) bool protect(struct sw_self *self, const struct
         atomic_signal_fence(memory_order_seq_cst);
         self->in_kernel = 0;
     } else {
+        pthread_sigmask(SIG_SETMASK, &self->mask, NULL);
         if (self->fibers)
             sw_fibers_left(self->fibers);
         good = false;

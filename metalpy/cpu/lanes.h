@@ -2,8 +2,9 @@
 #ifndef METALPY_LANES_H
 #define METALPY_LANES_H
 
+#include "software.h" /* first: it sets _GNU_SOURCE */
+
 #include "fiber.h"
-#include "software.h"
 
 #define SW_WIDTH MP_THREAD_EXECUTION_WIDTH
 #define SW_MAX_SIMDGROUPS (MP_MAX_THREADS_PER_THREADGROUP / SW_WIDTH)

@@ -234,6 +234,7 @@ struct sw_self {
     /* For the fault handlers, which run on this thread. */
     volatile sig_atomic_t in_kernel;
     sigjmp_buf recover;
+    sigset_t mask;                    /* of the thread when the handler came, to be restored after the jump */
     struct sw_job *volatile job;
     const mp_group *volatile group;
     struct sw_fault fault;
