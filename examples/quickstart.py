@@ -19,4 +19,6 @@ print(np.asarray(x))  # waits for the kernel, copies nothing
 
 print("kernels:", dir(lib))
 for argument in lib.full.arguments:
-    print(f"  [[buffer({argument.index})]] {argument.name}: {argument.address_space} {argument.type.name}, {argument.access}")
+    print(
+        f"  [[buffer({argument.index})]] {argument.name}: {argument.address_space} {argument.type.name}, {argument.access}"
+    )

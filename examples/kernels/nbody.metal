@@ -20,11 +20,11 @@ kernel void nbody(device Body* next                  [[buffer(0)]],
                   const device Body* now             [[buffer(1)]],
                   constant float& step               [[buffer(2)]],
                   constant float& softening          [[buffer(3)]],
+                  constant uint& count               [[buffer(4)]],
                   threadgroup float4* others         [[threadgroup(0)]],   // `block` of them
                   uint id                            [[thread_position_in_grid]],
-                  uint count                         [[threads_per_grid]],
                   uint local                         [[thread_index_in_threadgroup]]) {
-  Body self = now[id];
+  Body self = now[min(id, count - 1)];  // threads beyond the last body only help to load
   float3 force = 0;
   for (uint first = 0; first < count; first += block) {
     const uint i = first + local;
@@ -35,5 +35,5 @@ kernel void nbody(device Body* next                  [[buffer(0)]],
   }
   self.velocity += step * force;
   self.position += step * self.velocity;
-  next[id] = self;
+  if (id < count) next[id] = self;
 }

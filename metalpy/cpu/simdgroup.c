@@ -145,11 +145,17 @@ void sw_simdgroup_meet(struct sw_simdgroup *simdgroup, struct sw_lane *lanes)
     simdgroup->ready |= set;
 }
 
-static uint64_t meet(uint32_t operation, uint64_t value, uint32_t source, void *site)
+/* The calling lane's fibers; NULL in a kernel that was compiled without MP_KERNEL_FIBERS: a simdgroup of its own. */
+static struct sw_fibers *own_fibers(void)
 {
     struct sw_fibers *fibers = sw_current ? sw_current->fibers : NULL;
-    if (!fibers || !fibers->kernel || fibers->whole) {
-        /* A kernel that was compiled without MP_KERNEL_FIBERS: a simdgroup of its own. */
+    return fibers && fibers->kernel && !fibers->whole ? fibers : NULL;
+}
+
+static uint64_t meet(uint32_t operation, uint64_t value, uint32_t source, void *site)
+{
+    struct sw_fibers *fibers = own_fibers();
+    if (!fibers) {
         struct sw_lane alone = {.value = value, .source = source};
         compute(operation, &alone, 1);
         return alone.value;
@@ -174,8 +180,8 @@ void mp_simdgroup_barrier(void)
 
 mp_u32 mp_simd_lane(void)
 {
-    const struct sw_fibers *fibers = sw_current ? sw_current->fibers : NULL;
-    return fibers && fibers->kernel && !fibers->whole ? fibers->current % SW_WIDTH : 0;
+    struct sw_fibers *fibers = own_fibers();
+    return fibers ? fibers->current % SW_WIDTH : 0;
 }
 
 unsigned long mp_simd_active(void)

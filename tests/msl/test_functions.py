@@ -111,9 +111,13 @@ def test_classification(name, dtype):
     def expect(x, y):
         unordered = np.isnan(x) | np.isnan(y)
         normal = np.isfinite(x) & (np.abs(x) >= tiny)
-        return np.stack([np.isnan(x), np.isinf(x), np.isfinite(x), normal, ~unordered, unordered, np.signbit(x)], axis=1)
+        return np.stack(
+            [np.isnan(x), np.isinf(x), np.isfinite(x), normal, ~unordered, unordered, np.signbit(x)], axis=1
+        )
 
-    Case("relational_functions", f"classify_{name}", ((len(x), 7), np.uint8), (x, y), expect, launch={"threads": len(x)}).check()
+    Case(
+        "relational_functions", f"classify_{name}", ((len(x), 7), np.uint8), (x, y), expect, launch={"threads": len(x)}
+    ).check()
 
 
 def test_select():
@@ -182,10 +186,14 @@ def test_as_type():
     np.testing.assert_array_equal(halves.view(U4).ravel(), words)
     Case("as_type", "bytes", (N, U4), (words,), lambda x: x.byteswap()).check()
     b = x.astype(ml_dtypes.bfloat16)
-    Case("as_type", "bfloats", (N, np.uint16), (b,), lambda b: b.view(np.uint16) + np.float16(1).view(np.uint16)).check()
+    Case(
+        "as_type", "bfloats", (N, np.uint16), (b,), lambda b: b.view(np.uint16) + np.float16(1).view(np.uint16)
+    ).check()
     pairs = integers(U4, N, 2)
     one = np.array([1, 0], F4).view(np.uint64)
-    Case("as_type", "wide", (N, np.uint64), (pairs,), lambda p: p.view(np.uint64).ravel() + one, launch={"threads": N}).check()
+    Case(
+        "as_type", "wide", (N, np.uint64), (pairs,), lambda p: p.view(np.uint64).ravel() + one, launch={"threads": N}
+    ).check()
 
 
 def test_pack():

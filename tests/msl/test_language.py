@@ -52,9 +52,7 @@ def test_list_of_kernels():
 
 def test_metaprogramming():
     x = rng.integers(-9, 9, 3 * N).astype(np.float16)
-    Case(
-        "templates", "double_sum_half", (N, F4), (x,), lambda x: 2 * x.reshape(N, 3).astype(F4).sum(1) + 1003
-    ).check()
+    Case("templates", "double_sum_half", (N, F4), (x,), lambda x: 2 * x.reshape(N, 3).astype(F4).sum(1) + 1003).check()
     y = rng.integers(-9, 9, 2 * N).astype(F4)
     Case("templates", "square_sum_float", (N, F4), (y,), lambda y: (y.reshape(N, 2) ** 2).sum(1) + 3).check()
     Case("templates", "kinds", (5, I4), (), np.array([1, 2, 0, 1, 1]), launch={"threads": 1}).check()
@@ -88,7 +86,9 @@ def test_function_constants_of_other_types():
 def test_function_constant_that_may_be_missing():
     given = {"flip": False, "factor": 1, "bias": 0}
     Case("function_constants", "optional", (4, U4), (), np.full(4, 77), constants=given).check()
-    Case("function_constants", "optional", (4, U4), (), np.full(4, 1006), constants={**given, "optional_value": 5}).check()
+    Case(
+        "function_constants", "optional", (4, U4), (), np.full(4, 1006), constants={**given, "optional_value": 5}
+    ).check()
 
 
 def test_gated_argument():
@@ -181,7 +181,7 @@ def preprocessed(**defines):
 
 def test_defines():
     lib = preprocessed(SCALE="(1 + 2)", NAME="floats")
-    assert dir(lib) == ["make_floats", "facts"]
+    assert dir(lib) == ["facts", "make_floats"]
     out = mp.zeros(N)
     lib.make_floats(out)
     np.testing.assert_array_equal(np.asarray(out), 3 * i)

@@ -73,7 +73,9 @@ UNARY = {
 def samples(low, high, dtype, count=N):
     x = rng.uniform(low, high, count)
     if high >= 1e3:  # all magnitudes alike
-        x = np.exp(rng.uniform(np.log(max(low, 1e-3)), np.log(high), count)) * (np.where(x < 0, -1, 1) if low < 0 else 1)
+        x = np.exp(rng.uniform(np.log(max(low, 1e-3)), np.log(high), count)) * (
+            np.where(x < 0, -1, 1) if low < 0 else 1
+        )
     x[: min(4, count)] = [low, high, max(low, min(high, 1)), max(low, min(high, 0.5))][: min(4, count)]
     return x.astype(dtype)
 
@@ -99,7 +101,21 @@ SPECIAL = [0.0, -0.0, math.inf, -math.inf, math.nan, 1.0, -1.0]
 with np.errstate(all="ignore"):
     SPECIAL_RESULTS = {
         name: UNARY[name][0](np.array(SPECIAL))
-        for name in ("exp", "log", "sqrt", "sin", "cos", "tanh", "atan", "floor", "ceil", "trunc", "rint", "asin", "log2")
+        for name in (
+            "exp",
+            "log",
+            "sqrt",
+            "sin",
+            "cos",
+            "tanh",
+            "atan",
+            "floor",
+            "ceil",
+            "trunc",
+            "rint",
+            "asin",
+            "log2",
+        )
     }
 
 

@@ -23,7 +23,9 @@ FLOATS = {"half": np.float16, "bfloat": bfloat16, "float": np.float32}
 
 def integers(dtype, low=None, high=None):
     limits = np.iinfo(dtype)
-    return rng.integers(limits.min if low is None else low, limits.max if high is None else high, N, dtype, endpoint=True)
+    return rng.integers(
+        limits.min if low is None else low, limits.max if high is None else high, N, dtype, endpoint=True
+    )
 
 
 def arithmetic(a, b):
@@ -87,7 +89,9 @@ def conversion_cases():
     yield case("float_to_half", np.float16, reals, lambda x: x.astype(np.float16))
     yield case("float_to_bfloat", bfloat16, reals, lambda x: x.astype(bfloat16))
     yield case("bfloat_to_float", np.float32, reals.astype(bfloat16), lambda x: x.astype(np.float32))
-    yield case("half_to_long", np.int64, np.clip(reals, -6e4, 6e4).astype(np.float16), lambda x: np.trunc(x).astype(np.int64))
+    yield case(
+        "half_to_long", np.int64, np.clip(reals, -6e4, 6e4).astype(np.float16), lambda x: np.trunc(x).astype(np.int64)
+    )
     yield case("ulong_to_float", np.float32, integers(np.uint64), lambda x: x.astype(np.float32))
     yield case("int_to_uchar", np.uint8, integers(np.int32), lambda x: x.astype(np.uint8))
     yield case("float_to_bool", np.bool_, np.where(np.arange(N) % 3, reals, 0).astype(np.float32), lambda x: x != 0)
@@ -111,7 +115,9 @@ def literal_cases():
         launch={"threads": 1},
     )  # fmt: skip
     whole = [127, -(2**15), 2**31 - 1, 2**32 - 1, -(2**63), -(2**31), 2**15 - 1, 255, 31, 0]
-    yield Case("constants_of_the_library", "integers", (len(whole), np.int64), (), np.array(whole), launch={"threads": 1})
+    yield Case(
+        "constants_of_the_library", "integers", (len(whole), np.int64), (), np.array(whole), launch={"threads": 1}
+    )
     sizes = [1, 1, 2, 2, 4, 4, 8, 8, 8, 8, 8, 8, 1, 4, 1, 2, 2, 4, 8]
     yield Case("fixed_width_types", "sizes", (len(sizes), np.uint32), (), np.array(sizes), launch={"threads": 1})
 

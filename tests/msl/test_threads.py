@@ -88,7 +88,13 @@ def test_small_position_types():
     local, group = (x % 8, y % 4), (x // 8, y // 4)
     width, height = np.minimum(8, 23 - group[0] * 8), np.minimum(4, 11 - group[1] * 4)
     index = local[0] + width * local[1]
-    expected = [x + 1000 * y, local[0] + 1000 * local[1], group[0] + 1000 * group[1], index, index % 32 + 1000 * (index // 32)]
+    expected = [
+        x + 1000 * y,
+        local[0] + 1000 * local[1],
+        group[0] + 1000 * group[1],
+        index,
+        index % 32 + 1000 * (index // 32),
+    ]
     expected = np.stack([*expected, width + 1000 * height], axis=-1)
     launch = {"threads": n, "group_size": g}
     Case("positions", "small_types", (expected.shape, U4), (), expected, launch=launch).check()
@@ -136,7 +142,9 @@ def test_simd_reductions(name, dtype, n):
     x = rng.integers(1, 4, n).astype(dtype)
     if np.dtype(dtype).kind == "f":  # powers of two: every product and sum is exact
         x = np.where(np.arange(n) % 8 == 0, dtype(2), dtype(1))
-    case = Case("simd_reductions", f"reductions_{name}", ((n, 8), dtype), (x,), None, launch={"threads": n, "group_size": 64})
+    case = Case(
+        "simd_reductions", f"reductions_{name}", ((n, 8), dtype), (x,), None, launch={"threads": n, "group_size": 64}
+    )
     got, expected = case.run(), by_simdgroup(x, reductions)
     if np.dtype(dtype).kind in "iu":
         modulus = 2 ** (8 * np.dtype(dtype).itemsize)

@@ -48,7 +48,9 @@ def make(a, b):
 
 
 def test_constructors():
-    Case("vector_constructors", "make", ((N, 12, 4), F4), (floats(N, 2), ints(I4, N, 4)), make, launch={"threads": N}).check()
+    Case(
+        "vector_constructors", "make", ((N, 12, 4), F4), (floats(N, 2), ints(I4, N, 4)), make, launch={"threads": N}
+    ).check()
 
 
 def test_constructor_of_a_dependent_type():
@@ -70,7 +72,12 @@ CONVERSIONS = [
     ("int_from_float", I4, reals, lambda x: np.trunc(x).astype(I4)),
     ("uint_from_int", np.uint32, ints(I4, N, 4), lambda x: x.view(np.uint32)),
     ("float_from_uchar", F4, ints(np.uint8, N, 4), lambda x: x.astype(F4) / F4(255)),
-    ("bfloat_from_half", ml_dtypes.bfloat16, reals.astype(np.float16), lambda x: x.astype(F4).astype(ml_dtypes.bfloat16)),
+    (
+        "bfloat_from_half",
+        ml_dtypes.bfloat16,
+        reals.astype(np.float16),
+        lambda x: x.astype(F4).astype(ml_dtypes.bfloat16),
+    ),
 ]
 
 
@@ -137,14 +144,23 @@ def half_operators(a, b):
 OPERATORS = [
     # Four operations and two divisions, each correctly rounded; contraction may only bring it closer.
     ("floats", F4, 3, lambda: (padded(floats(N, 3)), padded(floats(N, 3) + 3) + F4(0.5)), float_operators, 8),
-    ("integers", I4, 4, lambda: (ints(I4, N, 4, low=-9999, high=9999), ints(I4, N, 4, low=1, high=999)), integer_operators, 0),
+    (
+        "integers",
+        I4,
+        4,
+        lambda: (ints(I4, N, 4, low=-9999, high=9999), ints(I4, N, 4, low=1, high=999)),
+        integer_operators,
+        0,
+    ),
     ("small", np.uint8, 4, lambda: (ints(np.uint8, N, 4), ints(np.uint8, N, 4)), lambda a, b: a * b + np.uint8(200), 0),
     ("halves", np.float16, 2, lambda: (floats(N, 2).astype("f2"), floats(N, 2).astype("f2")), half_operators, 0),
     ("longs", np.int64, 2, lambda: (ints(np.int64, N, 2), ints(np.int64, N, 2)), lambda a, b: a * b - (a >> 3), 0),
 ]
 
 
-@pytest.mark.parametrize(("kernel", "dtype", "width", "inputs", "expect", "ulp"), OPERATORS, ids=[o[0] for o in OPERATORS])
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "width", "inputs", "expect", "ulp"), OPERATORS, ids=[o[0] for o in OPERATORS]
+)
 def test_operators(kernel, dtype, width, inputs, expect, ulp):
     case = Case(
         "vector_operators", kernel, ((N, 4 if width == 3 else width), dtype), inputs(), expect, launch={"threads": N}
@@ -184,7 +200,9 @@ def test_packed_arithmetic():
 
 def test_packed_shorts():
     x = ints(np.int16, N, 3, low=-3000, high=3000)
-    case = Case("packed_vectors", "wide", ((N, 4), F4), (x,), lambda x: (x + x[:, ::-1]).astype(F4), launch={"threads": N})
+    case = Case(
+        "packed_vectors", "wide", ((N, 4), F4), (x,), lambda x: (x + x[:, ::-1]).astype(F4), launch={"threads": N}
+    )
     np.testing.assert_array_equal(case.run()[:, :3], case.expect(x))
 
 
@@ -326,5 +344,7 @@ def test_determinants():
 
 def test_matrix_by_reference():
     x = ints(np.int8, N, 4, 4).astype(np.float16)
-    expect = Case("matrices", "by_reference", ((N, 4, 4), np.float16), (x,), lambda x: (x + 1) * 2, launch={"threads": N})
+    expect = Case(
+        "matrices", "by_reference", ((N, 4, 4), np.float16), (x,), lambda x: (x + 1) * 2, launch={"threads": N}
+    )
     expect.check()

@@ -8,7 +8,8 @@ using namespace metal;
 #define SCALE 1
 #endif
 #define STRING(x) #x
-#define JOIN(a, b) a##b
+#define JOIN_EXPANDED(a, b) a##b
+#define JOIN(a, b) JOIN_EXPANDED(a, b)
 
 kernel void JOIN(make_, NAME)(device TYPE* out, uint i [[thread_position_in_grid]]) {
   out[i] = TYPE(i) * SCALE;

@@ -7,8 +7,9 @@ kernel void shuffles(device T* out, const device T* x, uint i [[thread_position_
   device T* row = out + 8 * i;
   row[0] = simd_shuffle(x[i], ushort((lane * 7 + 3) % 32));
   row[1] = simd_shuffle_xor(x[i], ushort(5));
-  row[2] = lane < 28 ? simd_shuffle_down(x[i], ushort(4)) : T(0);
-  row[3] = lane >= 3 ? simd_shuffle_up(x[i], ushort(3)) : T(0);
+  const T down = simd_shuffle_down(x[i], ushort(4)), up = simd_shuffle_up(x[i], ushort(3));
+  row[2] = lane < 28 ? down : T(0);  // beyond the ends the value is not defined
+  row[3] = lane >= 3 ? up : T(0);
   row[4] = simd_broadcast(x[i], ushort(9));
   row[5] = simd_broadcast_first(x[i]);
   row[6] = simd_shuffle_rotate_down(x[i], ushort(6));
