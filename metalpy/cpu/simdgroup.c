@@ -172,6 +172,12 @@ void mp_simdgroup_barrier(void)
     meet(OP_BARRIER, 0, 0, HERE);
 }
 
+mp_u32 mp_simd_lane(void)
+{
+    const struct sw_fibers *fibers = sw_current ? sw_current->fibers : NULL;
+    return fibers && fibers->kernel && !fibers->whole ? fibers->current % SW_WIDTH : 0;
+}
+
 unsigned long mp_simd_active(void)
 {
     return meet(OP_ACTIVE, 0, 0, HERE);

@@ -30,3 +30,6 @@ consteval __bf16 operator""_b(long double value) { return static_cast<__bf16>(va
 #define object_data
 
 #define double double_is_not_supported_in_Metal
+
+// A flag that is set when a kernel is specialised.
+#define is_function_constant_defined(name) __mp_defined_##name
