@@ -22,7 +22,7 @@ MAX_THREADS = 1024
 _SCALARS = {  # name in debug information: (NumPy name, Metal name)
     "float": ("float32", "float"),
     "_Float16": ("float16", "half"),
-    "__bf16": ("bfloat16", "bfloat"),
+    "bfloat": ("bfloat16", "bfloat"),
     "bool": ("bool", "bool"),
     "char": ("int8", "char"),
     "signed char": ("int8", "char"),
@@ -39,9 +39,9 @@ _SCALARS = {  # name in debug information: (NumPy name, Metal name)
 _QUALIFYING_TAGS = frozenset(
     {"DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type", "DW_TAG_typedef", "DW_TAG_atomic_type"}
 )
-_VECTOR = re.compile(r"(?P<packed>packed_)?vec<(?P<scalar>[\w ]+), (?P<count>\d)>\Z")
-_MATRIX = re.compile(r"matrix<(?P<scalar>[\w ]+), (?P<columns>\d), (?P<rows>\d)>\Z")
-_ATOMIC = re.compile(r"_?atomic<(?P<scalar>[\w ]+)>\Z")
+_VECTOR = re.compile(r"(?P<packed>packed_)?vec<(?:metal::)?(?P<scalar>[\w ]+), (?P<count>\d)>\Z")
+_MATRIX = re.compile(r"matrix<(?:metal::)?(?P<scalar>[\w ]+), (?P<columns>\d), (?P<rows>\d)>\Z")
+_ATOMIC = re.compile(r"_?atomic<(?:metal::)?(?P<scalar>[\w ]+)>\Z")
 
 _NODE = re.compile(r"^!(\d+) = (?:distinct )?(!DI\w+\(.*\)|!\{.*\})$", re.MULTILINE)
 _FIELD = re.compile(r'(\w+): ("(?:[^"\\]|\\.)*"|![0-9]+|!DI\w+\([^)]*\)|[^,()]+)')
@@ -265,6 +265,8 @@ class _Reader:
         if match := _ATOMIC.match(name):
             scalar, metal = _SCALARS[match["scalar"]]
             return Type(f"atomic_{metal}", "scalar", size, size, scalar)
+        if name == "bfloat":
+            return Type(name, "scalar", size, size, "bfloat16")
         members = self._members(fields)
         alignment = int(fields.get("align", 0)) // 8 or max((m.type.alignment for m in members), default=1)
         if name.startswith("array<") and len(members) == 1 and members[0].type.kind == "array":
