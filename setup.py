@@ -12,7 +12,7 @@ from setuptools.command.build_ext import build_ext
 
 DEBUG = os.environ.get("METALPY_DEBUG_BUILD", "0") != "0"
 COMPILE_ARGS = ["-std=gnu11", "-fvisibility=hidden", "-Wall", "-pthread"]
-COMPILE_ARGS += ["-O0", "-g", "-UNDEBUG"] if DEBUG else ["-O2"]
+COMPILE_ARGS += ["-O0", "-g", "-UNDEBUG"] if DEBUG else ["-O2", "-g0"]
 
 DIRECTIVES = {
     "language_level": 3,
@@ -53,6 +53,7 @@ EXTENSIONS = [
     extension("driver", software_device, ["dl", "m"]),
     extension("pool"),
     extension("array"),
+    extension("plan"),
     extension("encode"),
     extension("dispatch"),
 ]

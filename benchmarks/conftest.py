@@ -56,6 +56,7 @@ def pytest_benchmark_update_machine_info(config, machine_info):
     }
 
 
+@pytest.hookimpl(trylast=True)  # behind pytest-benchmark's tables
 def pytest_terminal_summary(terminalreporter, config):
     """Print what each layer adds, and the kernels against NumPy."""
     session = getattr(config, "_benchmarksession", None)

@@ -21,7 +21,7 @@ except ModuleNotFoundError as _error:
     ) from _error
 
 # The submodules array and device give way to the functions of these names; `import metalpy.array` is not needed.
-from metalpy import mps
+from metalpy import dtypes, mps
 from metalpy.array import Array
 from metalpy.compiler.cache import cache_info, clear_cache
 from metalpy.creation import (
@@ -39,7 +39,6 @@ from metalpy.creation import (
     zeros_like,
 )
 from metalpy.device import Device, device, devices
-from metalpy import dtypes
 from metalpy.dtypes import (
     bool_,
     complex64,
@@ -78,6 +77,7 @@ __all__ = [
     "complex64",
     "device",
     "devices",
+    "dtypes",
     "empty",
     "empty_like",
     "float16",
@@ -112,7 +112,5 @@ def get_include() -> str:
 
 def __getattr__(name: str) -> Any:
     if name == "bfloat16":  # needs ml_dtypes, which importing metalpy does not
-        from metalpy import dtypes
-
         return dtypes.bfloat16
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,5 @@
 """The part of arrays that launching reads without asking Python: where the elements are and what they are."""
 
-cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.mem cimport PyMem_Free, PyMem_Malloc

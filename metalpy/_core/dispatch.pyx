@@ -3,17 +3,17 @@
 cimport cython
 from cpython.long cimport PyLong_CheckExact
 from cpython.ref cimport PyObject
-from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memset
+from libc.stdint cimport uint64_t
 
 from metalpy._abi cimport MP_ARGUMENT_THREADGROUP
 from metalpy._core.array cimport ArrayBase
-from metalpy._core.encode cimport ArgumentPlan, return_encoder, take_encoder
+from metalpy._core.encode cimport return_encoder, take_encoder
+from metalpy._core.plan cimport ArgumentPlan
 from metalpy._core.pool cimport Block, touch
 
 from operator import index
 
-from metalpy._core.encode import declared
+from metalpy._core.plan import declared
 from metalpy.errors import LaunchTypeError, LaunchValueError, MetalError
 
 cdef extern from "Python.h":
@@ -190,7 +190,8 @@ cdef class Kernel:
             position = self.positions.get(name)
             if position is None:
                 if any([entry.name == name for entry in self.threadgroup]):
-                    raise LaunchTypeError(f"{name!r} is threadgroup memory; pass threadgroup_memory={{{name!r}: bytes}}")
+                    raise LaunchTypeError(f"{name!r} is threadgroup memory; pass "
+                                          f"threadgroup_memory={{{name!r}: bytes}}")
                 raise LaunchTypeError(f"kernel {self.name!r} has no argument {name!r}: {self.signature}")
             if values[position] is not missing:
                 raise LaunchTypeError(f"argument {name!r} of kernel {self.name!r} is given twice, by position and by "
@@ -290,14 +291,14 @@ cdef class Kernel:
             return 0
         group_rank = parse_extents("group_size", group_size, group)
         if group_rank != rank:
-            raise LaunchValueError(f"group_size has {group_rank} dimensions, {'threads' if groups is None else 'groups'}"
-                                   f" {rank}")
+            grid_name = "threads" if groups is None else "groups"
+            raise LaunchValueError(f"group_size has {group_rank} dimensions, {grid_name} {rank}")
         if group[0] == 0 or group[1] == 0 or group[2] == 0:
             raise LaunchValueError(f"a threadgroup has at least one thread, got group_size={group_size!r}")
         extent = <uint64_t>group[0] * group[1]
         if extent > most or extent * group[2] > most:
-            raise LaunchValueError(f"a threadgroup of {group_size!r} has {<object>group[0] * group[1] * group[2]} threads"
-                                   f", kernel {self.name!r} allows {most}")
+            raise LaunchValueError(f"a threadgroup of {group_size!r} has {<object>group[0] * group[1] * group[2]} "
+                                   f"threads, kernel {self.name!r} allows {most}")
         if groups is not None:
             for axis in range(3):
                 extent = <uint64_t>grid[axis] * group[axis]
@@ -314,8 +315,8 @@ cdef class Kernel:
                     raise LaunchValueError(f"the first array has {(<ArrayBase>value).size} elements, more than a grid "
                                            "can have along one axis; pass threads=")
                 return <uint32_t>(<ArrayBase>value).size
-        raise MetalError(f"number of threads undefined: kernel {self.name!r} got no Array to take it from; pass threads=")
-
+        raise MetalError(f"number of threads undefined: kernel {self.name!r} got no Array to take it from; "
+                         "pass threads=")
 
 
 def by_index(argument):
@@ -324,7 +325,7 @@ def by_index(argument):
 
 cdef int parse_extents(str what, value, uint32_t *extents) except -1:
     """An int or a sequence of one to three of them; returns how many."""
-    cdef int axis, rank
+    cdef int axis
     extents[0] = extents[1] = extents[2] = 1
     if PyLong_CheckExact(value):
         extents[0] = parse_extent(what, value)

@@ -1,6 +1,6 @@
 """Python values to argument bytes, as the kernel's own declarations say.
 
-Each declaration becomes a plan once (`ArgumentPlan`, `TypePlan`); a launch walks the plans with the values. Arrays are
+A launch walks the kernel's plans (see plan.pyx) with the values. Arrays are
 bound where they are. Values are written one after another into the encoder's bytes, which the driver copies. Values
 that do not fit there, for Metal too takes no more than 4 KiB that way, travel in a block of the pool.
 """
@@ -9,29 +9,25 @@ cimport cython
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from metalpy._abi cimport MP_ARGUMENT_BUFFER, MP_ARGUMENT_BYTES, MP_ARGUMENT_RESIDENT
-from metalpy._core.array cimport (
-    BFLOAT16,
-    BOOL,
-    COMPLEX64,
-    FLOAT16,
-    FLOAT32,
-    INT8,
-    INT16,
-    INT32,
-    INT64,
-    NO_SCALAR,
-    RECORD,
-    SCALAR_COUNT,
-    UINT8,
-    UINT16,
-    UINT32,
-    UINT64,
-    ArrayBase,
+from metalpy._core.array cimport BFLOAT16, FLOAT16, FLOAT32, INT8, INT16, INT32, UINT8, UINT64, ArrayBase, ScalarCode
+from metalpy._core.plan cimport (
+    ARRAY,
+    MATRIX,
+    POINTER,
+    SCALAR,
+    STRUCT,
+    UNION,
+    VECTOR,
+    VOID,
+    accepts,
+    item_bytes,
+    packed_bytes,
 )
+from metalpy._core.driver cimport Device
 from metalpy._core.pool cimport Block, pool_of
 
 import numpy as np
@@ -43,14 +39,8 @@ cdef enum:
     VALUE_BYTES = 4096            # Metal's own limit for arguments passed by value
     FIRST_CAPACITY = 64
 
-KINDS = {
-    "scalar": SCALAR, "vector": VECTOR, "matrix": MATRIX, "array": ARRAY, "struct": STRUCT, "union": UNION,
-    "pointer": POINTER, "void": VOID,
-}
 CASTS = {"fp16": FLOAT16, "bf16": BFLOAT16, "int32": INT32, "int16": INT16, "int8": INT8, "uint8": UINT8}
 
-cdef uint32_t EVERY_CODE = (1 << SCALAR_COUNT) - 2
-cdef uint32_t BYTE_CODES = 1 << UINT8 | 1 << INT8
 cdef dict NAMES = {code: name for name, code in SCALAR_CODES.items()}
 cdef Encoder spare = None
 
@@ -63,7 +53,6 @@ cdef extern from *:
     static const long long mpy_lowest[] = {0, 0, INT8_MIN, INT16_MIN, INT32_MIN, INT64_MIN, 0, 0, 0, 0};
     static const unsigned long long mpy_highest[] =
         {0, 1, INT8_MAX, INT16_MAX, INT32_MAX, INT64_MAX, UINT8_MAX, UINT16_MAX, UINT32_MAX, UINT64_MAX};
-    static const unsigned char mpy_item_bytes[] = {0, 1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8, 0};
 
     /* Each writes the number rounded to nearest even and returns 0 if a finite one became infinite. */
     static inline int mpy_write_float(double value, char *target)
@@ -94,7 +83,6 @@ cdef extern from *:
     """
     const long long mpy_lowest[10]
     const unsigned long long mpy_highest[10]
-    const unsigned char mpy_item_bytes[15]
     bint mpy_write_float(double value, char *target) noexcept
     bint mpy_write_half(double value, char *target) noexcept
     bint mpy_write_bfloat(double value, char *target) noexcept
@@ -152,8 +140,8 @@ cdef class Encoder:
             if argument.type.kind == POINTER and argument.by_value and (<ArrayBase>value).code != UINT64:
                 return self.bind_value(argument, value)  # its address is the value
             return self.bind_array(argument, value)
-        if argument.by_value and argument.type.kind == SCALAR and (PyFloat_CheckExact(value) or
-                                                                  PyLong_CheckExact(value)):
+        if argument.by_value and argument.type.kind == SCALAR \
+                and (PyFloat_CheckExact(value) or PyLong_CheckExact(value)):
             target = self.bind_bytes(argument, argument.type.size)
             if write_exact(argument.type.scalar, value, target):
                 return 0
@@ -400,123 +388,18 @@ cdef class Encoder:
             raise LaunchValueError(f"argument {argument.name!r} of kernel {argument.kernel!r}: empty sequence")
         if isinstance(values[0], ArrayBase):
             return self.bind(argument, value)
-        size = len(values) * mpy_item_bytes[<int>code]
+        size = len(values) * item_bytes(code)
         if size < argument.type.size:
             raise LaunchValueError(f"argument {argument.name!r} of kernel {argument.kernel!r} is "
                                    f"{argument.declaration}, {argument.type.size} bytes, but arg_casts={cast!r} makes "
                                    f"{size}; leave the cast out to convert to the declared type")
         target = self.bind_bytes(argument, size)
         for number, entry in enumerate(values):
-            write_wrapped(code, entry, target + <Py_ssize_t>number * mpy_item_bytes[<int>code])
+            write_wrapped(code, entry, target + <Py_ssize_t>number * item_bytes(code))
         return 0
 
 
-# ---- plans ----
-
-@cython.final
-cdef class TypePlan:
-
-    def __init__(self, type):
-        cdef TypePlan inner
-        self.name = type.name
-        self.kind = KINDS[type.kind]
-        self.size = type.size
-        self.alignment = max(type.alignment, 1)
-        self.stride = type.stride
-        self.columns = 1
-        self.count = 1
-        self.fields = ()
-        self.by_name = {}
-        if type.scalar is not None:
-            self.scalar = <ScalarCode><int>SCALAR_CODES[type.scalar]
-            self.item = mpy_item_bytes[<int>self.scalar]
-            self.accepts = 1 << self.scalar
-            if self.scalar == BOOL:
-                self.accepts |= 1 << UINT8
-            elif self.item == 1:
-                self.accepts = EVERY_CODE
-        if self.kind == VECTOR or self.kind == ARRAY:
-            self.count = type.shape[0]
-        elif self.kind == MATRIX:
-            self.columns, self.count = type.shape
-        if self.kind == VECTOR and self.count == 2 and self.scalar == FLOAT32:
-            self.accepts |= 1 << COMPLEX64
-        if type.element is not None and self.kind == ARRAY:
-            self.element = TypePlan(type.element)
-            self.accepts = self.element.accepts
-        elif type.element is not None:
-            # A struct may hold a pointer to its own kind, so what is pointed to is not followed further.
-            self.element = pointee_plan(type.element)
-            self.accepts = 1 << UINT64
-        if self.kind == STRUCT or self.kind == UNION:
-            self.fields = tuple([(field.name, field.offset, TypePlan(field.type)) for field in type.fields])
-            self.by_name = {entry[0]: entry for entry in self.fields}
-            # Plain bytes, or an array of the only scalar within; `accepts` adds records of this size.
-            self.accepts = BYTE_CODES
-            scalars = components(self)
-            if len(scalars) == 1:
-                self.accepts |= 1 << <int>scalars.pop()
-        elif self.kind == VOID:
-            self.accepts = EVERY_CODE
-            self.size = 1
-
-
-cdef set components(TypePlan type):
-    """Codes of all scalars within a type; UINT64 stands for a pointer."""
-    cdef set found = set()
-    if type.kind == STRUCT or type.kind == UNION:
-        for _, _, inner in type.fields:
-            found |= components(inner)
-    elif type.kind == ARRAY:
-        found = components(type.element)
-    else:
-        found.add(UINT64 if type.kind == POINTER else type.scalar)
-    return found
-
-
-cdef TypePlan pointee_plan(type):
-    if type.kind not in ("struct", "union", "pointer"):
-        return TypePlan(type)
-    cdef TypePlan plan = TypePlan.__new__(TypePlan)
-    plan.name = type.name
-    plan.kind = KINDS[type.kind]
-    plan.size = type.size
-    plan.alignment = max(type.alignment, 1)
-    plan.accepts = EVERY_CODE
-    return plan
-
-
-@cython.final
-cdef class ArgumentPlan:
-
-    def __init__(self, str kernel not None, argument):
-        self.kernel = kernel
-        self.name = argument.name or f"buffer({argument.index})"
-        self.index = argument.index
-        self.is_reference = argument.is_reference
-        self.optional = argument.optional
-        self.writes = argument.access != "read"
-        self.by_value = not self.writes
-        self.declaration = declared(argument)
-        self.type = TypePlan(argument.type)
-
-
-def declared(argument):
-    """An argument's type as Metal spells it, such as ``"device const float*"``."""
-    const = " const" if argument.address_space == "device" and argument.access == "read" else ""
-    return f"{argument.address_space}{const} {argument.type.name}{'&' if argument.is_reference else '*'}"
-
-
 # ---- checks ----
-
-cdef bint accepts(TypePlan type, ArrayBase array) noexcept:
-    """True if the array's elements can be what `type` says."""
-    if type.accepts >> <int>array.code & 1:
-        return True
-    if type.kind == STRUCT or type.kind == UNION:
-        return array.code == RECORD and array.itemsize == type.size
-    return False
-
 
 cdef int check_layout(Device device, ArrayBase array, ArgumentPlan argument) except -1:
     if array.device is not device:
@@ -603,7 +486,7 @@ cdef bint write_exact(ScalarCode code, value, char *target) except -1:
             return False
     else:
         return False
-    memcpy(target, &wide, mpy_item_bytes[<int>code])  # little-endian, as every machine that this runs on
+    memcpy(target, &wide, item_bytes(code))  # little-endian, as every machine that this runs on
     return True
 
 
@@ -659,7 +542,7 @@ cdef int write_wrapped(ScalarCode code, value, char *target) except -1:
         mpy_write_bfloat(number, target)
     else:
         wide = <uint64_t>(int(number) & 0xFFFFFFFFFFFFFFFF)
-        memcpy(target, &wide, mpy_item_bytes[<int>code])
+        memcpy(target, &wide, item_bytes(code))
     return 0
 
 
@@ -688,29 +571,6 @@ cdef list flattened(value):
     for entry in as_list(value):
         flat.extend(flattened(entry))
     return flat
-
-
-cdef object packed_bytes(TypePlan type, value):
-    """The bytes of a NumPy array whose elements already are what `type` says, else None."""
-    if type.kind == SCALAR and value.dtype.isnative and SCALAR_CODES.get(value.dtype.name) == type.scalar:
-        return value.tobytes()
-    if type.kind == STRUCT and value.dtype.itemsize == type.size and same_layout(type, value.dtype):
-        return value.tobytes()
-    return None
-
-
-cdef bint same_layout(TypePlan type, dtype) except -1:
-    if type.kind == SCALAR:
-        return dtype.isnative and SCALAR_CODES.get(dtype.name) == type.scalar
-    if type.kind == VECTOR:
-        return dtype.shape == (type.count,) and dtype.base.isnative \
-            and SCALAR_CODES.get(dtype.base.name) == type.scalar
-    if type.kind != STRUCT or dtype.names is None or set(dtype.names) != set(type.by_name):
-        return False
-    for name, (inner, offset, *_) in dtype.fields.items():
-        if type.by_name[name][1] != offset or not same_layout(type.by_name[name][2], inner):
-            return False
-    return True
 
 
 # ---- the spare encoder ----

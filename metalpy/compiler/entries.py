@@ -29,11 +29,9 @@ def write_entries(harvest: Harvest) -> str:
     All that belongs to entry number ``k`` stands on line ``k + 1`` of "file" `ENTRIES_NAME`, so that messages about
     it can be told about the kernel; the rest is on lines behind them.
     """
-    parts = ['extern "C" {\n']
-    parts += [line_mark(k + 1, ENTRIES_NAME) + _entry(k, e) + "\n" for k, e in enumerate(harvest.entries)]
+    parts = [line_mark(k + 1, ENTRIES_NAME) + _entry(k, e) + "\n" for k, e in enumerate(harvest.entries)]
     parts.append(line_mark(len(harvest.entries) + 1, ENTRIES_NAME))
-    parts += [_constant(k, c) + "\n" for k, c in enumerate(harvest.constants)]
-    parts.append("}\n")
+    parts += [f'extern "C" {{ {_constant(k, c)} }}\n' for k, c in enumerate(harvest.constants)]
     return "".join(parts)
 
 
@@ -56,15 +54,20 @@ def _literal(name: str, expression: str) -> str:
 def _entry(k: int, entry: Entry) -> str:
     position = {"buffer": 0, "threadgroup": 0}
     arguments = [_argument(k, i, parameter, position) for i, parameter in enumerate(entry.parameters)]
+    # The type is spelled out where the name alone may be that of several functions; else it follows from the name.
+    function_type = entry.signature or f"decltype({entry.callee})"
     parts = [
-        f"auto* __mp_function_{k} = static_cast<decltype({entry.callee})*>(&{entry.callee});",
+        f"namespace {entry.scope} {{" if entry.scope else "",
+        f'extern "C" {{ using __mp_type_{k} = {function_type};',
+        f"auto* __mp_function_{k} = static_cast<__mp_type_{k}*>(&{entry.callee});",
         *_indices(k, "buffer", entry),
         *_indices(k, "threadgroup", entry),
         _literal(f"__mp_limit_{k}", entry.max_threads or str(MAX_THREADS)),
         f"void __mp_thread_{k}(const mp_group* __mp_g, const mp_thread* __mp_t) {{",
-        f"(void)__mp_g, (void)__mp_t; using __mp_s = __mp::signature<decltype({entry.callee})>;",
-        f"{entry.callee}({', '.join(arguments)}); }}",
+        f"(void)__mp_g, (void)__mp_t; using __mp_s = __mp::signature<__mp_type_{k}>;",
+        f"static_cast<__mp_type_{k}*>(&{entry.callee})({', '.join(arguments)}); }}",
         f"void __mp_group_{k}(const mp_group* __mp_g) {{ __mp::run_group<__mp_thread_{k}>(__mp_g); }}",
+        "} }" if entry.scope else "}",
     ]
     return " ".join(parts)
 

@@ -109,7 +109,7 @@ def _include_flags(source: Source, options: Options) -> list[str]:
 
 
 def _expand_macros(source: Source, options: Options) -> str:
-    if not _DIRECTIVE.search(source.text):
+    if not options.defines and not _DIRECTIVE.search(source.text):
         return source.text
     command = [*clang(), *_COMMON_FLAGS, *_include_flags(source, options), *options.flags, "-D__METALPY_HARVEST__"]
     command += ["-include", "__mp/macros.h", "-w", "-E", "-"]

@@ -56,10 +56,12 @@ class Entry:
     """A kernel that the host can launch: a function or one instantiation of a template."""
 
     name: str
-    callee: str  # C++ expression naming the function, such as ::ns::f<float>
+    scope: str  # the namespace around it, such as a::b; "" for the global one
+    callee: str  # the function in that scope, such as f<float>
     parameters: tuple[Parameter, ...]
     file: str
     line: int
+    signature: str | None = None  # its function type, where `callee` alone may mean several functions
     max_threads: str | None = None  # [[max_total_threads_per_threadgroup(n)]]
 
 
@@ -232,8 +234,10 @@ class _Harvester:
         limit = attributes.get("max_total_threads_per_threadgroup")
         entry = Entry(
             name=host_name or callee,
-            callee=self._qualify(callee),
+            scope=self._namespace_name(),
+            callee=callee,
             parameters=parameters,
+            signature=_signature(parameter_tokens) if parameter_tokens is not None and not is_template else None,
             file=file,
             line=line,
             max_threads=_spell(limit) if limit else None,
@@ -245,12 +249,12 @@ class _Harvester:
 
     def _instantiated(self, entry: Entry, count: int | None) -> Entry:
         """An explicit instantiation with the bindings of its template's definition, of `count` parameters."""
-        base = entry.callee.split("<", 1)[0]
-        candidates = self._definitions.get(base) or self._definitions.get("::" + base.rsplit("::", 1)[-1]) or []
+        name = entry.callee.split("<", 1)[0]
+        qualified = "::".join(["", *filter(None, [entry.scope]), name])
+        candidates = self._definitions.get(qualified) or self._definitions.get("::" + name) or []
         for parameters in candidates:
             if count is None or len(parameters) == count:
                 return replace(entry, parameters=parameters)
-        name = base.rsplit("::", 1)[-1]
         raise Misuse(f"there is no kernel template '{name}' that this could instantiate", entry.file, entry.line, name)
 
     def _reject_duplicates(self) -> None:
@@ -345,8 +349,11 @@ class _Harvester:
 
     # ---- places ----
 
+    def _namespace_name(self) -> str:
+        return "::".join(s for s in self._scope if s)
+
     def _qualify(self, name: str) -> str:
-        return "::" + "::".join([s for s in self._scope if s] + [name])
+        return "::".join(["", *(s for s in self._scope if s), name])
 
     def _position(self, token: Token) -> tuple[str, int]:
         """The user's file and line of a token, by the last line mark before it."""
@@ -439,6 +446,17 @@ def _declarator(tokens: list[Token]) -> tuple[str, list[Token], list[Token] | No
         return None
     parameters = tokens[i + 1 : closing(tokens, i)] if i < len(tokens) and tokens[i].text == "(" else None
     return _spell(tokens[begin:start]), name, parameters
+
+
+def _signature(parameters: list[Token]) -> str:
+    """The function type with these parameters, for C++: attributes, defaults and `threadgroup` left out."""
+    spelled = []
+    for part in _split_commas(parameters):
+        plain = _split_attributes(part)[1]
+        texts = [t.text for t in plain]
+        end = texts.index("=") if "=" in texts else len(texts)
+        spelled.append(_spell([t for t in plain[:end] if t.text != "threadgroup"]))
+    return f"void({', '.join(spelled)})"
 
 
 def _base_name(tokens: list[Token]) -> str:

@@ -126,12 +126,16 @@ def _define_constants(module: llvm.ModuleRef, program: Program, values: Mapping[
         # One without a value is not used (see _refuse_missing_constants), but others may be computed from it.
         value = values.get(constant.index, [0] * (constant.shape or (1,))[0])
         lines.append(f"@{constant.symbol} = constant {_ir_constant(constant, value)}")
-        plain = constant.name.rsplit("::", 1)[-1]
-        lines.append(f"@__mp_defined_{plain} = constant i8 {int(constant.index in values)}")
+        lines.append(f"@{_defined_flag(constant)} = constant i8 {int(constant.index in values)}")
     if not lines:
         return
     header = f'target triple = "{module.triple}"\ntarget datalayout = "{module.data_layout}"\n'
     module.link_in(llvm.parse_assembly(header + "\n".join(lines)))
+
+
+def _defined_flag(constant: Constant) -> str:
+    """The symbol that ``is_function_constant_defined`` reads."""
+    return f"__mp_defined_{constant.name.rsplit('::', 1)[-1]}"
 
 
 def _ir_constant(constant: Constant, value: object) -> str:
@@ -156,7 +160,12 @@ _SYMBOL = re.compile(r"@([\w.$]+)")
 
 def _refuse_missing_constants(program: Program, k: int, values: Mapping[int, object]) -> None:
     """Refuse a kernel that reads a function constant without a value, itself or through a global made from it."""
-    missing = {c.symbol: c for c in program.constants if c.index not in values}
+    missing = {
+        c.symbol: c
+        for c in program.constants
+        # A program that asks whether a constant is defined knows how to do without.
+        if c.index not in values and f"@{_defined_flag(c)} " not in program.ir
+    }
     if not missing:
         return
     module = llvm.parse_assembly(program.ir)

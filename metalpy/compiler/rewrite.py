@@ -8,7 +8,7 @@ a macro cannot express:
 * ``threadgroup`` stays where it declares a variable (a storage class) and is blanked where it qualifies a pointer,
   a reference or a method;
 * ``constant T x [[function_constant(n)]]`` becomes ``extern   T x``, to be defined when a kernel is specialised;
-* ``1.0bf`` becomes ``1.0_b``, since clang's lexer refuses the former.
+* ``1.0bf`` becomes ``1.0_b`` and ``1.0H`` becomes ``1.0h``, since clang's lexer refuses the former.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def blank_for_cpp(text: str) -> str:
             match = _BFLOAT_LITERAL.match(token.text)
             if match:
                 edits.append((token.start + match.start(1), token.end, "_b"))
+        elif token.kind == "number" and token.text[-1] == "H" and token.text[:2] not in ("0x", "0X"):
+            edits.append((token.end - 1, token.end, "h"))
     return _apply(text, edits)
 
 

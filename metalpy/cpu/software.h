@@ -242,6 +242,7 @@ struct sw_self {
     /* For the monitor thread; written by the owner. 0: none. */
     _Atomic uint64_t deadline;        /* by the time limit */
     _Atomic uint64_t expected;        /* a waiting caller hoped to be back by then */
+    _Atomic bool stop_sent;           /* real-time signals queue up: at most one is on its way; cleared by its handler */
     _Atomic bool interrupted;         /* set by the monitor: leave the kernel; cleared by the owner */
 
     _Alignas(64) uint8_t scratch[MP_MAX_THREADGROUP_MEMORY + 16 * MP_MAX_THREADGROUP_ARGUMENTS];

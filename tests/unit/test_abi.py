@@ -68,7 +68,7 @@ def test_mirror_has_the_signatures_of_the_header():
 
 
 def test_mirror_has_the_constants_of_the_header():
-    constants = set(re.findall(r"^\s*#define (MP_\w+)", HEADER, re.M)) | set(re.findall(r"^\s+(MP_\w+) = ", HEADER, re.M))
+    constants = set(re.findall(r"(?:#define|^  ) +(MP_\w+)(?= |,| =)", HEADER, re.M))
     assert {name for name in constants if not re.search(rf"\b{name}\b", MIRROR)} == set()
 
 

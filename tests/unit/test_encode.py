@@ -11,7 +11,7 @@ import metalpy as mp
 from tests.helpers import kernels as k
 
 INTEGERS = ["char", "uchar", "short", "ushort", "int", "uint", "long", "ulong"]
-FLOATS = ["float", "half", "bfloat"]
+FLOAT = k.scalar("float")
 
 
 def sent(mock, kind, value, reference=True, **options):
@@ -41,7 +41,7 @@ def test_integers_at_and_beyond_their_limits(send, name):
         assert send(k.scalar(name), dtype.type(value)) == expected
         assert send(k.scalar(name), np.array(value, dtype)) == expected
     for value in (limits.min - 1, limits.max + 1, 1 << 80, -(1 << 80)):
-        with pytest.raises(mp.ScalarRangeError, match=rf"'x' of kernel 'k'.*{dtype.name}, {limits.min} to {limits.max}"):
+        with pytest.raises(mp.ScalarRangeError, match=f"'x' of kernel 'k'.*{dtype}, {limits.min} to {limits.max}"):
             send(k.scalar(name), value)
 
 
@@ -110,7 +110,7 @@ def test_finite_floats_do_not_become_infinite(send, name, fits, too_big):
 
 @pytest.mark.parametrize("value", ["1", b"", {}, object(), 1j, [1], np.zeros(3), np.zeros((1,))])
 def test_what_is_no_number(send, value):
-    with pytest.raises((mp.LaunchTypeError, mp.LaunchValueError), match="argument 'x' of kernel 'k' is constant float&"):
+    with pytest.raises((mp.LaunchTypeError, mp.LaunchValueError), match="'x' of kernel 'k' is constant float&"):
         send(k.scalar("float"), value)
 
 
@@ -314,7 +314,9 @@ def test_records_fit_structs_of_their_size(mock):
 
 
 def test_arrays_are_bound_where_they_are(mock):
-    kernel = k.idle_kernel(mock.device, k.device_pointer("x", k.scalar("float"), 0), k.constant("n", k.scalar("float"), 3))
+    kernel = k.idle_kernel(
+        mock.device, k.device_pointer("x", k.scalar("float"), 0), k.constant("n", k.scalar("float"), 3)
+    )
     x = mp.zeros(16, device=mock.device)
     kernel(x[4:], x[2])
     launch = mock.launches[-1]
@@ -360,7 +362,7 @@ def test_host_arrays_are_refused_for_device_pointers(mock):
         kernel = k.idle_kernel(mock.device, k.device_pointer("x", k.scalar("float"), 0, const))
         with pytest.raises(mp.LaunchTypeError, match=r"pass .*metalpy.array\(...\)"):
             kernel(np.zeros(3, np.float32), threads=1)
-    with pytest.raises(mp.LaunchTypeError, match="got float 3.0"):
+    with pytest.raises(mp.LaunchTypeError, match=r"got float 3\.0"):
         k.idle_kernel(mock.device, k.device_pointer("x", k.scalar("float"), 0))(3.0, threads=1)
 
 
@@ -450,7 +452,9 @@ def test_none_is_for_optional_arguments(mock):
 
 
 def test_a_failed_launch_records_nothing(mock):
-    kernel = k.idle_kernel(mock.device, k.device_pointer("x", k.scalar("float"), 0), k.constant("n", k.scalar("int"), 1))
+    kernel = k.idle_kernel(
+        mock.device, k.device_pointer("x", k.scalar("float"), 0), k.constant("n", k.scalar("int"), 1)
+    )
     x = mp.zeros(3, device=mock.device)
     with pytest.raises(mp.LaunchTypeError):
         kernel(x, "three")
@@ -473,3 +477,19 @@ def test_a_conversion_may_launch_a_kernel_itself(mock):
         {0: packing.pack("<i", 99)},
         {0: packing.pack("<i", 5), 1: packing.pack("<i", 7)},
     ]
+
+
+def test_a_conversion_may_drop_an_argument(mock):
+    mock.automatic = False
+    kind = k.struct("One", p=k.pointer(k.scalar("float")))
+    kernel = k.idle_kernel(mock.device, k.constant("a", kind, 0), k.constant("b", k.scalar("int"), 1))
+    arrays = [mp.zeros(256, device=mock.device)]
+    address = arrays[0]._block.address
+
+    class Number:
+        def __index__(self):
+            arrays.clear()
+            return 7
+
+    kernel(arrays, Number(), threads=1)
+    assert mp.zeros(256, device=mock.device)._block.address != address

@@ -116,7 +116,8 @@ def test_a_block_whose_work_runs_is_not_reused(mock, made):
     assert made.statistics()["pending_blocks"] == 0
 
 
-def test_a_block_waits_for_every_queue_that_uses_it(mock, made):
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_block_waits_for_every_queue_that_uses_it(mock, made, order):
     queues = [Queue(mock.device) for _ in range(3)]
     handles = sorted(mock.recorded)[-3:]
     block = made.new_block(1024)
@@ -125,7 +126,7 @@ def test_a_block_waits_for_every_queue_that_uses_it(mock, made):
         block.use(queue, record(mock, queue))
     del block
     others = []
-    for handle in handles:
+    for handle in handles[::order]:
         others.append(made.new_block(1024))
         assert others[-1].address != address
         mock.complete(handle, 1)

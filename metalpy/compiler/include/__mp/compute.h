@@ -28,7 +28,6 @@ enum thread_scope {
     thread_scope_thread = __METAL_MEMORY_SCOPE_THREAD__,
     thread_scope_threadgroup = __METAL_MEMORY_SCOPE_THREADGROUP__,
     thread_scope_device = __METAL_MEMORY_SCOPE_DEVICE__,
-    thread_scope_system = __METAL_MEMORY_SCOPE_SYSTEM__,
     thread_scope_simdgroup = __METAL_MEMORY_SCOPE_SIMDGROUP__
 };
 enum memory_scope {

@@ -4,14 +4,12 @@
 #pragma clang system_header
 #include <__mp/vec.h> // types need no header in Metal
 
-typedef double __mp_double; // the headers' own way past the macro below
-
 // 1.0h, 65504H; the rewriter turns 1.0bf into 1.0_b.
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wreserved-user-defined-literal"
 consteval _Float16 operator""h(long double value) { return static_cast<_Float16>(value); }
 consteval _Float16 operator""H(long double value) { return static_cast<_Float16>(value); }
-consteval __bf16 operator""_b(long double value) { return static_cast<__bf16>(value); }
+consteval metal::bfloat operator""_b(long double value) { return static_cast<float>(value); }
 #pragma clang diagnostic pop
 
 // Entry points.
@@ -28,5 +26,9 @@ consteval __bf16 operator""_b(long double value) { return static_cast<__bf16>(va
 #define threadgroup_imageblock
 #define ray_data
 #define object_data
+#define coherent(scope) // as in volatile coherent(system) device uint *
 
 #define double double_is_not_supported_in_Metal
+
+// A flag that is set when a kernel is specialised.
+#define is_function_constant_defined(name) __mp_defined_##name

@@ -91,7 +91,7 @@
 #define MAXHALF HALF_MAX
 #define HUGE_VALH static_cast<_Float16>(__builtin_inff())
 #define MAXBFLOAT BFLT_MAX
-#define HUGE_VALBF static_cast<__bf16>(__builtin_inff())
+#define HUGE_VALBF metal::bfloat(__builtin_inff())
 #define FP_ILOGB0 (-2147483647 - 1)
 #define FP_ILOGBNAN (-2147483647 - 1)
 

@@ -1,10 +1,10 @@
 // The scalar types and what our templates ask about them.
 #pragma once
 #pragma clang system_header
-#include <__mp/macros.h>
+#include <__mp/bfloat.h>
 
+typedef double __mp_double; // the headers' own way past a macro: Metal has no double
 typedef _Float16 half;
-typedef __bf16 bfloat;
 typedef unsigned char uchar;
 typedef unsigned short ushort;
 typedef unsigned int uint;
@@ -23,7 +23,6 @@ typedef long intptr_t;
 typedef unsigned long uintptr_t;
 
 namespace metal {
-using ::bfloat;
 using ::half;
 using ::uchar;
 using ::uint;
@@ -62,13 +61,9 @@ template <class T> T make(); // a T to ask questions about
 template <class T> struct type { using t = T; };
 template <class T> using plain = typename type<T>::t; // not deducible
 
-// Explicit conversion between scalars; clang knows none between half and bfloat.
-template <class To, class From> MP_CX To to(From value) {
-    if constexpr ((same<To, half> && same<From, bfloat>) || (same<To, bfloat> && same<From, half>))
-        return static_cast<To>(static_cast<float>(value));
-    else
-        return static_cast<To>(value);
-}
+// A conversion of exactly one side from or to bfloat, which is one of a class.
+template <class To, class From> concept bfloat_conversion =
+    scalar<To> && scalar<From> && same<To, bfloat> != same<From, bfloat>;
 
 // shape<T>: the value a function argument of type T stands for. Scalars, vectors and packed vectors (as vectors);
 // enumerations and classes that convert to a scalar count as that scalar. `lanes` is 0 for anything else.
@@ -78,6 +73,7 @@ template <scalar T> struct shape<T> {
     using element = T;
     static constexpr int lanes = 1;
 };
+template <> struct shape<__mp_double> : shape<float> {}; // literals inside templates keep C++'s type
 template <class T> requires(!scalar<T>) && requires(T x) { requires scalar<decltype(+x)>; }
 struct shape<T> : shape<decltype(+make<T>())> {};
 template <class T, int N> struct shape<vec<T, N>> {

@@ -18,7 +18,6 @@ using false_type = bool_constant<false>;
 
 template <class T> struct type_identity { using type = T; };
 template <class T> using type_identity_t = T;
-template <class...> using void_t = void;
 template <class T> T &&declval() noexcept;
 
 // ---- choosing ----
@@ -65,6 +64,7 @@ MP_TRANSFORM(add_rvalue_reference, __add_rvalue_reference(T))
 MP_TRANSFORM(decay, __decay(T))
 MP_TRANSFORM(make_signed, __make_signed(T))
 MP_TRANSFORM(make_unsigned, __make_unsigned(T))
+MP_TRANSFORM(remove_addrspace, T) // there are none
 MP_TRANSFORM(underlying_type, __underlying_type(T))
 #undef MP_TRANSFORM
 } // namespace metal
@@ -126,7 +126,6 @@ MP_PREDICATE(is_function, __is_function(T))
 MP_PREDICATE(is_enum, __is_enum(T))
 MP_PREDICATE(is_union, __is_union(T))
 MP_PREDICATE(is_class, __is_class(T))
-MP_PREDICATE(is_empty, __is_empty(T))
 MP_PREDICATE(is_final, __is_final(T))
 MP_PREDICATE(is_aggregate, __is_aggregate(T))
 MP_PREDICATE(is_const, __is_const(T))
@@ -162,22 +161,5 @@ template <class T, unsigned I> struct extent<T[], I> : extent<T, I - 1> {};
 template <class T, size_t N> struct extent<T[N], 0> : integral_constant<size_t, N> {};
 template <class T, size_t N, unsigned I> struct extent<T[N], I> : extent<T, I - 1> {};
 template <class T, unsigned I = 0> inline constexpr size_t extent_v = extent<T, I>::value;
-
-template <class T> MP_CX remove_reference_t<T> &&move(T &&x) { return static_cast<remove_reference_t<T> &&>(x); }
-template <class T> MP_CX T &&forward(remove_reference_t<T> &x) { return static_cast<T &&>(x); }
-template <class T> MP_CX T &&forward(remove_reference_t<T> &&x) { return static_cast<T &&>(x); }
-template <class T> MP_CX void swap(T &a, T &b) {
-    T kept = a;
-    a = b;
-    b = kept;
-}
-
-template <class T, T... I> struct integer_sequence {
-    using value_type = T;
-    static constexpr size_t size() { return sizeof...(I); }
-};
-template <size_t... I> using index_sequence = integer_sequence<size_t, I...>;
-template <class T, T N> using make_integer_sequence = __make_integer_seq<integer_sequence, T, N>;
-template <size_t N> using make_index_sequence = make_integer_sequence<size_t, N>;
 } // namespace metal
 MP_END

@@ -164,62 +164,72 @@ private:
 };
 } // namespace __mp::vectors
 
+// Fewer components than the vector has, as in `uint4 k = {a, b, c}`, leave the rest zero.
 namespace metal {
 template <class T>
 struct alignas(2 * sizeof(T)) vec<T, 2> : __mp::vectors::lanes<T, 2>, __mp::vectors::assigning<vec<T, 2>, T, 2> {
     vec() = default;
     constexpr vec(T s) : __mp::vectors::lanes<T, 2>{s, s} {}
+    template <class S> requires __mp::bfloat_conversion<T, S> constexpr vec(S s) : vec(T(s)) {}
     constexpr vec(T a, T b) : __mp::vectors::lanes<T, 2>{a, b} {}
     constexpr vec(packed_vec<T, 2> v) : __mp::vectors::lanes<T, 2>{v.x, v.y} {}
     template <class U> explicit constexpr vec(vec<U, 2> v)
-        : __mp::vectors::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
+        : __mp::vectors::lanes<T, 2>{T(v.x), T(v.y)} {}
     template <class U> explicit constexpr vec(packed_vec<U, 2> v)
-        : __mp::vectors::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
+        : __mp::vectors::lanes<T, 2>{T(v.x), T(v.y)} {}
 };
 template <class T> struct packed_vec<T, 2>
     : __mp::vectors::lanes<T, 2>, __mp::vectors::assigning<packed_vec<T, 2>, T, 2> {
     packed_vec() = default;
     constexpr packed_vec(T s) : __mp::vectors::lanes<T, 2>{s, s} {}
+    template <class S> requires __mp::bfloat_conversion<T, S> constexpr packed_vec(S s) : packed_vec(T(s)) {}
     constexpr packed_vec(T a, T b) : __mp::vectors::lanes<T, 2>{a, b} {}
     constexpr packed_vec(vec<T, 2> v) : __mp::vectors::lanes<T, 2>{v.x, v.y} {}
     template <class U> explicit constexpr packed_vec(vec<U, 2> v)
-        : __mp::vectors::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
+        : __mp::vectors::lanes<T, 2>{T(v.x), T(v.y)} {}
     template <class U> explicit constexpr packed_vec(packed_vec<U, 2> v)
-        : __mp::vectors::lanes<T, 2>{__mp::to<T>(v.x), __mp::to<T>(v.y)} {}
+        : __mp::vectors::lanes<T, 2>{T(v.x), T(v.y)} {}
 };
 
 template <class T>
 struct alignas(4 * sizeof(T)) vec<T, 3> : __mp::vectors::lanes<T, 3>, __mp::vectors::assigning<vec<T, 3>, T, 3> {
     vec() = default;
     constexpr vec(T s) : __mp::vectors::lanes<T, 3>{s, s, s} {}
+    template <class S> requires __mp::bfloat_conversion<T, S> constexpr vec(S s) : vec(T(s)) {}
     constexpr vec(T a, T b, T c) : __mp::vectors::lanes<T, 3>{a, b, c} {}
+    constexpr vec(T a, T b) : __mp::vectors::lanes<T, 3>{a, b, 0} {}
     constexpr vec(T a, vec<T, 2> b) : __mp::vectors::lanes<T, 3>{a, b.x, b.y} {}
     constexpr vec(vec<T, 2> a, T b) : __mp::vectors::lanes<T, 3>{a.x, a.y, b} {}
     constexpr vec(packed_vec<T, 3> v) : __mp::vectors::lanes<T, 3>{v.x, v.y, v.z} {}
     template <class U> explicit constexpr vec(vec<U, 3> v)
-        : __mp::vectors::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
+        : __mp::vectors::lanes<T, 3>{T(v.x), T(v.y), T(v.z)} {}
     template <class U> explicit constexpr vec(packed_vec<U, 3> v)
-        : __mp::vectors::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
+        : __mp::vectors::lanes<T, 3>{T(v.x), T(v.y), T(v.z)} {}
 };
 template <class T> struct packed_vec<T, 3>
     : __mp::vectors::lanes<T, 3>, __mp::vectors::assigning<packed_vec<T, 3>, T, 3> {
     packed_vec() = default;
     constexpr packed_vec(T s) : __mp::vectors::lanes<T, 3>{s, s, s} {}
+    template <class S> requires __mp::bfloat_conversion<T, S> constexpr packed_vec(S s) : packed_vec(T(s)) {}
     constexpr packed_vec(T a, T b, T c) : __mp::vectors::lanes<T, 3>{a, b, c} {}
+    constexpr packed_vec(T a, T b) : __mp::vectors::lanes<T, 3>{a, b, 0} {}
     constexpr packed_vec(T a, vec<T, 2> b) : __mp::vectors::lanes<T, 3>{a, b.x, b.y} {}
     constexpr packed_vec(vec<T, 2> a, T b) : __mp::vectors::lanes<T, 3>{a.x, a.y, b} {}
     constexpr packed_vec(vec<T, 3> v) : __mp::vectors::lanes<T, 3>{v.x, v.y, v.z} {}
     template <class U> explicit constexpr packed_vec(vec<U, 3> v)
-        : __mp::vectors::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
+        : __mp::vectors::lanes<T, 3>{T(v.x), T(v.y), T(v.z)} {}
     template <class U> explicit constexpr packed_vec(packed_vec<U, 3> v)
-        : __mp::vectors::lanes<T, 3>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z)} {}
+        : __mp::vectors::lanes<T, 3>{T(v.x), T(v.y), T(v.z)} {}
 };
 
 template <class T>
 struct alignas(4 * sizeof(T)) vec<T, 4> : __mp::vectors::lanes<T, 4>, __mp::vectors::assigning<vec<T, 4>, T, 4> {
     vec() = default;
     constexpr vec(T s) : __mp::vectors::lanes<T, 4>{s, s, s, s} {}
+    template <class S> requires __mp::bfloat_conversion<T, S> constexpr vec(S s) : vec(T(s)) {}
     constexpr vec(T a, T b, T c, T d) : __mp::vectors::lanes<T, 4>{a, b, c, d} {}
+    constexpr vec(T a, T b, T c) : __mp::vectors::lanes<T, 4>{a, b, c, 0} {}
+    constexpr vec(T a, T b) : __mp::vectors::lanes<T, 4>{a, b, 0, 0} {}
     constexpr vec(T a, T b, vec<T, 2> c) : __mp::vectors::lanes<T, 4>{a, b, c.x, c.y} {}
     constexpr vec(T a, vec<T, 2> b, T c) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, c} {}
     constexpr vec(vec<T, 2> a, T b, T c) : __mp::vectors::lanes<T, 4>{a.x, a.y, b, c} {}
@@ -228,15 +238,18 @@ struct alignas(4 * sizeof(T)) vec<T, 4> : __mp::vectors::lanes<T, 4>, __mp::vect
     constexpr vec(vec<T, 3> a, T b) : __mp::vectors::lanes<T, 4>{a.x, a.y, a.z, b} {}
     constexpr vec(packed_vec<T, 4> v) : __mp::vectors::lanes<T, 4>{v.x, v.y, v.z, v.w} {}
     template <class U> explicit constexpr vec(vec<U, 4> v)
-        : __mp::vectors::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
+        : __mp::vectors::lanes<T, 4>{T(v.x), T(v.y), T(v.z), T(v.w)} {}
     template <class U> explicit constexpr vec(packed_vec<U, 4> v)
-        : __mp::vectors::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
+        : __mp::vectors::lanes<T, 4>{T(v.x), T(v.y), T(v.z), T(v.w)} {}
 };
 template <class T> struct packed_vec<T, 4>
     : __mp::vectors::lanes<T, 4>, __mp::vectors::assigning<packed_vec<T, 4>, T, 4> {
     packed_vec() = default;
     constexpr packed_vec(T s) : __mp::vectors::lanes<T, 4>{s, s, s, s} {}
+    template <class S> requires __mp::bfloat_conversion<T, S> constexpr packed_vec(S s) : packed_vec(T(s)) {}
     constexpr packed_vec(T a, T b, T c, T d) : __mp::vectors::lanes<T, 4>{a, b, c, d} {}
+    constexpr packed_vec(T a, T b, T c) : __mp::vectors::lanes<T, 4>{a, b, c, 0} {}
+    constexpr packed_vec(T a, T b) : __mp::vectors::lanes<T, 4>{a, b, 0, 0} {}
     constexpr packed_vec(T a, T b, vec<T, 2> c) : __mp::vectors::lanes<T, 4>{a, b, c.x, c.y} {}
     constexpr packed_vec(T a, vec<T, 2> b, T c) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, c} {}
     constexpr packed_vec(vec<T, 2> a, T b, T c) : __mp::vectors::lanes<T, 4>{a.x, a.y, b, c} {}
@@ -245,9 +258,9 @@ template <class T> struct packed_vec<T, 4>
     constexpr packed_vec(vec<T, 3> a, T b) : __mp::vectors::lanes<T, 4>{a.x, a.y, a.z, b} {}
     constexpr packed_vec(vec<T, 4> v) : __mp::vectors::lanes<T, 4>{v.x, v.y, v.z, v.w} {}
     template <class U> explicit constexpr packed_vec(vec<U, 4> v)
-        : __mp::vectors::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
+        : __mp::vectors::lanes<T, 4>{T(v.x), T(v.y), T(v.z), T(v.w)} {}
     template <class U> explicit constexpr packed_vec(packed_vec<U, 4> v)
-        : __mp::vectors::lanes<T, 4>{__mp::to<T>(v.x), __mp::to<T>(v.y), __mp::to<T>(v.z), __mp::to<T>(v.w)} {}
+        : __mp::vectors::lanes<T, 4>{T(v.x), T(v.y), T(v.z), T(v.w)} {}
 };
 
 // Shifts by a vector of another integer type.
