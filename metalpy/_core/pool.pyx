@@ -19,7 +19,7 @@ consistent before each of them.
 cimport cython
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 
-from metalpy._abi cimport MP_ERROR_MEMORY, MP_OK, mp_error, mp_release_callback, mp_status
+from metalpy._abi cimport MP_ERROR_INVALID, MP_ERROR_MEMORY, MP_OK, mp_error, mp_release_callback, mp_status
 from metalpy._core.check cimport check
 
 from collections import deque
@@ -216,9 +216,11 @@ cdef class Pool:
                         self.peak_reserved = self.reserved
                     return memory
                 self.reserved -= size
-                if status != MP_ERROR_MEMORY:
+                if status != MP_ERROR_MEMORY and status != MP_ERROR_INVALID:
                     check(status, &error)
                 detail = (<bytes>error.message).decode("utf-8", "replace")
+                if status == MP_ERROR_INVALID:  # longer than any buffer: freeing memory would not help
+                    raise self.out_of_memory(size, detail)
         raise self.out_of_memory(size, detail)
 
     def out_of_memory(self, uint64_t size, str detail):
