@@ -40,7 +40,9 @@ def extension(name, sources=(), libraries=()):
         include_dirs=["metalpy/include"],
         depends=sorted(glob("metalpy/include/*.h") + glob("metalpy/cpu/*.h")),
         libraries=list(libraries),
-        define_macros=[("MPY_BUILD_FLAGS", '"' + " ".join([*COMPILE_ARGS, os.environ.get("CFLAGS", "")]).strip() + '"')],
+        define_macros=[
+            ("MPY_BUILD_FLAGS", '"' + " ".join([*COMPILE_ARGS, os.environ.get("CFLAGS", "")]).strip() + '"')
+        ],
         extra_compile_args=COMPILE_ARGS,
         extra_link_args=["-pthread"],
     )

@@ -105,7 +105,7 @@ def report(changes: Iterable[Change], only_base: Sequence[str] = (), only_head: 
     """Lay the changes out as a table, a benchmark a line."""
     changes = list(changes)
     width = max([len(c.name) for c in changes] + [9])
-    lines = [f"{'benchmark':<{width}}  {'base':>9}      {'head':>9}      {'ratio':>6}"]
+    lines = [f"{'benchmark':<{width}}  {'base':>9}   +-  {'head':>9}   +-   {'ratio':>6}"]
     for c in changes:
         lines.append(
             f"{c.name:<{width}}  {duration(c.base_median)} {spread(c.base):>4.0%}  {duration(c.head_median)} "

@@ -19,6 +19,5 @@ print(np.asarray(x))  # waits for the kernel, copies nothing
 
 print("kernels:", dir(lib))
 for argument in lib.full.arguments:
-    print(
-        f"  [[buffer({argument.index})]] {argument.name}: {argument.address_space} {argument.type.name}, {argument.access}"
-    )
+    place = f"[[buffer({argument.index})]]"
+    print(f"  {place} {argument.name}: {argument.address_space} {argument.type.name}, {argument.access}")

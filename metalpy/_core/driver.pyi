@@ -1,7 +1,5 @@
 from typing import Final, final
 
-from metalpy._core.pool import Pool
-
 LIBRARY_SOURCE: Final[int]
 LIBRARY_METALLIB: Final[int]
 LIBRARY_NATIVE: Final[int]

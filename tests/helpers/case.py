@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.helpers.accuracy import assert_ulp
 
 import metalpy as mp
+from tests.helpers.accuracy import assert_ulp
 
 KERNELS = Path(__file__).parent.parent / "msl" / "kernels"
 

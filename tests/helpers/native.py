@@ -58,7 +58,7 @@ def arange(device):
 
 
 def axpy(device):
-    """out[x] += a * in[x]"""
+    """Kernel out[x] += a * in[x]."""
     return kernel(
         device,
         "axpy",

@@ -7,6 +7,7 @@ import math
 import ml_dtypes
 import numpy as np
 import pytest
+
 from tests.helpers.case import Case
 
 pytestmark = pytest.mark.usefixtures("device")

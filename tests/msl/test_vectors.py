@@ -5,6 +5,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
+
 from tests.helpers.case import Case
 
 pytestmark = pytest.mark.usefixtures("device")

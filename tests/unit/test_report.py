@@ -40,7 +40,9 @@ def test_a_part_that_fails_says_so_and_the_others_are_shown(monkeypatch):
         raise OSError("no such\nthing")
 
     monkeypatch.setattr(report, "_SECTIONS", (("devices", broken), ("environment", lambda: [])))
-    assert report.text() == "devices\n  found   before\n  failed  OSError: no such\n          thing\n\nenvironment\n  none"
+    assert (
+        report.text() == "devices\n  found   before\n  failed  OSError: no such\n          thing\n\nenvironment\n  none"
+    )
 
 
 def test_a_compiler_that_cannot_be_found_is_reported(monkeypatch):
