@@ -129,6 +129,7 @@ void sw_fault_install(void)
         if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault)
             continue;
         previous[i] = now;
+        /* SA_NODEFER: a previous handler may raise the signal again and rely on its coming at once. */
         struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
         sigemptyset(&ours.sa_mask);
         sigaction(faults[i].number, &ours, NULL);
@@ -173,13 +174,16 @@ static void on_stop(int number, siginfo_t *info, void *context)
     (void)number;
     (void)info;
     struct sw_self *self = sw_current;
-    if (!self || !self->in_kernel)
+    if (!self)
+        return;
+    atomic_store(&self->stop_sent, false);
+    if (!self->in_kernel)
         return; /* the loop over chunks looks at the clock itself */
-    uint64_t deadline = atomic_load_explicit(&self->deadline, memory_order_relaxed);
-    if (atomic_load_explicit(&self->interrupted, memory_order_relaxed))
-        self->fault.cause = SW_INTERRUPTED;
-    else if (deadline && sw_now() >= deadline)
+    uint64_t now = sw_now(), deadline = atomic_load(&self->deadline), expected = atomic_load(&self->expected);
+    if (deadline && now >= deadline)
         self->fault.cause = SW_TOO_LONG;
+    else if (expected && now > expected && atomic_load(&self->interrupted))
+        self->fault.cause = SW_INTERRUPTED;
     else
         return; /* meant for a kernel that has ended meanwhile */
     self->in_kernel = 0;
@@ -195,7 +199,7 @@ int sw_stop_signal(void)
         struct sigaction now;
         if (sigaction(number, NULL, &now) != 0 || (now.sa_flags & SA_SIGINFO) || now.sa_handler != SIG_DFL)
             continue;
-        struct sigaction ours = {.sa_sigaction = on_stop, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
+        struct sigaction ours = {.sa_sigaction = on_stop, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
         sigemptyset(&ours.sa_mask);
         if (sigaction(number, &ours, NULL) == 0)
             chosen = number;

@@ -74,9 +74,12 @@ static uint64_t look(int stop)
             late = true;
             if (interrupt)
                 atomic_store(&self->interrupted, true);
+        } else {
+            atomic_store(&self->interrupted, false);
         }
         if ((deadline && deadline <= now) || atomic_load(&self->interrupted)) {
-            pthread_kill(self->thread, stop);
+            if (!atomic_exchange(&self->stop_sent, true) && pthread_kill(self->thread, stop) != 0)
+                atomic_store(&self->stop_sent, false);
             sleep = SHORTEST_NS; /* again, should this one miss the kernel */
         }
     }

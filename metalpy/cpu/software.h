@@ -242,6 +242,7 @@ struct sw_self {
     /* For the monitor thread; written by the owner. 0: none. */
     _Atomic uint64_t deadline;        /* by the time limit */
     _Atomic uint64_t expected;        /* a waiting caller hoped to be back by then */
+    _Atomic bool stop_sent;           /* real-time signals queue up: at most one is on its way; cleared by its handler */
     _Atomic bool interrupted;         /* set by the monitor: leave the kernel; cleared by the owner */
 
     _Alignas(64) uint8_t scratch[MP_MAX_THREADGROUP_MEMORY + 16 * MP_MAX_THREADGROUP_ARGUMENTS];
@@ -350,6 +351,8 @@ extern struct sw_self *sw_selves; /* under sw_selves_lock */
 /* Under the scheduler lock: */
 void sw_ready_push(mp_queue *queue, uint32_t wake); /* wakes or starts up to `wake` workers */
 void sw_ready_remove(mp_queue *queue);
+/* Sleeps until woken, until `deadline`, or for a while. Work that no worker takes meanwhile gets a new one. */
+void sw_wait_slice(pthread_cond_t *condition, uint64_t deadline);
 
 /* ---- group.c: runs threadgroups ---- */
 
