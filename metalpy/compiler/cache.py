@@ -12,14 +12,17 @@ import contextlib
 import hashlib
 import os
 import stat
-import tempfile
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import CacheError
 
-__all__ = ["Cache", "CacheStatistics", "default_cache", "make_key"]
+if TYPE_CHECKING:
+    import tempfile
+
+__all__ = ["Cache", "CacheStatistics", "cache_info", "clear_cache", "default_cache", "make_key"]
 
 FORMAT = "metalpy-cache-1"
 _MAGIC = b"\nmetalpy-entry-1\n"
@@ -92,6 +95,8 @@ class Cache:
         if not self._is_trusted:
             with self._lock:
                 if self._folder is None:
+                    import tempfile
+
                     self._temporary = tempfile.TemporaryDirectory(prefix="metalpy-cache-", ignore_cleanup_errors=True)
                     self._folder = Path(self._temporary.name)
                 _make_private(self._folder)
@@ -129,6 +134,8 @@ class Cache:
 
     def store(self, key: str, kind: str, payload: bytes) -> Path:
         """Write an entry; whoever writes the same key at the same time writes the same."""
+        import tempfile  # not needed by those who only read
+
         path = self.path(key, kind)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
@@ -230,8 +237,8 @@ def _make_private(folder: Path) -> None:
     if hasattr(os, "getuid"):
         if status.st_uid != os.getuid():
             raise CacheError(
-                f"the compile cache's folder {folder} belongs to user {status.st_uid}, not to you ({os.getuid()}): code "
-                "from it would run as you. Set METALPY_CACHE_DIR to a folder of your own"
+                f"the compile cache's folder {folder} belongs to user {status.st_uid}, not to you ({os.getuid()}): "
+                "code from it would run as you. Set METALPY_CACHE_DIR to a folder of your own"
             )
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise CacheError(
@@ -247,6 +254,28 @@ def default_cache() -> Cache:
         if _default is None:
             _default = Cache(_chosen_folder(), _chosen_limit())
         return _default
+
+
+def cache_info() -> dict[str, object]:
+    """Facts about the compile cache.
+
+    Returns
+    -------
+    dict
+        ``folder``; ``entries`` and ``bytes`` in it, and its ``limit`` in bytes; this process's ``hits``, ``misses``,
+        ``stores``, ``evictions`` and ``rejected`` (entries found corrupted).
+
+    Raises
+    ------
+    CacheError
+        The folder cannot be made or trusted.
+    """
+    return default_cache().info()
+
+
+def clear_cache() -> None:
+    """Remove everything from the compile cache. Libraries that are in use stay usable."""
+    default_cache().clear()
 
 
 _default: Cache | None = None

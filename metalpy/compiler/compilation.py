@@ -21,7 +21,7 @@ from ..errors import Diagnostic, LaunchTypeError
 from .cache import Cache, default_cache, make_key
 from .options import Options
 from .reflection import Argument, Builtin, Field, KernelInfo, Type
-from .source import Source
+from .source import Misuse, Source
 from .toolchain import cpu_identity, versions
 
 if TYPE_CHECKING:
@@ -139,9 +139,14 @@ class Compilation:
         if not rebuild and self._store.load(key, _KERNEL) is not None:
             return self._store.path(key, _KERNEL)
         with self._lock:
+            from .diagnostics import misuse_error
             from .lowering import lower
 
-            return self._store.store(key, _KERNEL, lower(self._whole_program(), self._numbers[name], values))
+            try:
+                code = lower(self._whole_program(), self._numbers[name], values)
+            except Misuse as misuse:
+                raise misuse_error(misuse, self._source) from None
+        return self._store.store(key, _KERNEL, code)
 
     def _whole_program(self) -> Program:
         """The program with its IR: from the cache, or from the source again if the cache has lost it."""
@@ -177,7 +182,9 @@ def _constant_value(name: str, scalar: str, shape: tuple[int, ...], value: objec
         limits = np.iinfo(scalar)
         if limits.min <= value <= limits.max:
             return value
-    elif scalar in ("float32", "float16", "bfloat16") and isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif (
+        scalar in ("float32", "float16", "bfloat16") and isinstance(value, (int, float)) and not isinstance(value, bool)
+    ):
         return float(value)
     raise LaunchTypeError(f"function constant '{name}' is {scalar}, which cannot be {value!r}")
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
-from ..errors import CompileError, Diagnostic
 from .harvest import Entry, Harvest, Parameter
 from .reflection import Argument, Builtin, Field, KernelInfo, Type
+from .source import Misuse
 
 __all__ = ["read_kernels"]
 
@@ -22,7 +22,7 @@ MAX_THREADS = 1024
 _SCALARS = {  # name in debug information: (NumPy name, Metal name)
     "float": ("float32", "float"),
     "_Float16": ("float16", "half"),
-    "__bf16": ("bfloat16", "bfloat"),
+    "bfloat": ("bfloat16", "bfloat"),
     "bool": ("bool", "bool"),
     "char": ("int8", "char"),
     "signed char": ("int8", "char"),
@@ -39,9 +39,9 @@ _SCALARS = {  # name in debug information: (NumPy name, Metal name)
 _QUALIFYING_TAGS = frozenset(
     {"DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type", "DW_TAG_typedef", "DW_TAG_atomic_type"}
 )
-_VECTOR = re.compile(r"(?P<packed>packed_)?vec<(?P<scalar>[\w ]+), (?P<count>\d)>\Z")
-_MATRIX = re.compile(r"matrix<(?P<scalar>[\w ]+), (?P<columns>\d), (?P<rows>\d)>\Z")
-_ATOMIC = re.compile(r"_?atomic<(?P<scalar>[\w ]+)>\Z")
+_VECTOR = re.compile(r"(?P<packed>packed_)?vec<(?:metal::)?(?P<scalar>[\w ]+), (?P<count>\d)>\Z")
+_MATRIX = re.compile(r"matrix<(?:metal::)?(?P<scalar>[\w ]+), (?P<columns>\d), (?P<rows>\d)>\Z")
+_ATOMIC = re.compile(r"_?atomic<(?:metal::)?(?P<scalar>[\w ]+)>\Z")
 
 _NODE = re.compile(r"^!(\d+) = (?:distinct )?(!DI\w+\(.*\)|!\{.*\})$", re.MULTILINE)
 _FIELD = re.compile(r'(\w+): ("(?:[^"\\]|\\.)*"|![0-9]+|!DI\w+\([^)]*\)|[^,()]+)')
@@ -87,7 +87,7 @@ class _Reader:
         """Type node of each generated global by name."""
         found = {}
         for text in self._nodes.values():
-            if text.startswith("!DIGlobalVariable(name: \"__mp_"):
+            if text.startswith('!DIGlobalVariable(name: "__mp_'):
                 fields = _fields(text)
                 found[fields["name"]] = fields["type"]
         return found
@@ -130,9 +130,7 @@ class _Reader:
         builtins: list[Builtin] = []
         positions = {"buffer": 0, "threadgroup": 0}
         counts = {role: sum(p.role == role for p in entry.parameters) for role in positions}
-        numbers = {
-            role: self.numbers(f"__mp_{role}s_{k}", count) if count else [] for role, count in counts.items()
-        }
+        numbers = {role: self.numbers(f"__mp_{role}s_{k}", count) if count else [] for role, count in counts.items()}
         for parameter, node in zip(entry.parameters, parameter_types, strict=True):
             if parameter.role in positions:
                 at = positions[parameter.role]
@@ -143,7 +141,7 @@ class _Reader:
         self._check_indices(entry, arguments)
         return KernelInfo(entry.name, tuple(arguments), tuple(builtins), entry.file, entry.line)
 
-    def _argument(self, parameter: Parameter, index: int, node: str) -> Argument:
+    def _argument(self, parameter: Parameter, index: int, node: str | None) -> Argument:
         pointee_node = self._field(self._strip(node), "baseType")
         writable = parameter.address_space != "constant" and not self._is_const(pointee_node)
         return Argument(
@@ -169,8 +167,7 @@ class _Reader:
                 problem = f"[[{argument.kind}({argument.index})]] is taken by '{first.name}' already"
             if problem:
                 message = f"argument '{argument.name}' of kernel '{entry.name}': {problem}"
-                where = Diagnostic("error", message, entry.file, entry.line, 0)
-                raise CompileError(f"{entry.file}:{entry.line}: error: {message}", (where,))
+                raise Misuse(message, entry.file, entry.line, argument.name)
 
     # ---- metadata ----
 
@@ -268,13 +265,17 @@ class _Reader:
         if match := _ATOMIC.match(name):
             scalar, metal = _SCALARS[match["scalar"]]
             return Type(f"atomic_{metal}", "scalar", size, size, scalar)
+        if name == "bfloat":
+            return Type(name, "scalar", size, size, "bfloat16")
         members = self._members(fields)
         alignment = int(fields.get("align", 0)) // 8 or max((m.type.alignment for m in members), default=1)
         if name.startswith("array<") and len(members) == 1 and members[0].type.kind == "array":
             inner = members[0].type
             assert inner.element is not None
             spelled = f"array<{inner.element.name}, {inner.shape[0]}>"
-            return Type(spelled, "array", size, alignment, shape=inner.shape, stride=inner.stride, element=inner.element)
+            return Type(
+                spelled, "array", size, alignment, shape=inner.shape, stride=inner.stride, element=inner.element
+            )
         kind = "union" if tag == "DW_TAG_union_type" else "struct"
         return Type(name, kind, size, alignment, fields=tuple(members))
 
@@ -295,13 +296,14 @@ class _Reader:
 
 
 def _fields(text: str) -> dict[str, str]:
-    """The fields of a ``!DINode(key: value, ...)``: strings without quotes, references as bare numbers."""
-    found = {}
+    """The fields of a ``!DINode(key: value, ...)``: strings unquoted, references as bare numbers, null left out."""
+    found: dict[str, str] = {}
     for match in _FIELD.finditer(text):
         value = match[2]
         if value.startswith('"'):
             value = value[1:-1]
         elif value.startswith("!") and value[1:].isdigit():
             value = value[1:]
-        found.setdefault(match[1], value)
+        if value != "null":
+            found.setdefault(match[1], value)
     return found

@@ -24,11 +24,14 @@ MAX_THREADS = 1024
 
 
 def write_entries(harvest: Harvest) -> str:
-    """The text to compile after the user's program."""
-    parts = [line_mark(1, ENTRIES_NAME), 'extern "C" {\n']
-    parts += [_constant(k, c) for k, c in enumerate(harvest.constants)]
-    parts += [_entry(k, e) for k, e in enumerate(harvest.entries)]
-    parts.append("}\n")
+    """The text to compile after the user's program.
+
+    All that belongs to entry number ``k`` stands on line ``k + 1`` of "file" `ENTRIES_NAME`, so that messages about
+    it can be told about the kernel; the rest is on lines behind them.
+    """
+    parts = [line_mark(k + 1, ENTRIES_NAME) + _entry(k, e) + "\n" for k, e in enumerate(harvest.entries)]
+    parts.append(line_mark(len(harvest.entries) + 1, ENTRIES_NAME))
+    parts += [f'extern "C" {{ {_constant(k, c)} }}\n' for k, c in enumerate(harvest.constants)]
     return "".join(parts)
 
 
@@ -40,33 +43,33 @@ def defined_flags(harvest: Harvest) -> str:
 
 def _constant(k: int, constant: FunctionConstant) -> str:
     index = _literal(f"__mp_constant_index_{k}", constant.index)
-    return f"auto* __mp_constant_{k} = &{constant.name};\n{index}"
+    return f"auto* __mp_constant_{k} = &{constant.name}; {index}"
 
 
 def _literal(name: str, expression: str) -> str:
     """A constant that LLVM IR shows as a number; declared first, since C++ would drop a constant that is local."""
-    return f"extern const unsigned {name};\nconstexpr unsigned {name} = ({expression});\n"
+    return f"extern const unsigned {name}; constexpr unsigned {name} = ({expression});"
 
 
 def _entry(k: int, entry: Entry) -> str:
-    lines = [f"auto* __mp_function_{k} = static_cast<decltype({entry.callee})*>(&{entry.callee});\n"]
-    lines += _indices(k, "buffer", entry)
-    lines += _indices(k, "threadgroup", entry)
-    lines.append(_literal(f"__mp_limit_{k}", entry.max_threads or str(MAX_THREADS)))
-    # Messages about a parameter's type should point at the kernel.
-    lines.append(line_mark(entry.line, entry.file))
-    arguments = []
     position = {"buffer": 0, "threadgroup": 0}
-    for i, parameter in enumerate(entry.parameters):
-        arguments.append(_argument(k, i, parameter, position))
-    call = f"{entry.callee}({', '.join(arguments)})"
-    lines.append(
-        f"void __mp_thread_{k}(const mp_group* __mp_g, const mp_thread* __mp_t) "
-        f"{{ (void)__mp_g, (void)__mp_t; using __mp_s = __mp::signature<decltype({entry.callee})>; {call}; }}\n"
-    )
-    lines.append(line_mark(1, ENTRIES_NAME))
-    lines.append(f"void __mp_group_{k}(const mp_group* __mp_g) {{ __mp::run_group<__mp_thread_{k}>(__mp_g); }}\n")
-    return "".join(lines)
+    arguments = [_argument(k, i, parameter, position) for i, parameter in enumerate(entry.parameters)]
+    # The type is spelled out where the name alone may be that of several functions; else it follows from the name.
+    function_type = entry.signature or f"decltype({entry.callee})"
+    parts = [
+        f"namespace {entry.scope} {{" if entry.scope else "",
+        f'extern "C" {{ using __mp_type_{k} = {function_type};',
+        f"auto* __mp_function_{k} = static_cast<__mp_type_{k}*>(&{entry.callee});",
+        *_indices(k, "buffer", entry),
+        *_indices(k, "threadgroup", entry),
+        _literal(f"__mp_limit_{k}", entry.max_threads or str(MAX_THREADS)),
+        f"void __mp_thread_{k}(const mp_group* __mp_g, const mp_thread* __mp_t) {{",
+        f"(void)__mp_g, (void)__mp_t; using __mp_s = __mp::signature<__mp_type_{k}>;",
+        f"static_cast<__mp_type_{k}*>(&{entry.callee})({', '.join(arguments)}); }}",
+        f"void __mp_group_{k}(const mp_group* __mp_g) {{ __mp::run_group<__mp_thread_{k}>(__mp_g); }}",
+        "} }" if entry.scope else "}",
+    ]
+    return " ".join(parts)
 
 
 def _indices(k: int, role: str, entry: Entry) -> list[str]:
@@ -76,8 +79,8 @@ def _indices(k: int, role: str, entry: Entry) -> list[str]:
     count = len(given)
     name = f"__mp_{role}s_{k}"
     return [
-        f"extern const __mp::indices<{count}> {name};\n",
-        f"constexpr __mp::indices<{count}> {name} = __mp::number<{count}>({{{{{', '.join(given)}}}}});\n",
+        f"extern const __mp::indices<{count}> {name};",
+        f"constexpr __mp::indices<{count}> {name} = __mp::number<{count}>({{{{{', '.join(given)}}}}});",
     ]
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from ..errors import Diagnostic
 from .debuginfo import read_kernels
-from .diagnostics import compile_error, parse_diagnostics
+from .diagnostics import compile_error, misuse_error, parse_diagnostics
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, harvest
 from .options import MATH_MODES, Options
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
-from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Source
+from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 from .toolchain import clang, run_tool
 
 __all__ = ["Constant", "Program", "compile_program"]
@@ -34,9 +34,10 @@ _COMMON_FLAGS = (
 ).split()
 
 _COMPILE_FLAGS = (
-    # The language: no double literals, half in its own precision, properties for swizzles, wrapping integers,
-    # loops that may run for ever, aliasing as in Metal code that casts pointers freely.
-    "-Xclang -cl-single-precision-constant -Xclang -ffloat16-excess-precision=none -fdeclspec -fwrapv -fsigned-char "
+    # The language: no double literals, half and bfloat in their own precision, swizzles as properties, integers that
+    # wrap, loops that may run for ever, aliasing as in Metal code that casts pointers freely.
+    "-Xclang -cl-single-precision-constant -Xclang -ffloat16-excess-precision=none "
+    "-Xclang -fbfloat16-excess-precision=none -fdeclspec -fwrapv -fsigned-char "
     "-fno-strict-aliasing -fno-finite-loops -fno-exceptions -fno-rtti -fno-math-errno -fno-trapping-math "
     "-fno-delete-null-pointer-checks -fno-threadsafe-statics "
     # The output: unoptimised IR meant to be optimised, with the types of what the user wrote.
@@ -85,9 +86,12 @@ def compile_program(source: Source, options: Options) -> Program:
     UnsupportedError
         A kernel needs something the software device does not have.
     """
-    found = harvest(_expand_macros(source, options), source.name)
-    ir, warnings = _compile(source, options, found)
-    kernels, constants, limits = read_kernels(ir, found)
+    try:
+        found = harvest(_expand_macros(source, options), source.name)
+        ir, warnings = _compile(source, options, found)
+        kernels, constants, limits = read_kernels(ir, found)
+    except Misuse as misuse:
+        raise misuse_error(misuse, source) from None
     return Program(
         ir=ir,
         kernels=kernels,
@@ -105,7 +109,7 @@ def _include_flags(source: Source, options: Options) -> list[str]:
 
 
 def _expand_macros(source: Source, options: Options) -> str:
-    if not _DIRECTIVE.search(source.text):
+    if not options.defines and not _DIRECTIVE.search(source.text):
         return source.text
     command = [*clang(), *_COMMON_FLAGS, *_include_flags(source, options), *options.flags, "-D__METALPY_HARVEST__"]
     command += ["-include", "__mp/macros.h", "-w", "-E", "-"]
@@ -123,6 +127,6 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
     result = run_tool(command, text.encode("utf-8", "surrogateescape"))
     messages = result.stderr.decode("utf-8", "replace")
     if result.returncode != 0:
-        raise compile_error(messages, source, options.include_dirs)
+        raise compile_error(messages, source, options.include_dirs, found.entries)
     ir = _TARGET_ATTRIBUTES.sub("", result.stdout.decode("utf-8", "surrogateescape"))
-    return ir, tuple(parse_diagnostics(messages))
+    return ir, tuple(parse_diagnostics(messages, found.entries))

@@ -8,13 +8,14 @@ left to clang (`debuginfo`).
 from __future__ import annotations
 
 import ast
+import difflib
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
 
-from ..errors import CompileError, Diagnostic, UnsupportedError
+from ..errors import UnsupportedError
 from .lexer import Token, closing, tokenize
+from .source import Misuse
 
 __all__ = ["BUILTINS", "Entry", "FunctionConstant", "Harvest", "Parameter", "harvest"]
 
@@ -28,8 +29,13 @@ BUILTINS = frozenset(
 )
 _ADDRESS_SPACES = frozenset({"device", "constant", "threadgroup", "thread"})
 _QUALIFIERS = _ADDRESS_SPACES | {"const", "volatile", "restrict", "__restrict", "coherent", "struct", "typename"}
-_OTHER_STAGES = frozenset({"vertex", "fragment", "mesh", "object", "intersection", "visible", "tile"})
-_IGNORED_ATTRIBUTES = frozenset({"maybe_unused", "buffer", "threadgroup", "function_constant"})
+_UNSUPPORTED_ATTRIBUTES = frozenset(
+    "stage_in payload origin direction imageblock_data color position primitive_id instance_id vertex_id id "
+    "user_instance_id render_target_array_index threads_per_object_threadgroup patch_id".split()
+)
+_IGNORED_ATTRIBUTES = frozenset(
+    {"maybe_unused", "buffer", "threadgroup", "function_constant", "clang", "raster_order_group"}
+)
 _LINE_MARK = re.compile(r'[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\])*)"')
 
 
@@ -50,10 +56,12 @@ class Entry:
     """A kernel that the host can launch: a function or one instantiation of a template."""
 
     name: str
-    callee: str  # C++ expression naming the function, such as ::ns::f<float>
+    scope: str  # the namespace around it, such as a::b; "" for the global one
+    callee: str  # the function in that scope, such as f<float>
     parameters: tuple[Parameter, ...]
     file: str
     line: int
+    signature: str | None = None  # its function type, where `callee` alone may mean several functions
     max_threads: str | None = None  # [[max_total_threads_per_threadgroup(n)]]
 
 
@@ -85,7 +93,7 @@ def harvest(text: str, name: str) -> Harvest:
 
     Raises
     ------
-    CompileError
+    Misuse
         A kernel that cannot be launched as declared (a parameter without a binding, two kernels of one name).
     UnsupportedError
         A kernel that needs something the software device does not have, named in the message.
@@ -132,9 +140,16 @@ class _Harvester:
             if self._scope:
                 self._scope.pop()
             return i + 1
-        if token.text == "namespace" or (token.text == "inline" and tokens[i + 1 : i + 2] and tokens[i + 1].text == "namespace"):
+        if token.text == "namespace" or (
+            token.text == "inline" and tokens[i + 1 : i + 2] and tokens[i + 1].text == "namespace"
+        ):
             return self._namespace(i)
-        if token.text == "extern" and i + 2 < len(tokens) and tokens[i + 1].kind == "string" and tokens[i + 2].text == "{":
+        if (
+            token.text == "extern"
+            and i + 2 < len(tokens)
+            and tokens[i + 1].kind == "string"
+            and tokens[i + 2].text == "{"
+        ):
             self._scope.append("")
             return i + 3
         body, end = self._extent(i)
@@ -164,9 +179,7 @@ class _Harvester:
         body = None
         while i < len(tokens):
             text = tokens[i].text
-            if text == "<" and tokens[i - 1].text == "template":
-                i = closing(tokens, i)
-            elif text in ("(", "[", "[["):
+            if (text == "<" and tokens[i - 1].text == "template") or text in ("(", "[", "[["):
                 i = closing(tokens, i)
             elif text == ";":
                 return (i if body is None else body), i + 1
@@ -195,6 +208,8 @@ class _Harvester:
     def _kernel(self, declaration: list[Token], *, is_definition: bool) -> None:
         attributes, plain = _split_attributes(declaration)
         file, line = self._position(declaration[0])
+        if not plain:
+            return  # a lone `kernel`: clang will say what is missing
         is_template = plain[0].text == "template" and len(plain) > 1 and plain[1].text == "<"
         is_instantiation = plain[0].text == "template" and not is_template
         if is_template:
@@ -202,7 +217,9 @@ class _Harvester:
         declarator = _declarator(plain)
         if declarator is None:
             return  # clang will say what is wrong
-        name_tokens, parameter_tokens = declarator
+        return_type, name_tokens, parameter_tokens = declarator
+        if is_definition and return_type != "void":
+            raise Misuse(f"kernel '{_spell(name_tokens)}' must return void, not {return_type}", file, line, return_type)
         host_name = _string(attributes.get("host_name"))
         callee = _spell(name_tokens)
         base = name_tokens[0].text if len(name_tokens) == 1 else _base_name(name_tokens)
@@ -217,8 +234,10 @@ class _Harvester:
         limit = attributes.get("max_total_threads_per_threadgroup")
         entry = Entry(
             name=host_name or callee,
-            callee=self._qualify(callee),
+            scope=self._namespace_name(),
+            callee=callee,
             parameters=parameters,
+            signature=_signature(parameter_tokens) if parameter_tokens is not None and not is_template else None,
             file=file,
             line=line,
             max_threads=_spell(limit) if limit else None,
@@ -230,20 +249,21 @@ class _Harvester:
 
     def _instantiated(self, entry: Entry, count: int | None) -> Entry:
         """An explicit instantiation with the bindings of its template's definition, of `count` parameters."""
-        base = entry.callee.split("<", 1)[0]
-        candidates = self._definitions.get(base) or self._definitions.get("::" + base.rsplit("::", 1)[-1]) or []
+        name = entry.callee.split("<", 1)[0]
+        qualified = "::".join(["", *filter(None, [entry.scope]), name])
+        candidates = self._definitions.get(qualified) or self._definitions.get("::" + name) or []
         for parameters in candidates:
             if count is None or len(parameters) == count:
                 return replace(entry, parameters=parameters)
-        self._fail(f"there is no kernel template '{base.lstrip(':')}' that this could instantiate", entry.file, entry.line)
+        raise Misuse(f"there is no kernel template '{name}' that this could instantiate", entry.file, entry.line, name)
 
     def _reject_duplicates(self) -> None:
         seen: dict[str, Entry] = {}
         for entry in self._result.entries:
             first = seen.setdefault(entry.name, entry)
             if first is not entry:
-                where = f"the first is at {first.file}:{first.line}"
-                self._fail(f"two kernels have the name '{entry.name}'; {where}", entry.file, entry.line)
+                message = f"two kernels have the name '{entry.name}'; the first is at {first.file}:{first.line}"
+                raise Misuse(message, entry.file, entry.line, entry.name)
 
     # ---- parameters ----
 
@@ -270,18 +290,20 @@ class _Harvester:
         is_reference = "&" in [t.text for t in plain] and "*" not in outer
         role = "threadgroup" if "threadgroup" in attributes or space == "threadgroup" else "buffer"
         if not (is_pointer or is_reference):
-            self._fail(
+            raise Misuse(
                 f"argument '{name or spelled}' of kernel '{kernel}' is neither a pointer or reference in device, "
                 "constant or threadgroup memory nor an input such as [[thread_position_in_grid]]",
                 file,
                 line,
+                name,
             )
         if space not in ("device", "constant", "threadgroup"):
-            self._fail(
+            raise Misuse(
                 f"argument '{name or spelled}' of kernel '{kernel}' needs an address space: "
                 "device, constant or threadgroup",
                 file,
                 line,
+                name,
             )
         index = attributes.get(role)
         return Parameter(
@@ -297,18 +319,17 @@ class _Harvester:
         self, attributes: dict[str, list[Token]], spelled: str, kernel: str, file: str, line: int
     ) -> None:
         what = None
-        if "texture" in attributes or re.match(r"(?:metal::)?(?:texture|depth)\w*<", spelled.replace(" ", "")):
+        if "texture" in attributes or re.match(r"(?:metal::)?(?:texture|depth)\w*<", spelled):
             what = "a texture"
         elif "sampler" in attributes or re.match(r"(?:metal::)?sampler\b", spelled):
             what = "a sampler"
-        elif "stage_in" in attributes:
-            what = "a [[stage_in]] argument"
-        else:
-            unknown = [
-                a for a in attributes if a not in BUILTINS and a not in _IGNORED_ATTRIBUTES and not a.startswith("clang")
-            ]
-            if unknown:
-                what = f"an argument with [[{unknown[0]}]]"
+        for name in attributes:
+            if name in _UNSUPPORTED_ATTRIBUTES:
+                what = what or f"an argument with [[{name}]]"
+            elif name not in BUILTINS and name not in _IGNORED_ATTRIBUTES and name not in ("texture", "sampler"):
+                near = difflib.get_close_matches(name, [*BUILTINS, *_IGNORED_ATTRIBUTES], n=1)
+                hint = f"; did you mean [[{near[0]}]]?" if near else ""
+                raise Misuse(f"unknown attribute [[{name}]] in kernel '{kernel}'{hint}", file, line, name)
         if what:
             raise UnsupportedError(
                 f"{file}:{line}: kernel '{kernel}' takes {what} ('{spelled}'), "
@@ -328,17 +349,17 @@ class _Harvester:
 
     # ---- places ----
 
+    def _namespace_name(self) -> str:
+        return "::".join(s for s in self._scope if s)
+
     def _qualify(self, name: str) -> str:
-        return "::" + "::".join([s for s in self._scope if s] + [name])
+        return "::".join(["", *(s for s in self._scope if s), name])
 
     def _position(self, token: Token) -> tuple[str, int]:
         """The user's file and line of a token, by the last line mark before it."""
         at = bisect_right(self._mark_starts, token.start) - 1
         file, line, since = self._marks[at] if at >= 0 else (self._name, 1, 0)
         return file, line + self._text.count("\n", since, token.start)
-
-    def _fail(self, message: str, file: str, line: int) -> NoReturn:
-        raise CompileError(f"{file}:{line}: error: {message}", (Diagnostic("error", message, file, line, 0),))
 
 
 # ---- token helpers ----
@@ -396,14 +417,22 @@ def _split_commas(tokens: list[Token]) -> list[list[Token]]:
     return parts
 
 
-def _declarator(tokens: list[Token]) -> tuple[list[Token], list[Token] | None] | None:
-    """(tokens of the function's name, tokens of its parameters or None) of a declaration without attributes."""
+def _declarator(tokens: list[Token]) -> tuple[str, list[Token], list[Token] | None] | None:
+    """(return type, tokens of the function's name, tokens of its parameters or None) of a declaration."""
     i = 0
-    while i < len(tokens) and tokens[i].text in ("template", "static", "inline", "extern", "constexpr", "__attribute__"):
+    while i < len(tokens) and tokens[i].text in (
+        "template",
+        "static",
+        "inline",
+        "extern",
+        "constexpr",
+        "__attribute__",
+    ):
         i += 1
         if i < len(tokens) and tokens[i].text == "(":
             i = closing(tokens, i) + 1
-    if i < len(tokens) and tokens[i].text == "decltype":
+    begin = i
+    if i + 1 < len(tokens) and tokens[i].text == "decltype":
         i = closing(tokens, i + 1) + 1
     else:  # `void` or the name of a function type, maybe qualified or a template-id
         i += 1
@@ -415,9 +444,19 @@ def _declarator(tokens: list[Token]) -> tuple[list[Token], list[Token] | None] |
     name = tokens[start:i]
     if not name:
         return None
-    if i < len(tokens) and tokens[i].text == "(":
-        return name, tokens[i + 1 : closing(tokens, i)]
-    return name, None
+    parameters = tokens[i + 1 : closing(tokens, i)] if i < len(tokens) and tokens[i].text == "(" else None
+    return _spell(tokens[begin:start]), name, parameters
+
+
+def _signature(parameters: list[Token]) -> str:
+    """The function type with these parameters, for C++: attributes, defaults and `threadgroup` left out."""
+    spelled = []
+    for part in _split_commas(parameters):
+        plain = _split_attributes(part)[1]
+        texts = [t.text for t in plain]
+        end = texts.index("=") if "=" in texts else len(texts)
+        spelled.append(_spell([t for t in plain[:end] if t.text != "threadgroup"]))
+    return f"void({', '.join(spelled)})"
 
 
 def _base_name(tokens: list[Token]) -> str:
@@ -443,7 +482,12 @@ def _parameter_name(tokens: list[Token]) -> str:
     if "=" in texts:
         tokens = tokens[: texts.index("=")]
     for i, token in enumerate(tokens):  # T (&name)[n]
-        if token.text == "(" and i + 2 < len(tokens) and tokens[i + 1].text in ("&", "*") and tokens[i + 2].kind == "id":
+        if (
+            token.text == "("
+            and i + 2 < len(tokens)
+            and tokens[i + 1].text in ("&", "*")
+            and tokens[i + 2].kind == "id"
+        ):
             return tokens[i + 2].text
     outer = _outside_brackets(tokens)
     while outer and outer[-1].text == "[":
@@ -464,7 +508,7 @@ def _spell(tokens: list[Token]) -> str:
     out: list[str] = []
     for token in tokens:
         is_word = token.kind in ("id", "number")
-        if out and is_word and re.match(r"[\w$]", out[-1][-1]):
+        if out and is_word and re.match(r"[\w$>&*]", out[-1][-1]):
             out.append(" ")
         out.append(token.text)
     return "".join(out)

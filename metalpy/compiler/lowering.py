@@ -15,12 +15,14 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import llvmlite.binding as llvm
 import numpy as np
 
-from ..errors import CompileError, Diagnostic, MetalError
+from ..errors import CompileError, MetalError
 from .frontend import Constant, Program
+from .source import Misuse
 from .toolchain import linker, run_tool
 
 __all__ = ["lower"]
@@ -28,7 +30,7 @@ __all__ = ["lower"]
 KERNEL_VERSION = 1
 KERNEL_FIBERS = 1
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
-_RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_(?!lane\b)\w+")
+_RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
 
 _lock = threading.Lock()  # LLVM's targets are initialised once; llvmlite's contexts are not for many threads
 _initialized = False
@@ -53,7 +55,9 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
     Raises
     ------
     CompileError
-        The kernel recurses, or needs a function constant that has no value.
+        The kernel needs a function constant that has no value.
+    Misuse
+        The kernel recurses.
     """
     with _lock:
         _initialize()
@@ -122,12 +126,16 @@ def _define_constants(module: llvm.ModuleRef, program: Program, values: Mapping[
         # One without a value is not used (see _refuse_missing_constants), but others may be computed from it.
         value = values.get(constant.index, [0] * (constant.shape or (1,))[0])
         lines.append(f"@{constant.symbol} = constant {_ir_constant(constant, value)}")
-        plain = constant.name.rsplit("::", 1)[-1]
-        lines.append(f"@__mp_defined_{plain} = constant i8 {int(constant.index in values)}")
+        lines.append(f"@{_defined_flag(constant)} = constant i8 {int(constant.index in values)}")
     if not lines:
         return
     header = f'target triple = "{module.triple}"\ntarget datalayout = "{module.data_layout}"\n'
     module.link_in(llvm.parse_assembly(header + "\n".join(lines)))
+
+
+def _defined_flag(constant: Constant) -> str:
+    """The symbol that ``is_function_constant_defined`` reads."""
+    return f"__mp_defined_{constant.name.rsplit('::', 1)[-1]}"
 
 
 def _ir_constant(constant: Constant, value: object) -> str:
@@ -152,20 +160,25 @@ _SYMBOL = re.compile(r"@([\w.$]+)")
 
 def _refuse_missing_constants(program: Program, k: int, values: Mapping[int, object]) -> None:
     """Refuse a kernel that reads a function constant without a value, itself or through a global made from it."""
-    missing = {c.symbol: c for c in program.constants if c.index not in values}
+    missing = {
+        c.symbol: c
+        for c in program.constants
+        # A program that asks whether a constant is defined knows how to do without.
+        if c.index not in values and f"@{_defined_flag(c)} " not in program.ir
+    }
     if not missing:
         return
     module = llvm.parse_assembly(program.ir)
-    derived = [
-        set(_SYMBOL.findall(str(f))) for f in module.functions if f.name.startswith("__cxx_global_var_init")
-    ]
+    derived = [set(_SYMBOL.findall(str(f))) for f in module.functions if f.name.startswith("__cxx_global_var_init")]
     # Without the constructors only what the kernel itself reaches stays.
     module = llvm.parse_assembly(_CONSTRUCTORS.sub("", program.ir))
     _keep_only(module, {f"__mp_thread_{k}"})
     _run_passes(module, _target_machine(), reachable_only=True)
     used = {g.name for g in module.global_variables}
     for _ in derived:  # globals may be made from globals
-        used |= {name for names in derived if names & used - set(missing) for name in names}
+        for symbols in derived:
+            if symbols & used - missing.keys():
+                used |= symbols
     needed = [constant for symbol, constant in missing.items() if symbol in used]
     if needed:
         kernel = program.kernels[k].name
@@ -178,26 +191,24 @@ def _refuse_missing_constants(program: Program, k: int, values: Mapping[int, obj
 
 def _refuse_recursion(module: llvm.ModuleRef, program: Program, k: int) -> None:
     calls = {
-        f.name: set(re.findall(r"\bcall [^\n@]*@\"?([\w.$]+)", str(f))) for f in module.functions if not f.is_declaration
+        f.name: set(re.findall(r"\bcall [^\n@]*@\"?([\w.$]+)", str(f)))
+        for f in module.functions
+        if not f.is_declaration
     }
-    state: dict[str, int] = {}
+    finished: set[str] = set()
 
-    def visit(name: str) -> str | None:
-        state[name] = 1
-        for callee in calls.get(name, ()):
-            if state.get(callee) == 1:
-                return callee
-            if callee in calls and callee not in state and (found := visit(callee)):
-                return found
-        state[name] = 2
-        return None
+    def visit(name: str, callers: tuple[str, ...]) -> None:
+        for callee in calls[name] & calls.keys() - finished:
+            if callee in (*callers, name):
+                _fail_recursion(program, k, callee)
+            visit(callee, (*callers, name))
+        finished.add(name)
 
     for name in calls:
-        if name not in state and (recursive := visit(name)):
-            _fail_recursion(program, k, module, recursive)
+        visit(name, ())
 
 
-def _fail_recursion(program: Program, k: int, module: llvm.ModuleRef, symbol: str) -> None:
+def _fail_recursion(program: Program, k: int, symbol: str) -> NoReturn:
     info = program.kernels[k]
     function, line, file = symbol, info.line, info.file
     node = re.search(rf'^!\d+ = distinct !DISubprogram\(name: "([^"]+)", linkageName: "{re.escape(symbol)}".*?$',
@@ -210,7 +221,7 @@ def _fail_recursion(program: Program, k: int, module: llvm.ModuleRef, symbol: st
         place = held and re.search(rf'^!{held[1]} = !DIFile\(filename: "([^"]+)"', program.ir, re.MULTILINE)
         file = place[1] if place else file
     message = f"function '{function}' of kernel '{info.name}' calls itself; Metal has no recursion"
-    raise CompileError(f"{file}:{line}: error: {message}", (Diagnostic("error", message, file, line, 0),))
+    raise Misuse(message, file, line, function)
 
 
 # ---- what the runtime must know ----
@@ -233,11 +244,10 @@ _ALLOCA = re.compile(r"= alloca (?:inalloca )?([^,\n]+)")
 def _stack_size(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> int:
     """An upper bound of the stack that a thread needs: all variables of all functions, spills allowed for."""
     sizes = {}
-    data = machine.target_data
     for struct_type in module.struct_types:
-        match = re.match(r"%(\S+|\"[^\"]+\") = type", str(struct_type))
-        if match and not struct_type.is_opaque if hasattr(struct_type, "is_opaque") else match:
-            sizes["%" + match[1]] = data.get_abi_size(struct_type)
+        match = re.match(r"(%(?:[\w.$]+|\"[^\"]+\")) = type [^o]", str(struct_type))  # not opaque
+        if match:
+            sizes[match[1]] = machine.target_data.get_abi_size(struct_type)
     total = 0
     for function in module.functions:
         if not function.is_declaration:

@@ -27,7 +27,7 @@ class Options:
 
     @property
     def flags(self) -> list[str]:
-        """clang's flags for these options, include folders apart."""
+        """Clang's flags for these options, include folders apart."""
         return [f"-D{name}={value}" for name, value in self.defines]
 
 

@@ -8,7 +8,7 @@ a macro cannot express:
 * ``threadgroup`` stays where it declares a variable (a storage class) and is blanked where it qualifies a pointer,
   a reference or a method;
 * ``constant T x [[function_constant(n)]]`` becomes ``extern   T x``, to be defined when a kernel is specialised;
-* ``1.0bf`` becomes ``1.0_b``, since clang's lexer refuses the former.
+* ``1.0bf`` becomes ``1.0_b`` and ``1.0H`` becomes ``1.0h``, since clang's lexer refuses the former.
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ def blank_for_cpp(text: str) -> str:
             match = _BFLOAT_LITERAL.match(token.text)
             if match:
                 edits.append((token.start + match.start(1), token.end, "_b"))
+        elif token.kind == "number" and token.text[-1] == "H" and token.text[:2] not in ("0x", "0X"):
+            edits.append((token.end - 1, token.end, "h"))
     return _apply(text, edits)
 
 
 def _apply(text: str, edits: list[tuple[int, int, str]]) -> str:
-    out = []
+    out: list[str] = []
     done = 0
     for start, end, replacement in sorted(edits):
         if start >= done:
@@ -75,8 +77,10 @@ def _attribute_edits(text: str, tokens: list[Token], at: int) -> list[tuple[int,
 
 def _constant_storage(tokens: list[Token], at: int) -> Token | None:
     """The ``constant`` that starts the declaration with an attribute at `at`; None inside a parameter list."""
+    if _in_parameters(tokens, at):
+        return None  # the attribute gates an argument
     for token in reversed(tokens[:at]):
-        if token.text in (";", "{", "}", "(", ","):
+        if token.text in (";", "{", "}"):
             return None
         if token.text == "constant":
             return token
@@ -93,15 +97,13 @@ def _declares_variable(text: str, tokens: list[Token], at: int) -> bool:
             return words >= 2  # a macro body that ends before the declarator's end
         if token.kind == "id":
             words += 1
-        elif token.text == "<":
+        elif (
+            token.text == "<"
+            or token.text == "[["
+            or (token.text == "(" and tokens[i - 1].text in ("alignas", "decltype", "__attribute__", "typeof"))
+        ):
             i = closing(tokens, i)
-        elif token.text == "[[":
-            i = closing(tokens, i)
-        elif token.text == "(" and tokens[i - 1].text in ("alignas", "decltype", "__attribute__", "typeof"):
-            i = closing(tokens, i)
-        elif token.text in ("[", ";", "="):
-            return words >= 1 and not _in_parameters(tokens, at)
-        elif token.text == ",":
+        elif token.text in ("[", ";", "=") or token.text == ",":
             return words >= 1 and not _in_parameters(tokens, at)
         elif token.text not in ("::", "#"):
             return False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import CompileError, Diagnostic
 
-__all__ = ["PROGRAM_SOURCE", "STANDARD_HEADERS", "Source", "read_source"]
+__all__ = ["PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Source", "read_source"]
 
 PROGRAM_SOURCE = "program_source"  # Apple's name for source that has no file
 STANDARD_HEADERS = Path(__file__).parent / "include"
@@ -28,11 +28,22 @@ _LEXEMES = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _NAME = re.compile(r'[ \t]*(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>)')
+_BLANK = r"(?:\s|//[^\n]*|/\*.*?\*/)*"
 _GUARD = re.compile(
-    r"\A(?:\s|//[^\n]*|/\*.*?\*/)*\#[ \t]*ifndef[ \t]+(?P<name>\w+)[^\n]*\n(?:\s|//[^\n]*|/\*.*?\*/)*\#[ \t]*define[ \t]+(?P=name)\b",
-    re.DOTALL,
+    rf"\A{_BLANK}\#[ \t]*ifndef[ \t]+(?P<name>\w+)[^\n]*\n{_BLANK}\#[ \t]*define[ \t]+(?P=name)\b", re.DOTALL
 )
 _ONCE = re.compile(r"^[ \t]*\#[ \t]*pragma[ \t]+once\b", re.MULTILINE)
+
+
+class Misuse(Exception):
+    """Something that our own passes find wrong with a program, before it is told as a `CompileError`.
+
+    `word` is what the caret should point at in the line.
+    """
+
+    def __init__(self, message: str, file: str, line: int, word: str = "") -> None:
+        super().__init__(message)
+        self.message, self.file, self.line, self.word = message, file, line, word
 
 
 @dataclass(frozen=True)
@@ -130,8 +141,8 @@ class _Splicer:
         path = self._resolve(match["quoted"] or match["angled"], includer)
         if path is None:
             return None
-        next_line = text.count("\n", 0, end) + 1
-        back = line_mark(next_line, includer).rstrip("\n")
+        line = text.count("\n", 0, end) + 1
+        back = line_mark(line + 1, includer).rstrip("\n")
         content = _read(path)
         is_once = _ONCE.search(content) is not None
         is_guarded = is_once or _GUARD.match(content) is not None
@@ -139,8 +150,8 @@ class _Splicer:
             return ""
         if len(self._stack) > MAX_INCLUDE_DEPTH or self._stack.count(path) > 8:
             message = f"'{path}' includes itself without an include guard or '#pragma once'"
-            where = Diagnostic("error", message, includer, next_line, 1)
-            raise CompileError(f"{includer}:{next_line}:1: error: {message}", (where,))
+            where = Diagnostic("error", message, includer, line, 1)
+            raise CompileError(f"{includer}:{line}:1: error: {message}", (where,))
         if is_guarded and depth == 0:
             self._done.add(path)
         body = self.splice(content, path, depth)

@@ -68,8 +68,10 @@ typedef struct mp_native_kernel {
  * wait at the same call (same return address); of several such sets the one with the lowest address goes first,
  * which makes loops reconverge as on a GPU. Lanes that are elsewhere or have ended are inactive.
  */
-#if defined(__clang__)
+#if defined(__METAL_VERSION__)
 #define MP_KERNEL_CALL MP_KERNEL_ABI __attribute__((convergent))
+#elif defined(__clang__)
+#define MP_KERNEL_CALL MP_KERNEL_ABI __attribute__((convergent, visibility("default")))
 #else
 #define MP_KERNEL_CALL MP_KERNEL_ABI __attribute__((visibility("default")))
 #endif

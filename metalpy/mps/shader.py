@@ -7,15 +7,16 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from metalpy._core.dispatch import Kernel
+from metalpy._core.driver import LIBRARY_NATIVE, Library
+from metalpy.compiler.compilation import Compilation, compile_source
 from metalpy.compiler.options import make_options
 from metalpy.compiler.source import PROGRAM_SOURCE, read_source
 from metalpy.device import device as _device
 from metalpy.errors import MetalError
 
 if TYPE_CHECKING:
-    from metalpy._core.dispatch import Kernel
     from metalpy._core.driver import Device, Pipeline
-    from metalpy.compiler.compilation import Compilation
 
 __all__ = ["ShaderLibrary", "compile_file", "compile_shader"]
 
@@ -97,8 +98,6 @@ def _compile(
     math_mode: str,
     device: Device | str | None,
 ) -> ShaderLibrary:
-    from metalpy.compiler.compilation import compile_source
-
     options = make_options(include_dirs, defines, math_mode)
     source = read_source(text, name, options.include_dirs)
     return ShaderLibrary(compile_source(source, options), _device(device))
@@ -121,7 +120,8 @@ class ShaderLibrary:
             raise AttributeError(name)
         if name not in self._compilation.kernels:
             raise AttributeError(_unknown(name, list(self._compilation.kernels)), name=name, obj=self)
-        return self.__dict__.setdefault(name, _kernel(self._compilation, self._device, name, {}))
+        kernel: Kernel = self.__dict__.setdefault(name, _kernel(self._compilation, self._device, name, {}))
+        return kernel
 
     def __getitem__(self, name: str) -> Kernel:
         if name not in self._compilation.kernels:
@@ -159,8 +159,6 @@ def _unknown(name: str, known: list[str]) -> str:
 
 def _kernel(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Kernel:
     """The kernel `name` with function constants `values`, to be compiled to native code when first needed."""
-    from metalpy._core.dispatch import Kernel
-
     specialized: dict[tuple[object, ...], Kernel] = {}
 
     def specialize(constants: Mapping[str | int, object]) -> Kernel:
@@ -175,8 +173,6 @@ def _kernel(compilation: Compilation, device: Device, name: str, values: Mapping
 
 def _load(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Pipeline:
     """The kernel's native code on the device."""
-    from metalpy._core.driver import LIBRARY_NATIVE, Library
-
     path = compilation.native(name, values)
     try:
         library = Library(device, LIBRARY_NATIVE, os.fsencode(path))

@@ -29,3 +29,6 @@ consteval metal::bfloat operator""_b(long double value) { return static_cast<flo
 #define coherent(scope) // as in volatile coherent(system) device uint *
 
 #define double double_is_not_supported_in_Metal
+
+// A flag that is set when a kernel is specialised.
+#define is_function_constant_defined(name) __mp_defined_##name

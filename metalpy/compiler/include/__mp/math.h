@@ -97,7 +97,7 @@ MP_FLOAT2(pow, __builtin_powf(x, y))
 MP_FLOAT2(powr, x >= 0 ? __builtin_powf(x, y) : NAN)
 MP_FLOAT1(rint, __builtin_rintf(x))
 MP_FLOAT1(round, __builtin_roundf(x))
-MP_FLOAT1(rsqrt, 1 / __builtin_sqrtf(x))
+MP_FLOAT1(rsqrt, static_cast<float>(1 / __builtin_sqrt(x)))  // correctly rounded, which 1 / sqrtf(x) is not
 MP_FLOAT1(sin, __builtin_sinf(x))
 MP_FLOAT1(sinh, __builtin_sinhf(x))
 MP_FLOAT1(sinpi, __mp::sinpi(x))

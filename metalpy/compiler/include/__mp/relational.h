@@ -22,7 +22,7 @@ MP_TEST(isnan, __mp::magnitude(x) > 0x7f800000)
 MP_TEST(signbit, __builtin_bit_cast(int, x) < 0)
 // normal in the argument's own format
 MP_CX bool isnormal(float x) { return __mp::magnitude(x) - 0x00800000 < 0x7f000000; }
-MP_CX bool isnormal(half x) { return __mp::magnitude(x) - 0x38800000 < 0x47000000; }
+MP_CX bool isnormal(half x) { return __mp::magnitude(x) - 0x38800000 < 0x0f000000u; }
 template <__mp::same<bfloat> T> MP_CX bool isnormal(T x) { return isnormal(static_cast<float>(x)); }
 template <__mp::floating T, int N> MP_CX vec<bool, N> isnormal(vec<T, N> a) { MP_EACH1(bool, isnormal) }
 #undef MP_TEST

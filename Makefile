@@ -1,0 +1,92 @@
+# The whole workflow. `make` alone lists it; `make demo` and `make test` set up what they need by themselves.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+SUITE ?= tests benchmarks
+
+# Another virtual environment may be active where make is called; the one of this project is meant.
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build lint format test-asan test-tsan bench bench-smoke bench-compare wheel sdist annotate \
+	docs-test clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.with-base build ## compile and run the kernels of examples/, and draw a picture
+	@$(PY) examples/demo.py
+
+test: $(VENV)/.with-test build ## run every test, and each benchmark once (SUITE=tests/unit for a part)
+	@$(PY) -m pytest -q --benchmark-disable $(SUITE)
+
+build: $(VENV)/.with-base ## compile the extension modules in place, where sources have changed
+	@$(PY) setup.py -q build_ext --inplace
+
+lint: $(VENV)/.with-dev ## ruff, mypy and cython-lint over everything
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "make format would change the files above"; exit 1; }
+	@PATH="$(abspath $(BIN)):$$PATH" cython-lint metalpy tests
+	@$(BIN)/mypy
+	@echo "lint: clean"
+
+format: $(VENV)/.with-dev ## let ruff format and mend what it can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+test-asan: $(VENV)/.with-test ## C tests, then part of the Python suite, under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory -C tests/native test-asan
+	@tools/test_asan.sh $(PY)
+
+test-tsan: ## C tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory -C tests/native test-tsan
+
+bench: $(VENV)/.with-test build ## run the benchmarks and keep the results, with machine and commit, in .benchmarks/
+	@$(PY) -m pytest -q benchmarks --benchmark-only --benchmark-autosave --benchmark-storage=.benchmarks \
+		--benchmark-columns=median,iqr,min,rounds --benchmark-sort=name $(if $(ONLY),-k "$(ONLY)")
+
+bench-smoke: $(VENV)/.with-test build ## run each benchmark once, without timing, to see that it works
+	@$(PY) -m pytest -q benchmarks --benchmark-disable
+
+bench-compare: ## BASE=<commit> [HEAD=<commit>] [RUNS=5] [ONLY=<expression>]: which benchmarks changed between commits
+	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=<commit> [HEAD=<commit>] [RUNS=5] [ONLY=launch]"; exit 2; }
+	@$(PYTHON) benchmarks/compare.py "$(BASE)" --head "$(or $(HEAD),HEAD)" --runs "$(or $(RUNS),5)" \
+		$(if $(ONLY),--only "$(ONLY)")
+
+wheel: $(VENV)/.with-base ## build a wheel into dist/
+	@$(PY) -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist . && ls dist/*.whl
+
+sdist: $(VENV)/.with-base ## build a source archive into dist/
+	@$(PY) setup.py -q sdist && ls dist/*.tar.gz
+
+annotate: $(VENV)/.with-base ## write Cython's annotated HTML beside each .pyx: yellow lines call into Python
+	@METALPY_ANNOTATE=1 $(PY) setup.py -q build_ext --inplace --force && ls metalpy/_core/*.html
+
+docs-test: $(VENV)/.with-test build ## run every example of README.md and docs/
+	@$(PY) -m pytest -q tests/docs
+
+clean: ## remove what was built; .venv and .benchmarks/ stay
+	@rm -rf build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -f metalpy/_core/*.c metalpy/_core/*.html metalpy/_core/*.so
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	@rm -f $(VENV)/.with-*
+	@$(MAKE) --no-print-directory -s -C tests/native clean
+
+# ---- the virtual environment: made from the project's own files, once for each set of extras ----
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit("metalpy needs Python 3.11 or newer, and $(PYTHON) is " \
+		+ sys.version.split()[0] + "; name another with make PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	@echo "creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+# Building without isolation reuses the Cython and setuptools of $(VENV) later, when only sources have changed.
+$(VENV)/.with-%: pyproject.toml setup.py | $(PY)
+	@echo "installing metalpy into $(VENV) (for: $*); about a minute the first time"
+	@$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+		> $(VENV)/build-requires.txt
+	@$(PY) -m pip install -q --disable-pip-version-check -r $(VENV)/build-requires.txt
+	@$(PY) -m pip install -q --disable-pip-version-check --no-build-isolation -e '.$(if $(filter base,$*),,[$*])'
+	@touch $@ $(VENV)/.with-base $(if $(filter dev,$*),$(VENV)/.with-test)

@@ -1,0 +1,116 @@
+"""Metal compute kernels from Python, on any machine.
+
+Importing opens no device and compiles nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from metalpy.errors import *  # noqa: F403
+from metalpy.errors import __all__ as _errors
+
+try:
+    import metalpy._core.dispatch as _dispatch
+except ModuleNotFoundError as _error:
+    if _error.name is None or not _error.name.startswith("metalpy."):
+        raise
+    raise ImportError(
+        "metalpy's extension modules are not built here; in the source tree run `pip install -e .` "
+        "(or `python setup.py build_ext -i`), or leave its folder to import the installed package"
+    ) from _error
+
+# The submodules array and device give way to the functions of these names; `import metalpy.array` is not needed.
+from metalpy import dtypes, mps
+from metalpy.array import Array
+from metalpy.compiler.cache import cache_info, clear_cache
+from metalpy.creation import (
+    arange,
+    array,
+    asarray,
+    empty,
+    empty_like,
+    from_dlpack,
+    full,
+    full_like,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
+from metalpy.device import Device, device, devices
+from metalpy.dtypes import (
+    bool_,
+    complex64,
+    float16,
+    float32,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from metalpy.mps.shader import compile_file
+
+if TYPE_CHECKING:
+    from metalpy.dtypes import bfloat16
+
+Kernel = _dispatch.Kernel
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Array",
+    "Device",
+    "Kernel",
+    "arange",
+    "array",
+    "asarray",
+    "bfloat16",
+    "bool_",
+    "cache_info",
+    "clear_cache",
+    "compile_file",
+    "complex64",
+    "device",
+    "devices",
+    "dtypes",
+    "empty",
+    "empty_like",
+    "float16",
+    "float32",
+    "from_dlpack",
+    "full",
+    "full_like",
+    "get_include",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "mps",
+    "ones",
+    "ones_like",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "zeros",
+    "zeros_like",
+    *_errors,
+]
+
+
+def get_include() -> str:
+    """Folder of ``metalpy_abi.h``, for compiling against the C ABI."""
+    from pathlib import Path
+
+    return str(Path(__file__).parent / "include")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "bfloat16":  # needs ml_dtypes, which importing metalpy does not
+        return dtypes.bfloat16
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,157 @@
+"""Mirror of include/metalpy_abi.h: same names, same order, no logic. The comments are in the header."""
+
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+
+cdef extern from "metalpy_abi.h" nogil:
+    const uint32_t MP_ABI_VERSION
+    const uint32_t MP_MAX_BUFFERS
+    const uint32_t MP_MAX_THREADGROUP_ARGUMENTS
+    const uint32_t MP_MAX_THREADS_PER_THREADGROUP
+    const uint32_t MP_MAX_THREADGROUP_MEMORY
+    const uint32_t MP_THREAD_EXECUTION_WIDTH
+    const uint32_t MP_ERROR_MESSAGE_SIZE
+    const uint32_t MP_NAME_SIZE
+    const uint64_t MP_FOREVER
+
+    ctypedef int32_t mp_status
+    enum:
+        MP_OK
+        MP_TIMEOUT
+        MP_ERROR_INVALID
+        MP_ERROR_MEMORY
+        MP_ERROR_UNSUPPORTED
+        MP_ERROR_NOT_FOUND
+        MP_ERROR_LIBRARY
+        MP_ERROR_FAULT
+        MP_ERROR_TIME_LIMIT
+        MP_ERROR_FORKED
+        MP_ERROR_INTERNAL
+
+    ctypedef struct mp_error:
+        mp_status code
+        char message[512]
+
+    ctypedef struct mp_device:
+        pass
+    ctypedef struct mp_buffer:
+        pass
+    ctypedef struct mp_library:
+        pass
+    ctypedef struct mp_pipeline:
+        pass
+    ctypedef struct mp_queue:
+        pass
+    ctypedef struct mp_event:
+        pass
+
+    ctypedef struct mp_device_info:
+        char name[128]
+        uint64_t registry_id
+        uint64_t recommended_max_memory
+        uint64_t max_buffer_length
+        uint32_t max_threads_per_threadgroup
+        uint32_t max_threadgroup_memory
+        uint32_t thread_execution_width
+        uint32_t core_count
+        uint32_t has_unified_memory
+        uint32_t reserved
+
+    ctypedef struct mp_pipeline_limits:
+        uint32_t max_total_threads_per_threadgroup
+        uint32_t thread_execution_width
+        uint32_t static_threadgroup_memory
+        uint32_t reserved
+
+    enum:
+        MP_LIBRARY_SOURCE
+        MP_LIBRARY_METALLIB
+        MP_LIBRARY_NATIVE
+
+    ctypedef struct mp_library_desc:
+        uint32_t kind
+        uint32_t reserved
+        const char *data
+        uint64_t size
+
+    enum:
+        MP_ARGUMENT_BUFFER
+        MP_ARGUMENT_BYTES
+        MP_ARGUMENT_THREADGROUP
+        MP_ARGUMENT_RESIDENT
+
+    ctypedef struct mp_argument:
+        uint32_t kind
+        uint32_t index
+        mp_buffer *buffer
+        const void *bytes
+        uint64_t offset
+        uint64_t size
+
+    ctypedef struct mp_dispatch:
+        mp_pipeline *pipeline
+        const mp_argument *arguments
+        uint32_t argument_count
+        uint32_t threads[3]
+        uint32_t group_size[3]
+        uint32_t reserved
+
+    ctypedef void (*mp_release_callback)(void *context) noexcept nogil
+
+    ctypedef struct mp_driver:
+        uint32_t abi_version
+        uint32_t struct_size
+        const char *name
+
+        uint32_t (*device_count)() noexcept nogil
+        mp_status (*device_open)(uint32_t index, mp_device **device, mp_error *error) noexcept nogil
+        void (*device_release)(mp_device *device) noexcept nogil
+        void (*device_info)(mp_device *device, mp_device_info *info) noexcept nogil
+        uint64_t (*device_allocated_size)(mp_device *device) noexcept nogil
+        mp_status (*device_set_time_limit)(mp_device *device, uint64_t limit_ns, mp_error *error) noexcept nogil
+        uint64_t (*device_now)(mp_device *device) noexcept nogil
+
+        mp_status (*buffer_create)(mp_device *device, uint64_t size, mp_buffer **buffer,
+                                   mp_error *error) noexcept nogil
+        mp_status (*buffer_wrap)(mp_device *device, void *memory, uint64_t size, mp_release_callback release,
+                                 void *context, mp_buffer **buffer, mp_error *error) noexcept nogil
+        void (*buffer_retain)(mp_buffer *buffer) noexcept nogil
+        void (*buffer_release)(mp_buffer *buffer) noexcept nogil
+        void *(*buffer_contents)(mp_buffer *buffer) noexcept nogil
+        uint64_t (*buffer_address)(mp_buffer *buffer) noexcept nogil
+        uint64_t (*buffer_size)(mp_buffer *buffer) noexcept nogil
+
+        mp_status (*library_create)(mp_device *device, const mp_library_desc *desc, mp_library **library,
+                                    mp_error *error) noexcept nogil
+        void (*library_release)(mp_library *library) noexcept nogil
+        mp_status (*pipeline_create)(mp_library *library, const char *name, mp_pipeline **pipeline,
+                                     mp_error *error) noexcept nogil
+        void (*pipeline_release)(mp_pipeline *pipeline) noexcept nogil
+        void (*pipeline_limits)(mp_pipeline *pipeline, mp_pipeline_limits *limits) noexcept nogil
+
+        mp_status (*queue_create)(mp_device *device, mp_queue **queue, mp_error *error) noexcept nogil
+        void (*queue_release)(mp_queue *queue) noexcept nogil
+        mp_status (*queue_dispatch)(mp_queue *queue, const mp_dispatch *dispatch, uint64_t *serial,
+                                    mp_error *error) noexcept nogil
+        mp_status (*queue_copy)(mp_queue *queue, mp_buffer *target, uint64_t target_offset, mp_buffer *source,
+                                uint64_t source_offset, uint64_t size, uint64_t *serial,
+                                mp_error *error) noexcept nogil
+        mp_status (*queue_fill)(mp_queue *queue, mp_buffer *target, uint64_t offset, uint64_t size,
+                                const void *pattern, uint32_t pattern_size, uint64_t *serial,
+                                mp_error *error) noexcept nogil
+        mp_status (*queue_signal_event)(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial,
+                                        mp_error *error) noexcept nogil
+        mp_status (*queue_wait_event)(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial,
+                                      mp_error *error) noexcept nogil
+        mp_status (*queue_commit)(mp_queue *queue, mp_error *error) noexcept nogil
+        mp_status (*queue_wait)(mp_queue *queue, uint64_t serial, uint64_t timeout_ns, mp_error *error) noexcept nogil
+        uint64_t (*queue_completed)(mp_queue *queue) noexcept nogil
+
+        mp_status (*event_create)(mp_device *device, mp_event **event, mp_error *error) noexcept nogil
+        void (*event_release)(mp_event *event) noexcept nogil
+        uint64_t (*event_value)(mp_event *event) noexcept nogil
+        uint64_t (*event_time)(mp_event *event) noexcept nogil
+        mp_status (*event_signal)(mp_event *event, uint64_t value, mp_error *error) noexcept nogil
+        mp_status (*event_wait)(mp_event *event, uint64_t value, uint64_t timeout_ns, mp_error *error) noexcept nogil
+
+    const mp_driver *mp_software_driver()

@@ -1,0 +1,202 @@
+"""The part of arrays that launching reads without asking Python: where the elements are and what they are."""
+
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE
+from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport uint32_t
+
+from metalpy._core.driver cimport Queue
+from metalpy._core.pool cimport pool_of, touch, wrap
+
+import numpy as np
+
+
+# NumPy's names, which reflection uses too.
+SCALAR_CODES = {
+    "bool": BOOL, "int8": INT8, "int16": INT16, "int32": INT32, "int64": INT64, "uint8": UINT8, "uint16": UINT16,
+    "uint32": UINT32, "uint64": UINT64, "float16": FLOAT16, "bfloat16": BFLOAT16, "float32": FLOAT32,
+    "complex64": COMPLEX64,
+}
+
+# What the buffer protocol calls each; bfloat16 has no name there.
+cdef dict FORMATS = {
+    BOOL: b"?", INT8: b"b", INT16: b"h", INT32: b"i", INT64: b"q", UINT8: b"B", UINT16: b"H", UINT32: b"I",
+    UINT64: b"Q", FLOAT16: b"e", FLOAT32: b"f", COMPLEX64: b"Zf",
+}
+
+cdef dict known_codes = {}  # dtype -> ScalarCode
+
+
+cdef class ArrayBase:
+    """Base of `metalpy.Array`: elements of one dtype in a device's memory, which the host sees too."""
+
+    def __cinit__(self, device=None, Block block=None, dtype=None, tuple shape=(), tuple strides=None,
+                  uint64_t offset=0, bint writable=True):
+        cdef Py_ssize_t extent
+        if not isinstance(device, Device):
+            raise TypeError("an Array cannot be created directly; use metalpy.array(), empty(), zeros() ...")
+        self.device = <Device>device
+        self.block = block
+        self.dtype = dtype
+        self.code = scalar_code(dtype)
+        self.shape = shape
+        self.offset = offset
+        self.writable = writable
+        self.itemsize = dtype.itemsize
+        self.size = 1
+        for extent in shape:
+            self.size *= extent
+        self.nbytes = self.size * self.itemsize
+        self.strides = c_strides(shape, self.itemsize) if strides is None else strides
+        self.contiguous = strides is None or self.size == 0 or is_c_contiguous(shape, strides, self.itemsize)
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        cdef Py_ssize_t *layout = NULL
+        cdef int ndim = <int>len(self.shape)
+        cdef int axis
+        if self.code not in FORMATS:
+            raise BufferError(f"the buffer protocol has no format for {self.dtype}; use numpy()")
+        if flags & PyBUF_WRITABLE and not self.writable:
+            raise BufferError("the array is read-only")
+        if not (flags & PyBUF_STRIDES) == PyBUF_STRIDES and not self.contiguous:
+            raise BufferError("the array is not contiguous")
+        try:
+            self.wait()
+        except BaseException as failure:
+            # NumPy drops what goes wrong here and asks __array__ next: the next wait must raise it.
+            self.device.queue.failure = failure
+            raise BufferError(f"the array's pending work failed: {failure}") from failure
+        if ndim:
+            layout = <Py_ssize_t *>PyMem_Malloc(2 * ndim * sizeof(Py_ssize_t))
+            if layout == NULL:
+                raise MemoryError()
+            for axis in range(ndim):
+                layout[axis] = self.shape[axis]
+                layout[ndim + axis] = self.strides[axis]
+        view.buf = <char *>b"" if self.block is None else self.block.memory.contents + self.offset
+        view.obj = self
+        view.len = self.nbytes
+        view.itemsize = self.itemsize
+        view.readonly = not self.writable
+        view.ndim = ndim
+        view.format = PyBytes_AS_STRING(FORMATS[self.code]) if flags & PyBUF_FORMAT else NULL
+        view.shape = layout
+        view.strides = layout + ndim
+        view.suboffsets = NULL
+        view.internal = layout
+
+    def __releasebuffer__(self, Py_buffer *view):
+        PyMem_Free(view.internal)
+
+    def _wait(self):
+        """Block until no unfinished work uses the array's memory."""
+        self.wait()
+
+    def _host(self):
+        """A NumPy view of the elements. Does not wait."""
+        return self.host_view()
+
+    def _fill(self, bytes pattern not None):
+        """Record a fill of a contiguous array with the bytes of one element."""
+        cdef Queue queue = self.device.queue
+        if self.block is not None:
+            touch(self.block.memory, queue, queue.fill(
+                self.block.memory.buffer, self.offset, self.nbytes, <const char *>pattern, <uint32_t>len(pattern)))
+
+    def _copy_from(self, ArrayBase source not None):
+        """Record a copy between contiguous arrays of one device and as many bytes."""
+        cdef Queue queue = self.device.queue
+        cdef uint64_t serial
+        if self.nbytes != source.nbytes or not self.contiguous or not source.contiguous:
+            raise ValueError("both arrays must be contiguous and have the same number of bytes")
+        if self.block is not None:
+            serial = queue.copy(self.block.memory.buffer, self.offset, source.block.memory.buffer, source.offset,
+                                self.nbytes)
+            touch(self.block.memory, queue, serial)
+            touch(source.block.memory, queue, serial)
+
+    def _derive(self, dtype, tuple shape not None, tuple strides, uint64_t offset):
+        """Another array over the same memory."""
+        return type(self)(self.device, self.block, dtype, shape, strides, offset, self.writable)
+
+    @property
+    def _block(self):
+        return self.block
+
+    cdef int wait(self) except -1:
+        if self.block is not None:
+            self.block.memory.wait()
+        return 0
+
+    cdef object host_view(self):
+        if self.block is None:
+            return np.empty(self.shape, self.dtype)
+        view = np.ndarray(self.shape, self.dtype, self.block, self.offset, self.strides)
+        if not self.writable:
+            view.flags.writeable = False
+        return view
+
+
+def allocate(type kind not None, Device device not None, dtype, tuple shape not None):
+    """A new array of class `kind` whose elements have no particular values."""
+    cdef Py_ssize_t extent
+    cdef object nbytes = dtype.itemsize  # a Python integer: shapes may overflow 64 bits
+    for extent in shape:
+        if extent < 0:
+            raise ValueError(f"negative dimensions are not allowed, got shape {shape}")
+        nbytes *= extent
+    if nbytes >= 1 << 63:
+        raise ValueError(f"an array of shape {shape} and dtype {dtype} is too big")
+    scalar_code(dtype)
+    return kind(device, pool_of(device).allocate(nbytes) if nbytes else None, dtype, shape)
+
+
+def wrap_memory(type kind not None, Device device not None, host):
+    """An array of class `kind` over the memory of the NumPy array `host`, not copied. Keeps `host` alive."""
+    cdef Block block
+    cdef size_t low, high
+    scalar_code(host.dtype)
+    if host.size == 0:
+        return kind(device, None, host.dtype, host.shape)
+    low, high = np.lib.array_utils.byte_bounds(host)
+    block = wrap(device, <void *>low, high - low, host)
+    return kind(device, block, host.dtype, host.shape, host.strides, <size_t>host.ctypes.data - low,
+                host.flags.writeable)
+
+
+cdef ScalarCode scalar_code(dtype) except NO_SCALAR:
+    """Code of a numpy dtype; TypeError if Metal has no such type."""
+    found = known_codes.get(dtype)
+    if found is not None:
+        return <ScalarCode><int>found
+    if dtype.names is not None and not dtype.hasobject:
+        found = RECORD
+    elif dtype.isnative and dtype.name in SCALAR_CODES:
+        found = SCALAR_CODES[dtype.name]
+    elif dtype.name in ("float64", "complex128", "longdouble", "float128", "complex256"):
+        raise TypeError(f"Metal has no {dtype.name}; use {'complex64' if dtype.kind == 'c' else 'float32'}")
+    elif not dtype.isnative:
+        raise TypeError(f"arrays have the machine's byte order, got {dtype!r}; convert with astype first")
+    else:
+        raise TypeError(f"Metal has no equivalent of dtype {dtype!r}")
+    known_codes[dtype] = found
+    return <ScalarCode><int>found
+
+
+cdef tuple c_strides(tuple shape, Py_ssize_t itemsize):
+    cdef list strides = [0] * len(shape)
+    cdef Py_ssize_t axis, step = itemsize
+    for axis in range(len(shape) - 1, -1, -1):
+        strides[axis] = step
+        step *= max(<Py_ssize_t>shape[axis], 1)
+    return tuple(strides)
+
+
+cdef bint is_c_contiguous(tuple shape, tuple strides, Py_ssize_t itemsize) except -1:
+    cdef Py_ssize_t axis, extent, step = itemsize
+    for axis in range(len(shape) - 1, -1, -1):
+        extent = shape[axis]
+        if extent != 1 and <Py_ssize_t>strides[axis] != step:
+            return False
+        step *= extent
+    return True

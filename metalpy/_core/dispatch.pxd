@@ -1,0 +1,26 @@
+from libc.stdint cimport uint32_t
+
+from metalpy._abi cimport mp_dispatch
+from metalpy._core.driver cimport Device, Pipeline
+from metalpy._core.encode cimport Encoder
+
+
+cdef class Kernel:
+    cdef:
+        readonly Device device
+        readonly str name
+        object info               # compiler.reflection.KernelInfo
+        object load               # () -> Pipeline, called once, on first need
+        object specializer        # (dict of constants) -> Kernel, or None
+        Pipeline pipeline         # None until loaded
+        tuple plans               # of ArgumentPlan, by ascending buffer index
+        tuple threadgroup         # of reflection's Argument, those in threadgroup memory
+        dict positions            # argument name -> position in `plans`
+        object __weakref__
+    cdef Pipeline loaded(self)
+    cdef tuple match(self, tuple args, dict by_name)
+    cdef int encode(self, Encoder encoder, tuple values, arg_casts) except -1
+    cdef int encode_cast(self, Encoder encoder, tuple values, arg_casts) except -1
+    cdef int encode_threadgroup(self, Encoder encoder, threadgroup_memory) except -1
+    cdef int set_grid(self, mp_dispatch *dispatch, tuple values, threads, groups, group_size) except -1
+    cdef uint32_t first_size(self, tuple values) except? 0

@@ -1,0 +1,374 @@
+"""Launching: the one caller of the driver's queue_dispatch."""
+
+cimport cython
+from cpython.long cimport PyLong_CheckExact
+from cpython.ref cimport PyObject
+from libc.stdint cimport uint64_t
+
+from metalpy._abi cimport MP_ARGUMENT_THREADGROUP
+from metalpy._core.array cimport ArrayBase
+from metalpy._core.encode cimport return_encoder, take_encoder
+from metalpy._core.plan cimport ArgumentPlan
+from metalpy._core.pool cimport Block, touch
+
+from operator import index
+
+from metalpy._core.plan import declared
+from metalpy.errors import LaunchTypeError, LaunchValueError, MetalError
+
+cdef extern from "Python.h":
+    PyObject *PyTuple_GET_ITEM(object tuple, Py_ssize_t index)
+    Py_ssize_t PyTuple_GET_SIZE(object tuple)
+
+cdef uint64_t LARGEST_GRID = 0xFFFFFFFF
+cdef object missing = object()
+
+
+@cython.final
+cdef class Kernel:
+    """A compute function on a device, called like a Python function.
+
+    Calling records the launch and returns at once: the work runs in order with the device's other work. Reading an
+    array that it uses waits for it, `metalpy.mps.synchronize` waits for everything.
+
+    Call parameters
+    ---------------
+    *args, **by_name : Array, number, sequence, dict, bytes or None
+        One value for each buffer argument. Positional values go to the arguments in ascending order of
+        ``[[buffer(n)]]``, which for arguments without attributes is the order of the source; the others are passed by
+        the argument's name. Numbers, sequences and dicts are converted to the declared type.
+    threads : int or sequence of 1 to 3 ints, optional
+        The grid: exactly so many threads run. By default as many as the first Array has elements.
+    groups : int or sequence of 1 to 3 ints, optional
+        The grid in threadgroups, instead of `threads`; needs `group_size`.
+    group_size : int or sequence of 1 to 3 ints, optional
+        Threads of one threadgroup. By default, with the kernel's maximum M, ``min(threads, M)`` in one dimension; in
+        two and three at most 32 along x, then as many as fit along y and z, then x is widened in steps of 32.
+    threadgroup_memory : dict, optional
+        Bytes for each ``[[threadgroup(n)]]`` argument, by its name or number.
+    arg_casts : str or dict, optional
+        Converts numbers to ``fp16``, ``bf16``, ``int32``, ``int16``, ``int8`` or ``uint8`` instead of the declared
+        type, wrapping those that do not fit: a name for all of them, or names by position or argument name.
+
+    Raises
+    ------
+    LaunchTypeError
+        If arguments are missing, unknown, or of a kind or dtype that the kernel does not take.
+    LaunchValueError
+        If sizes, alignment, grid or threadgroup memory are out of bounds.
+    ScalarRangeError
+        If the declared type cannot hold a number.
+    MetalError
+        If `threads` is left out and no Array tells the number.
+    """
+
+    def __init__(self, Device device not None, info, load, str name=None, specializer=None):
+        self.device = device
+        self.info = info
+        self.load = load
+        self.specializer = specializer
+        self.name = info.name if name is None else name
+        buffers = sorted([entry for entry in info.arguments if entry.kind == "buffer"], key=by_index)
+        self.plans = tuple([ArgumentPlan(self.name, entry) for entry in buffers])
+        self.threadgroup = tuple([entry for entry in info.arguments if entry.kind == "threadgroup"])
+        self.positions = {entry.name: number for number, entry in enumerate(buffers) if entry.name}
+
+    def __call__(self, *args, threads=None, groups=None, group_size=None, threadgroup_memory=None, arg_casts=None,
+                 **by_name):
+        cdef mp_dispatch dispatch
+        cdef Encoder encoder
+        cdef tuple values = args
+        cdef Pipeline pipeline = self.pipeline
+        cdef uint64_t serial
+        cdef uint32_t number
+        if pipeline is None:
+            pipeline = self.loaded()
+        if by_name or PyTuple_GET_SIZE(args) != PyTuple_GET_SIZE(self.plans):
+            values = self.match(args, by_name)
+        encoder = take_encoder(self.device)
+        try:
+            self.encode(encoder, values, arg_casts)
+            if threadgroup_memory is not None or PyTuple_GET_SIZE(self.threadgroup):
+                self.encode_threadgroup(encoder, threadgroup_memory)
+            dispatch.reserved = 0
+            self.set_grid(&dispatch, values, threads, groups, group_size)
+            if dispatch.threads[0] and dispatch.threads[1] and dispatch.threads[2]:
+                dispatch.pipeline = pipeline.handle
+                dispatch.arguments = encoder.arguments
+                dispatch.argument_count = encoder.count
+                serial = self.device.queue.dispatch(&dispatch)
+                for number in range(encoder.count):
+                    if encoder.blocks[number] != NULL:
+                        touch((<Block>encoder.blocks[number]).memory, self.device.queue, serial)
+        finally:
+            return_encoder(encoder)
+
+    def __repr__(self):
+        return f"<metalpy.Kernel {self.signature}>"
+
+    def specialize(self, constants=None, /, **by_name):
+        """The kernel with values for its function constants.
+
+        Parameters
+        ----------
+        constants : dict, optional
+            Values by name or ``[[function_constant(n)]]`` number.
+        **by_name : bool, int, float or sequence
+            Values by name.
+
+        Returns
+        -------
+        Kernel
+            The same object for the same values; compiled when first needed. Constants that are not given keep the
+            values of this kernel.
+
+        Raises
+        ------
+        LaunchTypeError
+            If the library has no such constant, or its type cannot hold a value.
+        """
+        if self.specializer is None:
+            raise MetalError(f"kernel {self.name!r} has no function constants")
+        return self.specializer({**(constants or {}), **by_name})
+
+    @property
+    def __name__(self):
+        return self.name
+
+    @property
+    def __doc__(self):
+        where = f"\n\nDefined at {self.info.file}:{self.info.line}." if self.info.line else ""
+        return f"{self.signature}{where}"
+
+    @property
+    def signature(self):
+        """The arguments as the source declares them, such as ``"scale(device float* x, constant float& factor)"``."""
+        listed = [f"{declared(entry)} {entry.name}".rstrip() for entry in self.arguments]
+        return f"{self.name}({', '.join(listed)})"
+
+    @property
+    def arguments(self):
+        """Tuple of `metalpy.compiler.reflection.Argument`: buffers in the order of calling, then threadgroup memory."""
+        buffers = sorted([entry for entry in self.info.arguments if entry.kind == "buffer"], key=by_index)
+        return (*buffers, *self.threadgroup)
+
+    @property
+    def builtins(self):
+        """Tuple of `metalpy.compiler.reflection.Builtin`: what the device supplies."""
+        return self.info.builtins
+
+    @property
+    def max_threads_per_threadgroup(self):
+        """Threads that a threadgroup of this kernel may have."""
+        return self.loaded().limits.max_total_threads_per_threadgroup
+
+    @property
+    def thread_execution_width(self):
+        """Threads of a simdgroup."""
+        return self.loaded().limits.thread_execution_width
+
+    @property
+    def static_thread_group_memory_length(self):
+        """Bytes of threadgroup memory that the kernel's own variables take."""
+        return self.loaded().limits.static_threadgroup_memory
+
+    cdef Pipeline loaded(self):
+        if self.pipeline is None:
+            self.pipeline = <Pipeline?>self.load()
+            self.load = None
+        return self.pipeline
+
+    cdef tuple match(self, tuple args, dict by_name):
+        """One value for each buffer argument, in order, from a call's positional and named ones."""
+        cdef ArgumentPlan plan
+        cdef list values = list(args)
+        if len(args) > len(self.plans):
+            raise LaunchTypeError(f"kernel {self.name!r} takes {len(self.plans)} arguments, got {len(args)}: "
+                                  f"{self.signature}")
+        values += [missing] * (len(self.plans) - len(args))
+        for name, value in by_name.items():
+            position = self.positions.get(name)
+            if position is None:
+                if any([entry.name == name for entry in self.threadgroup]):
+                    raise LaunchTypeError(f"{name!r} is threadgroup memory; pass "
+                                          f"threadgroup_memory={{{name!r}: bytes}}")
+                raise LaunchTypeError(f"kernel {self.name!r} has no argument {name!r}: {self.signature}")
+            if values[position] is not missing:
+                raise LaunchTypeError(f"argument {name!r} of kernel {self.name!r} is given twice, by position and by "
+                                      f"name: {self.signature}")
+            values[position] = value
+        absent = []
+        for position, plan in enumerate(self.plans):
+            if values[position] is missing:
+                values[position] = None
+                if not plan.optional:
+                    absent.append(repr(plan.name))
+        if absent:
+            raise LaunchTypeError(f"kernel {self.name!r} needs argument{'s' * (len(absent) > 1)} {', '.join(absent)}: "
+                                  f"{self.signature}")
+        return tuple(values)
+
+    cdef int encode(self, Encoder encoder, tuple values, arg_casts) except -1:
+        cdef Py_ssize_t number
+        if arg_casts is not None:
+            return self.encode_cast(encoder, values, arg_casts)
+        for number in range(PyTuple_GET_SIZE(self.plans)):
+            encoder.bind(<ArgumentPlan>PyTuple_GET_ITEM(self.plans, number), <object>PyTuple_GET_ITEM(values, number))
+        return 0
+
+    cdef int encode_cast(self, Encoder encoder, tuple values, arg_casts) except -1:
+        cdef Py_ssize_t number
+        cdef dict casts = {}
+        if isinstance(arg_casts, str):
+            casts = dict.fromkeys(range(len(values)), arg_casts)
+        elif isinstance(arg_casts, dict):
+            for key, cast in arg_casts.items():
+                position = self.positions.get(key, key)
+                if not isinstance(position, int) or not 0 <= position < len(values):
+                    raise LaunchValueError(f"arg_casts names argument {key!r}, which kernel {self.name!r} does not "
+                                           f"have: {self.signature}")
+                casts[position] = cast
+        else:
+            raise LaunchTypeError(f"arg_casts is a str or a dict, got {type(arg_casts).__name__}")
+        for number in range(len(values)):
+            if number not in casts:
+                encoder.bind(<ArgumentPlan>self.plans[number], values[number])
+            elif not isinstance(casts[number], str):
+                raise LaunchTypeError(f"arg_casts maps to names of types, got {casts[number]!r}")
+            else:
+                encoder.bind_cast(<ArgumentPlan>self.plans[number], values[number], casts[number])
+        return 0
+
+    cdef int encode_threadgroup(self, Encoder encoder, threadgroup_memory) except -1:
+        cdef uint64_t total = self.pipeline.limits.static_threadgroup_memory
+        cdef uint64_t dynamic = 0
+        wanted = {} if threadgroup_memory is None else dict(threadgroup_memory)
+        for entry in self.threadgroup:
+            if entry.name in wanted and entry.name:
+                size = wanted.pop(entry.name)
+            elif entry.index in wanted:
+                size = wanted.pop(entry.index)
+            else:
+                raise LaunchTypeError(
+                    f"kernel {self.name!r} needs threadgroup memory for {entry.name!r}: pass "
+                    f"threadgroup_memory={{{entry.name or entry.index!r}: bytes}}")
+            if not hasattr(size, "__index__"):
+                raise LaunchTypeError(f"threadgroup memory is a number of bytes, got {size!r} for {entry.name!r}")
+            if not 0 < size.__index__() <= LARGEST_GRID:
+                raise LaunchValueError(f"threadgroup memory for {entry.name!r} must be at least 1 byte, got {size}")
+            length = (size.__index__() + 15) & ~15  # Metal's granule
+            dynamic += <uint64_t>length
+            encoder.add(MP_ARGUMENT_THREADGROUP, entry.index).size = length
+        if wanted:
+            raise LaunchTypeError(f"kernel {self.name!r} has no threadgroup argument {next(iter(wanted))!r}: "
+                                  f"{self.signature}")
+        if total + dynamic > self.device.info.max_threadgroup_memory:
+            raise LaunchValueError(
+                f"kernel {self.name!r} would use {total + dynamic} bytes of threadgroup memory ({total} static, "
+                f"{dynamic} dynamic), the device has {self.device.info.max_threadgroup_memory}")
+        return 0
+
+    cdef int set_grid(self, mp_dispatch *dispatch, tuple values, threads, groups, group_size) except -1:
+        cdef uint32_t *grid = dispatch.threads
+        cdef uint32_t *group = dispatch.group_size
+        cdef uint64_t most = self.pipeline.limits.max_total_threads_per_threadgroup
+        cdef uint64_t extent
+        cdef int axis, rank, group_rank
+        if groups is not None:
+            if threads is not None:
+                raise LaunchTypeError("threads= and groups= both set the grid; pass one of them")
+            if group_size is None:
+                raise LaunchTypeError("groups= needs group_size=, the threads of one threadgroup")
+            rank = parse_extents("groups", groups, grid)
+        elif threads is None:
+            rank = 1
+            grid[0] = self.first_size(values)
+            grid[1] = grid[2] = 1
+        else:
+            rank = parse_extents("threads", threads, grid)
+        if group_size is None:
+            default_group(rank, grid, most, group)
+            return 0
+        group_rank = parse_extents("group_size", group_size, group)
+        if group_rank != rank:
+            grid_name = "threads" if groups is None else "groups"
+            raise LaunchValueError(f"group_size has {group_rank} dimensions, {grid_name} {rank}")
+        if group[0] == 0 or group[1] == 0 or group[2] == 0:
+            raise LaunchValueError(f"a threadgroup has at least one thread, got group_size={group_size!r}")
+        extent = <uint64_t>group[0] * group[1]
+        if extent > most or extent * group[2] > most:
+            raise LaunchValueError(f"a threadgroup of {group_size!r} has {<object>group[0] * group[1] * group[2]} "
+                                   f"threads, kernel {self.name!r} allows {most}")
+        if groups is not None:
+            for axis in range(3):
+                extent = <uint64_t>grid[axis] * group[axis]
+                if extent > LARGEST_GRID:
+                    raise LaunchValueError(f"groups={groups!r} of {group_size!r} threads make more than {LARGEST_GRID} "
+                                           "threads along one axis")
+                grid[axis] = <uint32_t>extent
+        return 0
+
+    cdef uint32_t first_size(self, tuple values) except? 0:
+        for value in values:
+            if isinstance(value, ArrayBase):
+                if <uint64_t>(<ArrayBase>value).size > LARGEST_GRID:
+                    raise LaunchValueError(f"the first array has {(<ArrayBase>value).size} elements, more than a grid "
+                                           "can have along one axis; pass threads=")
+                return <uint32_t>(<ArrayBase>value).size
+        raise MetalError(f"number of threads undefined: kernel {self.name!r} got no Array to take it from; "
+                         "pass threads=")
+
+
+def by_index(argument):
+    return argument.index
+
+
+cdef int parse_extents(str what, value, uint32_t *extents) except -1:
+    """An int or a sequence of one to three of them; returns how many."""
+    cdef int axis
+    extents[0] = extents[1] = extents[2] = 1
+    if PyLong_CheckExact(value):
+        extents[0] = parse_extent(what, value)
+        return 1
+    if not isinstance(value, (tuple, list)):
+        try:
+            extents[0] = parse_extent(what, index(value))
+            return 1
+        except TypeError:  # perhaps another kind of sequence
+            pass
+    try:
+        sequence = tuple(value)
+    except TypeError:
+        raise LaunchTypeError(f"{what} is an int or one to three ints, got {value!r}") from None
+    if not 1 <= len(sequence) <= 3:
+        raise LaunchValueError(f"{what} has one to three dimensions, got {len(sequence)}")
+    for axis in range(<int>len(sequence)):
+        entry = sequence[axis]
+        if not hasattr(entry, "__index__"):
+            raise LaunchTypeError(f"{what} is an int or one to three ints, got {value!r}")
+        extents[axis] = parse_extent(what, entry.__index__())
+    return <int>len(sequence)
+
+
+cdef uint32_t parse_extent(str what, value) except? 0:
+    if not 0 <= value <= LARGEST_GRID:
+        raise LaunchValueError(f"{what} must be between 0 and {LARGEST_GRID}, got {value}")
+    return <uint32_t>value
+
+
+cdef void default_group(int rank, const uint32_t *grid, uint64_t most, uint32_t *group) noexcept:
+    """Fills a threadgroup as `Kernel` documents."""
+    cdef uint64_t one = 1, simdgroup = 32
+    cdef uint64_t width, height, depth
+    if rank == 1:
+        group[0] = <uint32_t>min(max(<uint64_t>grid[0], one), most)
+        group[1] = group[2] = 1
+        return
+    width = min(min(max(<uint64_t>grid[0], one), simdgroup), most)
+    height = min(max(<uint64_t>grid[1], one), most // width)
+    depth = min(max(<uint64_t>grid[2], one), most // (width * height))
+    if grid[0] > width and most // (height * depth) > 32:
+        width = min(<uint64_t>grid[0], most // (height * depth) // 32 * 32)
+    group[0] = <uint32_t>width
+    group[1] = <uint32_t>height
+    group[2] = <uint32_t>depth

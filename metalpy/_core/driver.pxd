@@ -1,0 +1,67 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+from metalpy._abi cimport (
+    mp_buffer,
+    mp_device,
+    mp_device_info,
+    mp_dispatch,
+    mp_driver,
+    mp_event,
+    mp_library,
+    mp_pipeline,
+    mp_pipeline_limits,
+    mp_queue,
+)
+
+
+cdef class Queue:
+    cdef:
+        const mp_driver *drv      # static
+        mp_queue *handle          # owned; keeps its device alive
+        uint64_t recorded         # serial of the newest command recorded here
+        object failure            # an exception that could not be raised where it appeared; the next wait does
+        object __weakref__
+    cdef uint64_t note(self, uint64_t serial) noexcept
+    cdef uint64_t dispatch(self, const mp_dispatch *dispatch) except 0
+    cdef uint64_t copy(self, mp_buffer *target, uint64_t target_offset, mp_buffer *source,
+                       uint64_t source_offset, uint64_t size) except 0
+    cdef uint64_t fill(self, mp_buffer *target, uint64_t offset, uint64_t size, const void *pattern,
+                       uint32_t pattern_size) except 0
+    cdef uint64_t completed_serial(self) noexcept
+    cdef int wait_serial(self, uint64_t serial) except -1
+
+
+cdef class Device:
+    cdef:
+        const mp_driver *drv      # static
+        mp_device *handle         # owned
+        mp_device_info info
+        readonly uint32_t index   # the driver's number for it
+        readonly Queue queue      # the default queue, on which kernels, fills and copies run
+        object pool               # of buffers; made on first use by pool.pool_of, which knows the type
+        str label                 # "mps:0"
+        object __weakref__
+
+
+cdef class Library:
+    cdef:
+        const mp_driver *drv      # static
+        mp_library *handle        # owned; keeps its device alive
+        readonly Device device
+        object __weakref__
+
+
+cdef class Pipeline:
+    cdef:
+        const mp_driver *drv      # static
+        mp_pipeline *handle       # owned; keeps its library alive
+        mp_pipeline_limits limits
+        readonly Device device
+        readonly str name
+
+
+cdef class Event:
+    cdef:
+        const mp_driver *drv      # static
+        mp_event *handle          # owned; keeps its device alive
+        object __weakref__

@@ -1,0 +1,593 @@
+"""Python values to argument bytes, as the kernel's own declarations say.
+
+A launch walks the kernel's plans (see plan.pyx) with the values. Arrays are
+bound where they are. Values are written one after another into the encoder's bytes, which the driver copies. Values
+that do not fit there, for Metal too takes no more than 4 KiB that way, travel in a block of the pool.
+"""
+
+cimport cython
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from metalpy._abi cimport MP_ARGUMENT_BUFFER, MP_ARGUMENT_BYTES, MP_ARGUMENT_RESIDENT
+from metalpy._core.array cimport BFLOAT16, FLOAT16, FLOAT32, INT8, INT16, INT32, UINT8, UINT64, ArrayBase, ScalarCode
+from metalpy._core.plan cimport (
+    ARRAY,
+    MATRIX,
+    POINTER,
+    SCALAR,
+    STRUCT,
+    UNION,
+    VECTOR,
+    VOID,
+    accepts,
+    item_bytes,
+    packed_bytes,
+)
+from metalpy._core.driver cimport Device
+from metalpy._core.pool cimport Block, pool_of
+
+import numpy as np
+
+from metalpy._core.array import SCALAR_CODES
+from metalpy.errors import LaunchTypeError, LaunchValueError, MetalError, ScalarRangeError
+
+cdef enum:
+    VALUE_BYTES = 4096            # Metal's own limit for arguments passed by value
+    FIRST_CAPACITY = 64
+
+CASTS = {"fp16": FLOAT16, "bf16": BFLOAT16, "int32": INT32, "int16": INT16, "int8": INT8, "uint8": UINT8}
+
+cdef dict NAMES = {code: name for name, code in SCALAR_CODES.items()}
+cdef Encoder spare = None
+
+
+cdef extern from *:
+    """
+    #include <math.h>
+    #include <string.h>
+
+    static const long long mpy_lowest[] = {0, 0, INT8_MIN, INT16_MIN, INT32_MIN, INT64_MIN, 0, 0, 0, 0};
+    static const unsigned long long mpy_highest[] =
+        {0, 1, INT8_MAX, INT16_MAX, INT32_MAX, INT64_MAX, UINT8_MAX, UINT16_MAX, UINT32_MAX, UINT64_MAX};
+
+    /* Each writes the number rounded to nearest even and returns 0 if a finite one became infinite. */
+    static inline int mpy_write_float(double value, char *target)
+    {
+        float narrow = (float)value;
+        memcpy(target, &narrow, sizeof narrow);
+        return !isinf(narrow) || isinf(value);
+    }
+    static inline int mpy_write_half(double value, char *target)
+    {
+        int fits = !(fabs(value) >= 65520.0) || isinf(value);
+        PyFloat_Pack2(fits ? value : copysign(INFINITY, value), target, PY_LITTLE_ENDIAN);
+        return fits;
+    }
+    static inline int mpy_write_bfloat(double value, char *target)
+    {
+        float narrow = (float)value;
+        uint32_t bits;
+        uint16_t result;
+        memcpy(&bits, &narrow, sizeof bits);
+        if (isnan(narrow))
+            result = (uint16_t)(bits >> 16 | 0x40);
+        else
+            result = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+        memcpy(target, &result, sizeof result);
+        return (result & 0x7fff) != 0x7f80 || isinf(value);
+    }
+    """
+    const long long mpy_lowest[10]
+    const unsigned long long mpy_highest[10]
+    bint mpy_write_float(double value, char *target) noexcept
+    bint mpy_write_half(double value, char *target) noexcept
+    bint mpy_write_bfloat(double value, char *target) noexcept
+
+
+@cython.final
+cdef class Encoder:
+
+    def __cinit__(self):
+        self.capacity = FIRST_CAPACITY
+        self.arguments = <mp_argument *>PyMem_Malloc(FIRST_CAPACITY * sizeof(mp_argument))
+        self.blocks = <void **>PyMem_Malloc(FIRST_CAPACITY * sizeof(void *))
+        self.bytes = <char *>PyMem_Malloc(VALUE_BYTES)
+        if self.arguments == NULL or self.blocks == NULL or self.bytes == NULL:
+            raise MemoryError()
+        self.keep = []
+
+    def __dealloc__(self):
+        PyMem_Free(self.arguments)
+        PyMem_Free(self.blocks)
+        PyMem_Free(self.bytes)
+
+    cdef void reset(self):
+        self.count = 0
+        self.used = 0
+        if self.keep:
+            self.keep.clear()
+
+    cdef mp_argument *add(self, uint32_t kind, uint32_t index) except NULL:
+        """Room for one more argument."""
+        cdef mp_argument *argument
+        cdef void *grown
+        if self.count == self.capacity:
+            grown = PyMem_Realloc(self.arguments, 2 * self.capacity * sizeof(mp_argument))
+            if grown == NULL:
+                raise MemoryError()
+            self.arguments = <mp_argument *>grown
+            grown = PyMem_Realloc(self.blocks, 2 * self.capacity * sizeof(void *))
+            if grown == NULL:
+                raise MemoryError()
+            self.blocks = <void **>grown
+            self.capacity *= 2
+        argument = &self.arguments[self.count]
+        memset(argument, 0, sizeof(mp_argument))
+        argument.kind = kind
+        argument.index = index
+        self.blocks[self.count] = NULL
+        self.count += 1
+        return argument
+
+    cdef int bind(self, ArgumentPlan argument, value) except -1:
+        """Encodes `value` for a buffer argument."""
+        cdef char *target
+        if isinstance(value, ArrayBase):
+            if argument.type.kind == POINTER and argument.by_value and (<ArrayBase>value).code != UINT64:
+                return self.bind_value(argument, value)  # its address is the value
+            return self.bind_array(argument, value)
+        if argument.by_value and argument.type.kind == SCALAR \
+                and (PyFloat_CheckExact(value) or PyLong_CheckExact(value)):
+            target = self.bind_bytes(argument, argument.type.size)
+            if write_exact(argument.type.scalar, value, target):
+                return 0
+            raise in_argument(argument, scalar_error(argument.type, value))
+        if value is None:
+            if not argument.optional:
+                raise LaunchTypeError(f"argument {argument.name!r} of kernel {argument.kernel!r} is "
+                                      f"{argument.declaration} and cannot be None")
+            self.add(MP_ARGUMENT_BUFFER, argument.index)
+            return 0
+        if not argument.by_value:
+            raise LaunchTypeError(f"argument {argument.name!r} of kernel {argument.kernel!r} is "
+                                  f"{argument.declaration}, got {described(value)}; pass an Array, such as "
+                                  "metalpy.array(...)")
+        return self.bind_value(argument, value)
+
+    cdef int bind_array(self, ArgumentPlan argument, value) except -1:
+        cdef ArrayBase array = <ArrayBase>value
+        cdef mp_argument *bound
+        if not accepts(argument.type, array):
+            raise LaunchTypeError(
+                f"argument {argument.name!r} of kernel {argument.kernel!r} is {argument.declaration}, got "
+                f"{described(array)}; x.view(dtype) reinterprets the bytes, x.astype(dtype) converts the values"
+            )
+        check_layout(self.device, array, argument)
+        if array.nbytes < argument.type.size and (array.nbytes or argument.is_reference):
+            raise LaunchValueError(
+                f"argument {argument.name!r} of kernel {argument.kernel!r} is {argument.declaration}: one "
+                f"{argument.type.name} has {argument.type.size} bytes, the array only {array.nbytes}"
+            )
+        bound = self.add(MP_ARGUMENT_BUFFER, argument.index)
+        if array.block is not None:
+            if (<size_t>array.block.memory.contents + array.offset) % <size_t>argument.type.alignment:
+                raise LaunchValueError(
+                    f"argument {argument.name!r} of kernel {argument.kernel!r} is {argument.declaration} and must "
+                    f"start at a multiple of {argument.type.alignment} bytes, the array starts at byte "
+                    f"{array.offset} of its memory; pass x.copy()"
+                )
+            bound.buffer = array.block.memory.buffer
+            bound.offset = array.offset
+            self.blocks[self.count - 1] = <void *>array.block
+        return 0
+
+    cdef char *bind_bytes(self, ArgumentPlan argument, Py_ssize_t size) except NULL:
+        """Binds `size` bytes, set to 0, and returns where to write them."""
+        cdef mp_argument *bound
+        cdef char *target
+        cdef Block block
+        cdef Py_ssize_t start = (self.used + 15) & ~15
+        if start + size <= VALUE_BYTES:
+            bound = self.add(MP_ARGUMENT_BYTES, argument.index)
+            target = self.bytes + start
+            bound.bytes = target
+            bound.size = size
+            self.used = start + size
+        else:
+            block = pool_of(self.device).allocate(size)
+            self.keep.append(block)
+            bound = self.add(MP_ARGUMENT_BUFFER, argument.index)
+            bound.buffer = block.memory.buffer
+            self.blocks[self.count - 1] = <void *>block
+            target = block.memory.contents
+        memset(target, 0, size)
+        return target
+
+    cdef int bind_value(self, ArgumentPlan argument, value) except -1:
+        """Any value but the commonest, which `bind` deals with; errors get to know the argument here."""
+        cdef const unsigned char[::1] raw
+        cdef TypePlan type = argument.type
+        cdef char *target
+        try:
+            if isinstance(value, (bytes, bytearray, memoryview)):
+                raw = memoryview(value).cast("B")
+                check_raw_size(type, argument.is_reference, raw.shape[0])
+                target = self.bind_bytes(argument, raw.shape[0])
+                memcpy(target, &raw[0], raw.shape[0])
+            elif argument.is_reference:
+                target = self.bind_bytes(argument, type.size)
+                self.encode(type, value, target)
+            else:
+                self.encode_pointed(argument, value)
+        except MetalError as error:
+            raise in_argument(argument, error) from None
+        return 0
+
+    cdef int encode_pointed(self, ArgumentPlan argument, value) except -1:
+        """A value for ``constant T*``: one T or any number of them."""
+        cdef TypePlan type = argument.type
+        cdef char *target
+        if type.kind == VOID:
+            raise LaunchTypeError(f"got {described(value)}; pass an Array or bytes")
+        if isinstance(value, np.ndarray) and value.ndim:
+            if argument.declaration.startswith("device"):
+                raise LaunchTypeError(f"got {described(value)}; pass metalpy.array(...)")
+            packed = packed_bytes(type, value)
+            if packed is not None:
+                check_raw_size(type, False, len(packed))
+                memcpy(self.bind_bytes(argument, len(packed)), <const char *>packed, len(packed))
+                return 0
+        if not is_sequence(value):
+            return self.encode(type, value, self.bind_bytes(argument, type.size))
+        values = as_list(value)
+        if not values:
+            raise LaunchValueError(f"an empty {value.__class__.__name__} cannot be an argument")
+        if type.kind in (VECTOR, MATRIX) and not is_sequence(values[0]):  # flat
+            values = in_rows(values, type.count * (type.columns if type.kind == MATRIX else 1), type)
+        target = self.bind_bytes(argument, type.size * len(values))
+        return self.encode_elements(type, type.size, values, target)
+
+    cdef int encode(self, TypePlan type, value, char *target) except -1:
+        """Writes one value of a declared type; `target` is set to 0."""
+        cdef Py_ssize_t column, row
+        if type.kind == SCALAR:
+            return write_scalar(type, value, target)
+        if type.kind == POINTER:
+            return self.encode_address(type, value, target)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            raw = bytes(value)
+            check_raw_size(type, True, len(raw))
+            memcpy(target, <const char *>raw, len(raw))
+            return 0
+        if type.kind == STRUCT or type.kind == UNION:
+            return self.encode_struct(type, value, target)
+        if type.kind == VECTOR and type.count == 2 and isinstance(value, (complex, np.complexfloating)):
+            value = (value.real, value.imag)
+        if not is_sequence(value):
+            raise LaunchTypeError(f"a {type.name} needs a sequence, got {described(value)}")
+        values = as_list(value)
+        if type.kind == VECTOR:
+            check_length(type, type.count, len(values))
+            for row in range(type.count):
+                write_scalar(type, values[row], target + row * type.item)
+        elif type.kind == MATRIX:
+            if values and not is_sequence(values[0]):
+                check_length(type, type.columns * type.count, len(values))
+                values = in_rows(values, type.count, type)
+            check_length(type, type.columns, len(values))
+            for column in range(type.columns):
+                entries = as_list(values[column])
+                check_length(type, type.count, len(entries), " in each column")
+                for row in range(type.count):
+                    write_scalar(type, entries[row], target + column * type.stride + row * type.item)
+        elif type.kind == ARRAY:
+            if len(values) != type.count and type.element.kind in (VECTOR, MATRIX, ARRAY) and values \
+                    and not is_sequence(values[0]) and len(values) % type.count == 0:
+                values = in_rows(values, len(values) // type.count, type)
+            check_length(type, type.count, len(values))
+            self.encode_elements(type.element, type.stride, values, target)
+        else:
+            raise LaunchTypeError(f"{type.name} cannot be passed by value")
+        return 0
+
+    cdef int encode_elements(self, TypePlan element, Py_ssize_t stride, values, char *target) except -1:
+        cdef Py_ssize_t number = 0
+        for value in <list>values:
+            try:
+                self.encode(element, value, target + number * stride)
+            except MetalError as error:
+                raise error.__class__(f"element {number}: {error}") from None
+            number += 1
+        return 0
+
+    cdef int encode_struct(self, TypePlan type, value, char *target) except -1:
+        """A struct from a dict or structured scalar by field name, or from a sequence in the fields' order."""
+        cdef TypePlan field
+        cdef Py_ssize_t offset
+        if isinstance(value, np.ndarray) and value.ndim == 0:
+            value = value[()]
+        if isinstance(value, np.void) and value.dtype.names:
+            value = {name: value[name] for name in value.dtype.names}
+        elif isinstance(value, (complex, np.complexfloating)) and type.kind == STRUCT and len(type.fields) == 2:
+            value = [value.real, value.imag]
+        if is_sequence(value) and type.kind == STRUCT:
+            values = as_list(value)
+            if len(type.fields) == 1:
+                # struct { device float *pointers[64]; } takes the 64 arrays as they are
+                only = <TypePlan>type.fields[0][2]
+                if only.kind not in (SCALAR, POINTER) and not (len(values) == 1 and is_sequence(values[0])):
+                    return self.encode(only, values, target)
+            check_length(type, len(type.fields), len(values))
+            value = {entry[0]: values[number] for number, entry in enumerate(type.fields)}
+        if not isinstance(value, dict):
+            raise LaunchTypeError(f"a {type.name} needs a dict or a NumPy structured scalar, got {described(value)}")
+        unknown = [name for name in value if name not in type.by_name]
+        missing = [entry[0] for entry in type.fields if entry[0] not in value]
+        if unknown:
+            raise LaunchTypeError(f"{type.name} has no field {unknown[0]!r}; it has {', '.join(type.by_name)}")
+        if type.kind == UNION:
+            if len(value) != 1:
+                raise LaunchTypeError(f"a {type.name} takes exactly one of {', '.join(type.by_name)}")
+        elif missing:
+            raise LaunchTypeError(f"{type.name} needs field{'s' * (len(missing) > 1)} {', '.join(missing)} too")
+        for name in value:
+            _, offset, field = type.by_name[name]
+            try:
+                self.encode(field, value[name], target + offset)
+            except MetalError as error:
+                raise error.__class__(f"field {name!r}: {error}") from None
+        return 0
+
+    cdef int encode_address(self, TypePlan type, value, char *target) except -1:
+        """The address of an array, which the driver keeps alive and resident while the kernel runs."""
+        cdef ArrayBase array
+        cdef mp_argument *resident
+        cdef uint64_t address
+        if isinstance(value, (list, tuple)) and len(value) == 1:
+            value = value[0]
+        if value is None:
+            return 0  # a null pointer
+        if not isinstance(value, ArrayBase):
+            raise LaunchTypeError(f"a {type.name} needs an Array or None, got {described(value)}")
+        array = <ArrayBase>value
+        if type.element is not None and not accepts(type.element, array):
+            raise LaunchTypeError(f"a {type.name} cannot point to {described(array)}; x.view(dtype) reinterprets the "
+                                  "bytes, x.astype(dtype) converts the values")
+        check_layout(self.device, array, None)
+        if array.block is None:
+            return 0
+        resident = self.add(MP_ARGUMENT_RESIDENT, 0)
+        resident.buffer = array.block.memory.buffer
+        self.blocks[self.count - 1] = <void *>array.block
+        self.keep.append(array.block)
+        address = array.block.memory.drv.buffer_address(array.block.memory.buffer) + array.offset
+        if type.element is not None and address % <uint64_t>type.element.alignment:
+            raise LaunchValueError(f"a {type.name} must point to a multiple of {type.element.alignment} bytes, the "
+                                   f"array starts at byte {array.offset} of its memory; pass x.copy()")
+        memcpy(target, &address, sizeof(address))
+        return 0
+
+    cdef int bind_cast(self, ArgumentPlan argument, value, str cast) except -1:
+        """A number or sequence of them as the type that ``arg_casts`` names, which wraps where it is too narrow."""
+        cdef ScalarCode code
+        cdef Py_ssize_t size
+        cdef char *target
+        if value is None or isinstance(value, (ArrayBase, dict, bytes, bytearray, memoryview, np.void)):
+            return self.bind(argument, value)
+        if not argument.by_value:
+            return self.bind(argument, value)  # says why not
+        if cast not in CASTS:
+            raise LaunchValueError(f"arg_casts knows {', '.join(CASTS)}, got {cast!r}")
+        code = <ScalarCode><int>CASTS[cast]
+        values = flattened(value)
+        if not values:
+            raise LaunchValueError(f"argument {argument.name!r} of kernel {argument.kernel!r}: empty sequence")
+        if isinstance(values[0], ArrayBase):
+            return self.bind(argument, value)
+        size = len(values) * item_bytes(code)
+        if size < argument.type.size:
+            raise LaunchValueError(f"argument {argument.name!r} of kernel {argument.kernel!r} is "
+                                   f"{argument.declaration}, {argument.type.size} bytes, but arg_casts={cast!r} makes "
+                                   f"{size}; leave the cast out to convert to the declared type")
+        target = self.bind_bytes(argument, size)
+        for number, entry in enumerate(values):
+            write_wrapped(code, entry, target + <Py_ssize_t>number * item_bytes(code))
+        return 0
+
+
+# ---- checks ----
+
+cdef int check_layout(Device device, ArrayBase array, ArgumentPlan argument) except -1:
+    if array.device is not device:
+        raise LaunchValueError(f"{placed(argument)}the array is on {array.device}, the kernel on {device}")
+    if not array.contiguous:
+        raise LaunchValueError(f"{placed(argument)}kernels see memory without strides, and the array of strides "
+                               f"{array.strides} is not contiguous; pass x.copy()")
+    if argument is not None and argument.writes and not array.writable:
+        raise LaunchValueError(f"{placed(argument)}the kernel may write ({argument.declaration}), and the array is "
+                               "read-only; pass x.copy()")
+    return 0
+
+
+cdef int check_length(TypePlan type, Py_ssize_t wanted, Py_ssize_t found, str where="") except -1:
+    if wanted != found:
+        raise LaunchValueError(f"a {type.name} has {wanted} elements{where}, got {found}")
+    return 0
+
+
+cdef int check_raw_size(TypePlan type, bint exact, Py_ssize_t size) except -1:
+    if size == 0 or (size != type.size if exact else size % type.size):
+        raise LaunchValueError(f"a {type.name} has {type.size} bytes, got {size}")
+    return 0
+
+
+cdef str placed(ArgumentPlan argument):
+    return "" if argument is None else f"argument {argument.name!r} of kernel {argument.kernel!r}: "
+
+
+cdef object in_argument(ArgumentPlan argument, error):
+    """The same error with the argument's name and type in front."""
+    return error.__class__(
+        f"argument {argument.name!r} of kernel {argument.kernel!r} is {argument.declaration}: {error}")
+
+
+cdef str described(value):
+    cdef ArrayBase array
+    if isinstance(value, ArrayBase):
+        array = <ArrayBase>value
+        return f"{with_article(str(array.dtype))} array of shape {array.shape}"
+    if isinstance(value, np.ndarray):
+        return f"a NumPy array of {value.dtype} and shape {value.shape}"
+    return f"{value.__class__.__name__} {str(value)[:40]}" if isinstance(value, (int, float, complex, np.generic)) \
+        else f"a {value.__class__.__name__}"
+
+
+cdef str with_article(str name):
+    article = "an" if name.startswith(("a", "e", "i", "o")) else "a"
+    return f"{article} {name}"
+
+
+# ---- numbers ----
+
+cdef bint write_exact(ScalarCode code, value, char *target) except -1:
+    """Writes a Python float or int; returns False, with `target` as it was or infinite, if the type cannot hold it."""
+    cdef double real
+    cdef int64_t integer
+    cdef uint64_t wide
+    cdef int overflow = 0
+    if code >= FLOAT16:
+        if PyFloat_CheckExact(value):
+            real = PyFloat_AS_DOUBLE(value)
+        else:
+            try:
+                real = value
+            except OverflowError:
+                return False
+        if code == FLOAT32:
+            return mpy_write_float(real, target)
+        if code == FLOAT16:
+            return mpy_write_half(real, target)
+        return mpy_write_bfloat(real, target)
+    if PyFloat_CheckExact(value):
+        return False
+    integer = PyLong_AsLongLongAndOverflow(value, &overflow)
+    if overflow == 0:
+        if integer < mpy_lowest[<int>code] or (integer > 0 and <uint64_t>integer > mpy_highest[<int>code]):
+            return False
+        wide = <uint64_t>integer
+    elif overflow > 0 and code == UINT64:
+        try:
+            wide = value
+        except OverflowError:
+            return False
+    else:
+        return False
+    memcpy(target, &wide, item_bytes(code))  # little-endian, as every machine that this runs on
+    return True
+
+
+cdef int write_scalar(TypePlan type, value, char *target) except -1:
+    """Writes any number for a scalar or for one component of a vector or matrix."""
+    number = plain_number(value)
+    if number is None or not write_exact(type.scalar, number, target):
+        raise scalar_error(type, value)
+    return 0
+
+
+cdef object plain_number(value):
+    """The Python int or float that `value` stands for; None if it is no real number."""
+    if PyFloat_CheckExact(value) or PyLong_CheckExact(value):
+        return value
+    if isinstance(value, np.ndarray):
+        if value.ndim:
+            return None
+        value = value[()]
+    if isinstance(value, (bool, np.bool_)):
+        return int(value)
+    if isinstance(value, (complex, np.complexfloating, str, bytes, ArrayBase)):
+        return None
+    if hasattr(value, "__index__"):
+        return value.__index__()
+    if hasattr(value, "__float__"):
+        return float(value)
+    return None
+
+
+cdef object scalar_error(TypePlan type, value):
+    """Why `value` cannot be what a scalar or component is declared as."""
+    number = plain_number(value)
+    name = NAMES[<int>type.scalar]
+    if number is None:
+        return LaunchTypeError(f"{with_article(name)} needs a number, got {described(value)}")
+    if type.scalar >= FLOAT16:
+        return ScalarRangeError(f"{value} is out of the range of {name}")
+    if PyFloat_CheckExact(number):
+        return LaunchTypeError(f"{name} takes integers, got the float {value}; pass int({value})")
+    return ScalarRangeError(f"{value} is out of the range of {name}, {mpy_lowest[<int>type.scalar]} to "
+                            f"{mpy_highest[<int>type.scalar]}")
+
+
+cdef int write_wrapped(ScalarCode code, value, char *target) except -1:
+    cdef uint64_t wide
+    number = plain_number(value)
+    if number is None:
+        raise LaunchTypeError(f"arg_casts converts numbers, got {described(value)}")
+    if code == FLOAT16:
+        mpy_write_half(number, target)
+    elif code == BFLOAT16:
+        mpy_write_bfloat(number, target)
+    else:
+        wide = <uint64_t>(int(number) & 0xFFFFFFFFFFFFFFFF)
+        memcpy(target, &wide, item_bytes(code))
+    return 0
+
+
+# ---- sequences ----
+
+cdef bint is_sequence(value) except -1:
+    return isinstance(value, (list, tuple, range)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+cdef list as_list(value):
+    if isinstance(value, np.ndarray):
+        return list(value) if value.dtype.names is not None or value.ndim > 1 else value.tolist()
+    return list(value)
+
+
+cdef list in_rows(list values, Py_ssize_t length, TypePlan type):
+    if len(values) % length:
+        raise LaunchValueError(f"{len(values)} numbers do not make whole {type.name}s")
+    return [values[start:start + length] for start in range(0, len(values), length)]
+
+
+cdef list flattened(value):
+    if not is_sequence(value):
+        return [value]
+    cdef list flat = []
+    for entry in as_list(value):
+        flat.extend(flattened(entry))
+    return flat
+
+
+# ---- the spare encoder ----
+
+cdef Encoder take_encoder(Device device):
+    """An encoder that nobody else uses: a conversion may run Python code, which may launch kernels itself."""
+    global spare
+    cdef Encoder encoder = spare
+    spare = None
+    if encoder is None:
+        encoder = Encoder()
+    encoder.device = device
+    return encoder
+
+
+cdef void return_encoder(Encoder encoder):
+    global spare
+    encoder.reset()
+    encoder.device = None
+    spare = encoder

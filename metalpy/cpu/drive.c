@@ -1,0 +1,357 @@
+/* drive.c: runs a queue's commands, alone or with helpers. */
+#include "software.h"
+
+#include <stdlib.h>
+
+#define PUBLISH_NS 20000     /* work shorter than this is not worth a wake-up */
+#define CHUNK_NS 100000      /* claim about this much at a time: clock checks stay fine, counters uncontended */
+#define CHUNK_MIN_NS 2000
+#define COPY_NS 1000000      /* a generous guess for one chunk of a copy */
+
+/* ---- estimates ---- */
+
+static uint64_t group_threads(const struct sw_command *command)
+{
+    const uint32_t *size = command->u.dispatch.group_size;
+    return (uint64_t)size[0] * size[1] * size[2];
+}
+
+/* Nanoseconds that one unit (threadgroup, chunk of a copy) takes at worst by experience; 0: no experience. */
+static uint64_t unit_ns(const struct sw_command *command)
+{
+    if (command->kind != SW_DISPATCH)
+        return COPY_NS;
+    uint64_t cost = atomic_load_explicit(&command->u.dispatch.pipeline->cost, memory_order_relaxed);
+    return cost ? cost * group_threads(command) / 1000 + 1 : 0;
+}
+
+static void measure(const struct sw_command *command, uint64_t units, uint64_t elapsed)
+{
+    if (command->kind != SW_DISPATCH)
+        return;
+    _Atomic uint64_t *cost = &command->u.dispatch.pipeline->cost;
+    uint64_t known = atomic_load_explicit(cost, memory_order_relaxed);
+    uint64_t sample = elapsed / units * 1000 / group_threads(command) + 1;
+    uint64_t next = known - known / 8; /* forget slow samples slowly: one preempted thread is not the rule */
+    next = sample > next ? sample : next;
+    if (next != known)
+        atomic_store_explicit(cost, next, memory_order_relaxed);
+}
+
+/* A caller that waits with a timeout gets no way out of a running threadgroup: a group can be neither left half done
+ * nor moved to another thread (its threadgroup variables are thread-local). So such a caller runs a kernel itself
+ * only when experience says that a group takes a small part of the time left; kernels without experience go to a
+ * worker. Should a formerly fast kernel run away nevertheless, Ctrl-C still stops it: see monitor.c. */
+bool sw_may_help(const mp_queue *queue, uint64_t now, uint64_t deadline)
+{
+    if (deadline == MP_FOREVER)
+        return true;
+    if (now >= deadline || !(queue->state == SW_READY || queue->published))
+        return false;
+    const struct sw_command *command = &queue->first->commands[queue->cursor];
+    if (command->kind != SW_DISPATCH && command->kind != SW_COPY && command->kind != SW_FILL)
+        return true;
+    uint64_t unit = unit_ns(command);
+    return unit && unit <= (deadline - now) / 4;
+}
+
+/* The same for a thread that holds the driver role. */
+static bool must_leave(const mp_queue *queue, const struct sw_errand *errand)
+{
+    if (atomic_load_explicit(&queue->completed, memory_order_relaxed) >= errand->serial)
+        return true;
+    if (errand->deadline == MP_FOREVER)
+        return false;
+    const struct sw_command *command = &queue->first->commands[queue->cursor];
+    if (command->kind != SW_DISPATCH && command->kind != SW_COPY && command->kind != SW_FILL)
+        return false;
+    uint64_t now = sw_now(), unit = unit_ns(command);
+    return now >= errand->deadline || unit == 0 || unit > (errand->deadline - now) / 4;
+}
+
+/* ---- the job ---- */
+
+static uint64_t chunk_size(uint64_t total, uint64_t unit)
+{
+    uint64_t balanced = total / (8 * (uint64_t)sw_device.threads);
+    uint64_t chunk = balanced ? balanced : 1;
+    if (unit == 0)
+        return chunk < 16 ? chunk : 16;
+    uint64_t least = CHUNK_MIN_NS / unit, most = CHUNK_NS / unit;
+    if (chunk < least)
+        chunk = least;
+    if (chunk > most)
+        chunk = most;
+    return chunk ? chunk : 1;
+}
+
+static void start_job(mp_queue *queue, const struct sw_command *command)
+{
+    struct sw_job *job = &queue->job;
+    job->command = command;
+    if (command->kind == SW_DISPATCH) {
+        const uint32_t *count = command->u.dispatch.group_count;
+        job->total = (uint64_t)count[0] * count[1] * count[2];
+        job->chunk = chunk_size(job->total, unit_ns(command));
+    } else {
+        uint64_t size = command->kind == SW_COPY ? command->u.copy.size : command->u.fill.size;
+        job->total = (size + SW_COPY_CHUNK - 1) / SW_COPY_CHUNK;
+        job->chunk = 1;
+    }
+    uint64_t limit = atomic_load_explicit(&sw_device.time_limit, memory_order_relaxed);
+    job->started = sw_now();
+    job->deadline = limit && command->kind == SW_DISPATCH ? job->started + limit : 0;
+    atomic_store_explicit(&job->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&job->failed, false, memory_order_relaxed);
+    job->fault.cause = SW_NO_FAULT;
+    queue->job_open = true;
+}
+
+static bool exhausted(const struct sw_job *job)
+{
+    return atomic_load_explicit(&job->next, memory_order_relaxed) >= job->total ||
+           atomic_load_explicit(&job->failed, memory_order_relaxed);
+}
+
+/* Lets other threads take part; the caller is the only participant so far. */
+static void publish(mp_queue *queue)
+{
+    const struct sw_job *job = &queue->job;
+    uint64_t next = atomic_load_explicit(&job->next, memory_order_relaxed);
+    uint64_t chunks = next < job->total ? (job->total - next + job->chunk - 1) / job->chunk : 0;
+    uint32_t seats = sw_device.threads - 1;
+    if (chunks < seats)
+        seats = (uint32_t)chunks;
+    if (seats == 0)
+        return;
+    pthread_mutex_lock(&sw_device.lock);
+    queue->participants = 1;
+    queue->published = true;
+    queue->seats = seats;
+    sw_ready_push(queue, seats);
+    /* A thread that waits for this queue may take a seat, too. */
+    if (atomic_load_explicit(&queue->wake_serial, memory_order_relaxed) != UINT64_MAX)
+        pthread_cond_broadcast(&queue->done);
+    pthread_mutex_unlock(&sw_device.lock);
+}
+
+static void stop_job(struct sw_job *job, const struct sw_fault *fault)
+{
+    if (!atomic_exchange(&job->failed, true))
+        job->fault = *fault; /* read only after everyone left */
+}
+
+/* Claims and runs chunks until there are none or the thread must leave. */
+static void work(mp_queue *queue, struct sw_self *self, const struct sw_errand *errand)
+{
+    struct sw_job *job = &queue->job;
+    uint64_t unit = unit_ns(job->command);
+    if (!queue->published && job->total > job->chunk && (unit == 0 || unit * job->total > PUBLISH_NS))
+        publish(queue);
+    if (job->deadline || (errand->waiting && errand->deadline != MP_FOREVER)) {
+        atomic_store(&self->deadline, job->deadline);
+        atomic_store(&self->expected, errand->waiting && errand->deadline != MP_FOREVER ? errand->deadline : 0);
+        sw_monitor_watch();
+    }
+    uint64_t now = sw_now();
+    while (!exhausted(job)) {
+        if (errand->waiting && now >= errand->deadline)
+            break;
+        if (job->deadline && now >= job->deadline) {
+            struct sw_fault late = {.cause = SW_TOO_LONG, .elapsed = now - job->started};
+            stop_job(job, &late);
+            break;
+        }
+        uint64_t first = atomic_fetch_add_explicit(&job->next, job->chunk, memory_order_relaxed);
+        if (first >= job->total)
+            break;
+        uint64_t end = job->total - first > job->chunk ? first + job->chunk : job->total;
+        uint64_t before = now;
+        if (!sw_run_units(self, job, first, end)) {
+            stop_job(job, &self->fault);
+            break;
+        }
+        now = sw_now();
+        measure(job->command, end - first, now - before);
+        if (!queue->published && end < job->total && now - job->started > PUBLISH_NS) {
+            publish(queue);
+            now = sw_now();
+        }
+    }
+    if (atomic_load_explicit(&self->deadline, memory_order_relaxed))
+        atomic_store_explicit(&self->deadline, 0, memory_order_relaxed);
+    if (atomic_load_explicit(&self->expected, memory_order_relaxed)) {
+        atomic_store_explicit(&self->expected, 0, memory_order_relaxed);
+        atomic_store_explicit(&self->interrupted, false, memory_order_relaxed);
+    }
+}
+
+/* Under the lock: the queue has work and nobody at it. */
+static void offer(mp_queue *queue)
+{
+    queue->published = false;
+    queue->state = SW_READY;
+    sw_ready_push(queue, 1);
+    pthread_cond_broadcast(&queue->done);
+}
+
+static void hand_over(mp_queue *queue)
+{
+    pthread_mutex_lock(&sw_device.lock);
+    offer(queue);
+    pthread_mutex_unlock(&sw_device.lock);
+}
+
+/* Leaves the job. True if the caller left last and the job is done: it is the driver. Otherwise the queue may be
+ * gone when this returns. */
+static bool leave(mp_queue *queue)
+{
+    const struct sw_job *job = &queue->job;
+    if (!queue->published) { /* alone, so this cannot change meanwhile */
+        if (exhausted(job))
+            return true;
+        hand_over(queue);
+        return false;
+    }
+    bool driver = false;
+    pthread_mutex_lock(&sw_device.lock);
+    if (--queue->participants == 0) {
+        queue->published = false;
+        driver = exhausted(job);
+        if (!driver)
+            offer(queue);
+    } else if (!exhausted(job)) {
+        queue->seats++;
+        sw_ready_push(queue, 1);
+    }
+    pthread_mutex_unlock(&sw_device.lock);
+    return driver;
+}
+
+static void close_job(mp_queue *queue)
+{
+    const struct sw_job *job = &queue->job;
+    queue->job_open = false;
+    if (!atomic_load_explicit(&job->failed, memory_order_relaxed))
+        return;
+    mp_error failure;
+    sw_fault_message(job, &failure);
+    pthread_mutex_lock(&sw_device.lock);
+    if (!queue->has_failure) {
+        queue->has_failure = true;
+        queue->failure = failure;
+    }
+    pthread_mutex_unlock(&sw_device.lock);
+}
+
+/* ---- commands ---- */
+
+/* True when the event has not come so far: the driver role is gone. */
+static bool park(mp_queue *queue, mp_event *event, uint64_t value)
+{
+    if (sw_event_value(event) >= value)
+        return false;
+    pthread_mutex_lock(&sw_device.lock);
+    bool parked = sw_event_value(event) < value;
+    if (parked) {
+        queue->state = SW_PARKED;
+        queue->parked_value = value;
+        queue->parked_next = event->parked;
+        event->parked = queue;
+    }
+    pthread_mutex_unlock(&sw_device.lock);
+    return parked;
+}
+
+/* Under the lock or with the driver role, after `completed` was stored. */
+static bool someone_waits_for(mp_queue *queue, uint64_t serial)
+{
+    return atomic_load(&queue->wake_serial) <= serial;
+}
+
+static void wake_waiting(mp_queue *queue)
+{
+    atomic_store(&queue->wake_serial, UINT64_MAX);
+    pthread_cond_broadcast(&queue->done);
+}
+
+/* Completes the current command. False when nothing is left: the driver role and perhaps the queue are gone. */
+static bool finish(mp_queue *queue)
+{
+    struct sw_batch *batch = queue->first;
+    uint64_t serial = batch->first_serial + queue->cursor;
+    sw_command_release(&batch->commands[queue->cursor]); /* before anyone hears that it is complete */
+    if (++queue->cursor < batch->count) {
+        atomic_store(&queue->completed, serial);
+        if (someone_waits_for(queue, serial)) {
+            pthread_mutex_lock(&sw_device.lock);
+            wake_waiting(queue);
+            pthread_mutex_unlock(&sw_device.lock);
+        }
+        return true;
+    }
+
+    while (batch->blocks) {
+        struct sw_block *block = batch->blocks;
+        batch->blocks = block->next;
+        free(block);
+    }
+    bool destroy = false;
+    pthread_mutex_lock(&sw_device.lock);
+    queue->cursor = 0;
+    queue->first = batch->next;
+    bool more = queue->first != NULL;
+    if (queue->spare_count < SW_SPARE_BATCHES) {
+        batch->next = queue->spare;
+        queue->spare = batch;
+        queue->spare_count++;
+        batch = NULL;
+    }
+    if (!more) {
+        queue->last = NULL;
+        queue->state = SW_IDLE;
+        destroy = queue->abandoned;
+    }
+    /* In the same section as the state: whoever sees the last command complete may release an idle queue. */
+    atomic_store(&queue->completed, serial);
+    if (someone_waits_for(queue, serial))
+        wake_waiting(queue);
+    pthread_mutex_unlock(&sw_device.lock);
+    if (batch)
+        sw_batch_free(batch);
+    if (destroy)
+        sw_queue_destroy(queue);
+    return more;
+}
+
+void sw_drive(mp_queue *queue, struct sw_self *self, const struct sw_errand *errand, bool joined)
+{
+    for (;;) {
+        if (!joined && errand->waiting && must_leave(queue, errand)) {
+            hand_over(queue);
+            return;
+        }
+        struct sw_command *command = &queue->first->commands[queue->cursor];
+        switch (command->kind) {
+        case SW_NOTHING:
+            break;
+        case SW_SIGNAL:
+            sw_event_raise(command->u.event.event, command->u.event.value);
+            break;
+        case SW_WAIT:
+            if (park(queue, command->u.event.event, command->u.event.value))
+                return;
+            break;
+        default:
+            if (!joined && !queue->job_open)
+                start_job(queue, command);
+            joined = false;
+            work(queue, self, errand);
+            if (!leave(queue))
+                return;
+            close_job(queue);
+        }
+        if (!finish(queue))
+            return;
+    }
+}

@@ -1,0 +1,138 @@
+/* group.c: runs threadgroups, or chunks of a copy, such that a fault inside ends only them. */
+#include "software.h"
+#include "lanes.h"
+
+#include <string.h>
+
+static void copy_chunk(const struct sw_command *command, uint64_t index)
+{
+    uint64_t start = index * SW_COPY_CHUNK;
+    uint64_t size = command->u.copy.size - start;
+    memcpy(command->u.copy.target + start, command->u.copy.source + start, size < SW_COPY_CHUNK ? size : SW_COPY_CHUNK);
+}
+
+static void fill_chunk(const struct sw_command *command, uint64_t index)
+{
+    uint64_t start = index * SW_COPY_CHUNK; /* a multiple of every pattern's size */
+    uint64_t size = command->u.fill.size - start;
+    uint8_t *target = command->u.fill.target + start;
+    uint64_t filled = command->u.fill.pattern_size;
+    if (size > SW_COPY_CHUNK)
+        size = SW_COPY_CHUNK;
+    if (filled == 1) {
+        memset(target, command->u.fill.pattern[0], size);
+        return;
+    }
+    for (memcpy(target, command->u.fill.pattern, filled); filled < size;) {
+        uint64_t more = filled < size - filled ? filled : size - filled;
+        memcpy(target + filled, target, more);
+        filled += more;
+    }
+}
+
+static void set_position(mp_group *group, uint64_t index)
+{
+    uint64_t plane = (uint64_t)group->group_count[0] * group->group_count[1];
+    group->position[0] = (mp_u32)(index % group->group_count[0]);
+    group->position[1] = (mp_u32)(index % plane / group->group_count[0]);
+    group->position[2] = (mp_u32)(index / plane);
+}
+
+/* At the far edge of each axis only what is left of the grid. */
+static void set_size(mp_group *group)
+{
+    for (int i = 0; i < 3; i++) {
+        mp_u32 start = group->position[i] * group->group_size[i];
+        mp_u32 left = group->threads[i] - start;
+        group->size[i] = left < group->group_size[i] ? left : group->group_size[i];
+    }
+}
+
+static void next_position(mp_group *group)
+{
+    for (int i = 0; i < 3; i++) {
+        if (++group->position[i] < group->group_count[i])
+            return;
+        group->position[i] = 0;
+    }
+}
+
+static bool needs_large_stack(const mp_native_kernel *kernel)
+{
+    return kernel->stack_size > SW_OWN_STACK_LIMIT;
+}
+
+/* Everything a fault may end. */
+static void run_protected(struct sw_self *self, const struct sw_command *command, mp_group *group, uint64_t first,
+                          uint64_t end)
+{
+    if (command->kind != SW_DISPATCH) {
+        for (uint64_t i = first; i < end; i++)
+            (command->kind == SW_COPY ? copy_chunk : fill_chunk)(command, i);
+        return;
+    }
+    const mp_native_kernel *kernel = command->u.dispatch.pipeline->kernel;
+    bool lanes = kernel->flags & MP_KERNEL_FIBERS, large = needs_large_stack(kernel);
+    set_position(group, first);
+    self->group = group;
+    for (uint64_t i = first; i < end; i++) {
+        set_size(group);
+        if (lanes)
+            sw_fibers_run(self->fibers, kernel, group);
+        else if (large)
+            sw_fibers_run_group(self->fibers, kernel, group);
+        else
+            kernel->run_group(group);
+        next_position(group);
+    }
+}
+
+/* The only frame that a fault returns to: nothing of its own changes after sigsetjmp. */
+static __attribute__((noinline)) bool protect(struct sw_self *self, const struct sw_command *command, mp_group *group,
+                                              uint64_t first, uint64_t end)
+{
+    bool good = true;
+    if (sigsetjmp(self->recover, 0) == 0) {
+        self->in_kernel = 1;
+        atomic_signal_fence(memory_order_seq_cst);
+        run_protected(self, command, group, first, end);
+        atomic_signal_fence(memory_order_seq_cst);
+        self->in_kernel = 0;
+    } else {
+        pthread_sigmask(SIG_SETMASK, &self->mask, NULL);
+        if (self->fibers)
+            sw_fibers_left(self->fibers);
+        good = false;
+    }
+    self->group = NULL;
+    return good;
+}
+
+bool sw_run_units(struct sw_self *self, struct sw_job *job, uint64_t first, uint64_t end)
+{
+    const struct sw_command *command = job->command;
+    mp_group group;
+    void *threadgroup[MP_MAX_THREADGROUP_ARGUMENTS];
+    self->job = job;
+    if (command->kind == SW_DISPATCH) {
+        const mp_native_kernel *kernel = command->u.dispatch.pipeline->kernel;
+        const uint32_t *size = command->u.dispatch.group_size, *offsets = command->u.dispatch.threadgroup;
+        bool lanes = kernel->flags & MP_KERNEL_FIBERS;
+        if ((lanes || needs_large_stack(kernel)) &&
+            !sw_fibers_reserve(self, lanes ? size[0] * size[1] * size[2] : 1, kernel->stack_size)) {
+            self->fault = (struct sw_fault){.cause = SW_NO_STACKS};
+            return false;
+        }
+        group.buffers = command->u.dispatch.buffers;
+        group.threadgroup_memory = threadgroup;
+        for (int i = 0; i < 3; i++) {
+            group.threads[i] = command->u.dispatch.threads[i];
+            group.group_count[i] = command->u.dispatch.group_count[i];
+            group.group_size[i] = size[i];
+        }
+        memset(threadgroup, 0, sizeof threadgroup);
+        for (int i = 0; offsets && i < MP_MAX_THREADGROUP_ARGUMENTS; i++)
+            threadgroup[i] = offsets[i] ? self->scratch + offsets[i] - 1 : NULL;
+    }
+    return protect(self, command, &group, first, end);
+}

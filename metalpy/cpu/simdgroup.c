@@ -1,0 +1,229 @@
+/* simdgroup.c: what the lanes of a simdgroup compute together. Each lane leaves its value and waits; when no lane of
+ * the simdgroup can run, the set at the first call site is served at once, in lane order. */
+#include "lanes.h"
+
+#include <math.h>
+#include <string.h>
+
+#define ARITHMETIC(operation, suffix)                                                                                  \
+    operation(sum, suffix) operation(product, suffix) operation(min, suffix) operation(max, suffix)                    \
+        operation(prefix_inclusive_sum, suffix) operation(prefix_exclusive_sum, suffix)                                \
+            operation(prefix_inclusive_product, suffix) operation(prefix_exclusive_product, suffix)
+#define BITWISE(operation, suffix) operation(and, suffix) operation(or, suffix) operation(xor, suffix)
+#define NAME(name, suffix) OP_##name##_##suffix,
+
+enum {
+    OP_BARRIER,
+    OP_ACTIVE,
+    OP_BALLOT,
+    OP_SHUFFLE,
+    ARITHMETIC(NAME, i32) ARITHMETIC(NAME, u32) ARITHMETIC(NAME, i64) ARITHMETIC(NAME, u64) ARITHMETIC(NAME, f32)
+    BITWISE(NAME, u32) BITWISE(NAME, u64)
+};
+
+/* ---- computing ---- */
+
+#define FOR_EACH(lane, set) for (uint32_t rest_ = (set), lane; rest_ && ((lane = (uint32_t)__builtin_ctz(rest_)), 1); rest_ &= rest_ - 1)
+
+/* Values travel as 64 bits, in the low ones if they are shorter. */
+#define ACCESS(suffix, type)                                                                                           \
+    static inline type get_##suffix(const struct sw_lane *lane)                                                        \
+    {                                                                                                                  \
+        type value;                                                                                                    \
+        memcpy(&value, &lane->value, sizeof value);                                                                    \
+        return value;                                                                                                  \
+    }                                                                                                                  \
+    static inline void put_##suffix(struct sw_lane *lane, type value)                                                  \
+    {                                                                                                                  \
+        lane->value = 0;                                                                                               \
+        memcpy(&lane->value, &value, sizeof value);                                                                    \
+    }
+ACCESS(i32, int32_t)
+ACCESS(u32, uint32_t)
+ACCESS(i64, int64_t)
+ACCESS(u64, uint64_t)
+ACCESS(f32, float)
+
+/* Signed sums wrap around as in Metal, so they are computed unsigned. */
+#define ADD(a, b) ((a) + (b))
+#define MULTIPLY(a, b) ((a) * (b))
+#define MIN(a, b) ((b) < (a) ? (b) : (a))
+#define MAX(a, b) ((b) > (a) ? (b) : (a))
+#define AND(a, b) ((a) & (b))
+#define OR(a, b) ((a) | (b))
+#define XOR(a, b) ((a) ^ (b))
+
+#define REDUCE(suffix, type, combine)                                                                                  \
+    {                                                                                                                  \
+        type total = get_##suffix(&lanes[__builtin_ctz(set)]);                                                         \
+        FOR_EACH(lane, set & (set - 1)) total = (type)combine(total, get_##suffix(&lanes[lane]));                      \
+        FOR_EACH(lane, set) put_##suffix(&lanes[lane], total);                                                         \
+        break;                                                                                                         \
+    }
+#define INCLUSIVE(suffix, type, combine)                                                                               \
+    {                                                                                                                  \
+        type total = get_##suffix(&lanes[__builtin_ctz(set)]);                                                         \
+        FOR_EACH(lane, set & (set - 1)) {                                                                              \
+            total = (type)combine(total, get_##suffix(&lanes[lane]));                                                  \
+            put_##suffix(&lanes[lane], total);                                                                         \
+        }                                                                                                              \
+        break;                                                                                                         \
+    }
+#define EXCLUSIVE(suffix, type, combine, identity)                                                                     \
+    {                                                                                                                  \
+        type total = identity;                                                                                         \
+        FOR_EACH(lane, set) {                                                                                          \
+            type before = total, own = get_##suffix(&lanes[lane]);                                                     \
+            total = lane == (uint32_t)__builtin_ctz(set) ? own : (type)combine(total, own);                            \
+            put_##suffix(&lanes[lane], before);                                                                        \
+        }                                                                                                              \
+        break;                                                                                                         \
+    }
+/* `order` is the type that min and max compare in, `wrap` the one to add and multiply in; same bits. */
+#define ARITHMETIC_CASES(name, order, order_type, wrap, wrap_type, minimum, maximum)                                   \
+    case OP_sum_##name: REDUCE(wrap, wrap_type, ADD)                                                                   \
+    case OP_product_##name: REDUCE(wrap, wrap_type, MULTIPLY)                                                          \
+    case OP_min_##name: REDUCE(order, order_type, minimum)                                                             \
+    case OP_max_##name: REDUCE(order, order_type, maximum)                                                             \
+    case OP_prefix_inclusive_sum_##name: INCLUSIVE(wrap, wrap_type, ADD)                                               \
+    case OP_prefix_exclusive_sum_##name: EXCLUSIVE(wrap, wrap_type, ADD, 0)                                            \
+    case OP_prefix_inclusive_product_##name: INCLUSIVE(wrap, wrap_type, MULTIPLY)                                      \
+    case OP_prefix_exclusive_product_##name: EXCLUSIVE(wrap, wrap_type, MULTIPLY, 1)
+#define BITWISE_CASES(name, type)                                                                                      \
+    case OP_and_##name: REDUCE(name, type, AND)                                                                        \
+    case OP_or_##name: REDUCE(name, type, OR)                                                                          \
+    case OP_xor_##name: REDUCE(name, type, XOR)
+
+/* `set` is not empty; all of it wants `operation`. */
+static void compute(uint32_t operation, struct sw_lane *lanes, uint32_t set)
+{
+    switch (operation) {
+    case OP_BARRIER:
+        break;
+    case OP_ACTIVE:
+        FOR_EACH(lane, set) lanes[lane].value = set;
+        break;
+    case OP_BALLOT: {
+        uint32_t votes = 0;
+        FOR_EACH(lane, set) votes |= (uint32_t)(lanes[lane].value != 0) << lane;
+        FOR_EACH(lane, set) lanes[lane].value = votes;
+        break;
+    }
+    case OP_SHUFFLE: {
+        uint64_t before[SW_WIDTH];
+        FOR_EACH(lane, set) before[lane] = lanes[lane].value;
+        FOR_EACH(lane, set)
+        {
+            uint32_t source = lanes[lane].source;
+            if (source < SW_WIDTH && (set >> source & 1))
+                lanes[lane].value = before[source];
+        }
+        break;
+    }
+    ARITHMETIC_CASES(i32, i32, int32_t, u32, uint32_t, MIN, MAX)
+    ARITHMETIC_CASES(u32, u32, uint32_t, u32, uint32_t, MIN, MAX)
+    ARITHMETIC_CASES(i64, i64, int64_t, u64, uint64_t, MIN, MAX)
+    ARITHMETIC_CASES(u64, u64, uint64_t, u64, uint64_t, MIN, MAX)
+    ARITHMETIC_CASES(f32, f32, float, f32, float, fminf, fmaxf)
+    BITWISE_CASES(u32, uint32_t)
+    BITWISE_CASES(u64, uint64_t)
+    }
+}
+
+/* ---- meeting ---- */
+
+void sw_simdgroup_meet(struct sw_simdgroup *simdgroup, struct sw_lane *lanes)
+{
+    uint32_t set = 0, first = (uint32_t)__builtin_ctz(simdgroup->meeting);
+    FOR_EACH(lane, simdgroup->meeting) if (lanes[lane].site < lanes[first].site) first = lane;
+    /* Two tail calls can leave the same return address, so the operation counts, too. */
+    FOR_EACH(lane, simdgroup->meeting)
+    if (lanes[lane].site == lanes[first].site && lanes[lane].operation == lanes[first].operation)
+        set |= 1u << lane;
+    compute(lanes[first].operation, lanes, set);
+    simdgroup->meeting &= ~set;
+    simdgroup->ready |= set;
+}
+
+/* The calling lane's fibers; NULL in a kernel that was compiled without MP_KERNEL_FIBERS: a simdgroup of its own. */
+static struct sw_fibers *own_fibers(void)
+{
+    struct sw_fibers *fibers = sw_current ? sw_current->fibers : NULL;
+    return fibers && fibers->kernel && !fibers->whole ? fibers : NULL;
+}
+
+static uint64_t meet(uint32_t operation, uint64_t value, uint32_t source, void *site)
+{
+    struct sw_fibers *fibers = own_fibers();
+    if (!fibers) {
+        struct sw_lane alone = {.value = value, .source = source};
+        compute(operation, &alone, 1);
+        return alone.value;
+    }
+    uint32_t index = fibers->current;
+    struct sw_lane *lane = &fibers->lanes[index];
+    lane->value = value;
+    lane->source = source;
+    lane->operation = operation;
+    lane->site = (uintptr_t)site;
+    fibers->simdgroups[index / SW_WIDTH].meeting |= 1u << (index % SW_WIDTH);
+    sw_lanes_yield(fibers);
+    return lane->value;
+}
+
+#define HERE __builtin_return_address(0)
+
+void mp_simdgroup_barrier(void)
+{
+    meet(OP_BARRIER, 0, 0, HERE);
+}
+
+mp_u32 mp_simd_lane(void)
+{
+    struct sw_fibers *fibers = own_fibers();
+    return fibers ? fibers->current % SW_WIDTH : 0;
+}
+
+unsigned long mp_simd_active(void)
+{
+    return meet(OP_ACTIVE, 0, 0, HERE);
+}
+
+unsigned long mp_simd_ballot(mp_u32 predicate)
+{
+    return meet(OP_BALLOT, predicate, 0, HERE);
+}
+
+mp_u32 mp_simd_shuffle_u32(mp_u32 value, mp_u32 lane)
+{
+    return (mp_u32)meet(OP_SHUFFLE, value, lane, HERE);
+}
+
+unsigned long mp_simd_shuffle_u64(unsigned long value, mp_u32 lane)
+{
+    return meet(OP_SHUFFLE, value, lane, HERE);
+}
+
+#define DEFINE(name, suffix, type)                                                                                     \
+    type mp_simd_##name##_##suffix(type value)                                                                         \
+    {                                                                                                                  \
+        union {                                                                                                        \
+            uint64_t bits;                                                                                             \
+            type value;                                                                                                \
+        } box = {0};                                                                                                   \
+        box.value = value;                                                                                             \
+        box.bits = meet(OP_##name##_##suffix, box.bits, 0, HERE);                                                      \
+        return box.value;                                                                                              \
+    }
+#define DEFINE_i32(name, suffix) DEFINE(name, suffix, int)
+#define DEFINE_u32(name, suffix) DEFINE(name, suffix, mp_u32)
+#define DEFINE_i64(name, suffix) DEFINE(name, suffix, long)
+#define DEFINE_u64(name, suffix) DEFINE(name, suffix, unsigned long)
+#define DEFINE_f32(name, suffix) DEFINE(name, suffix, float)
+ARITHMETIC(DEFINE_i32, i32)
+ARITHMETIC(DEFINE_u32, u32)
+ARITHMETIC(DEFINE_i64, i64)
+ARITHMETIC(DEFINE_u64, u64)
+ARITHMETIC(DEFINE_f32, f32)
+BITWISE(DEFINE_u32, u32)
+BITWISE(DEFINE_u64, u64)

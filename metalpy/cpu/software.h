@@ -1,0 +1,392 @@
+/* software.h: what the files of the software device share. Nothing outside cpu/ includes it.
+ *
+ * Threads and locks
+ *   Recording into a queue takes the queue's `record_lock`. Everything about running (queue states, the ready list,
+ *   participants, events) is under the one scheduler lock, `sw_device.lock`; its sections are a few dozen
+ *   instructions long, and nothing is called or allocated inside that can block. Lock order: record_lock, scheduler.
+ *
+ * Who runs a queue
+ *   At most one thread holds a queue's driver role (state ACTIVE) and takes its commands in order. A command that
+ *   splits (dispatch, large copy) becomes the queue's job: participants claim chunks from an atomic counter, and
+ *   whoever leaves last becomes the driver. So no thread ever blocks inside a queue, a waiting thread can leave
+ *   between two threadgroups, and a queue that waits for an event is parked without holding a thread.
+ */
+#ifndef METALPY_SOFTWARE_H
+#define METALPY_SOFTWARE_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../include/metalpy_abi.h"
+#include "../include/metalpy_kernel.h"
+#include "software_debug.h"
+
+#define SW_EXPORT __attribute__((visibility("default")))
+#define SW_PRINTF(text, first) __attribute__((format(printf, text, first)))
+
+#define SW_ARENA_SIZE 32768           /* argument bytes of one batch; larger needs get blocks of their own */
+#define SW_BATCH_COMMANDS 64          /* a full batch commits itself */
+#define SW_BATCH_THREADS (1u << 18)   /* so does one with this much work, to start it early */
+#define SW_COPY_CHUNK (1u << 20)      /* bytes that a participant copies or fills at a time */
+#define SW_SPARE_BATCHES 16           /* batches that a queue keeps for reuse */
+#define SW_ALTERNATE_STACK 65536      /* bytes for signal handlers */
+#define SW_OWN_STACK_LIMIT 262144     /* kernels that need more stack than this per thread run on a fiber */
+
+struct sw_self;
+
+/* ---- the device ---- */
+
+struct mp_device {
+    _Atomic uint32_t handles;         /* references given out by device_open */
+    uint32_t threads;                 /* threads that run kernels, the waiting one included; set once when opened */
+    _Atomic uint64_t allocated;       /* bytes in buffers */
+    _Atomic uint64_t time_limit;      /* ns; 0: none */
+    uint64_t memory;                  /* bytes of RAM and swap; set once when opened */
+
+    pthread_mutex_t lock;             /* the scheduler lock */
+    pthread_cond_t work;              /* idle workers sleep here */
+    mp_queue *ready_first;            /* under lock: queues that a further thread can help or drive */
+    mp_queue *ready_last;
+    _Atomic uint32_t ready_count;     /* written under lock, read by workers that spin */
+    uint32_t workers;                 /* under lock: threads started */
+    uint32_t sleeping;                /* under lock: asleep and not yet chosen to be woken */
+    uint32_t tokens;                  /* under lock: wake-ups that were sent and not yet received */
+};
+extern struct mp_device sw_device;
+
+extern volatile sig_atomic_t sw_forked;     /* set in the child of a fork() */
+extern _Atomic int64_t sw_live_objects;     /* buffers, libraries, pipelines, queues, events */
+
+/* ---- buffers, libraries, pipelines, events ---- */
+
+struct mp_buffer {
+    _Atomic uint32_t references;
+    bool mapped;                      /* memory came from mmap */
+    void *memory;
+    uint64_t size;
+    uint64_t reserved;                /* bytes counted in sw_device.allocated; 0 when wrapped */
+    mp_release_callback release;      /* wrapped memory only */
+    void *context;
+};
+
+struct mp_library {
+    _Atomic uint32_t references;
+    void *handle;                     /* of dlopen */
+    char *path;
+};
+
+struct mp_pipeline {
+    _Atomic uint32_t references;
+    mp_library *library;              /* retained */
+    const mp_native_kernel *kernel;   /* inside the library */
+    uint32_t max_threads;
+    /* Picoseconds one thread of a threadgroup takes, with slow samples remembered; 0 before the first run. Any
+     * participant writes it; a lost update only loses one sample. */
+    _Atomic uint64_t cost;
+    char name[];
+};
+
+struct mp_event {
+    _Atomic uint32_t references;
+    _Atomic uint64_t value;           /* written under the scheduler lock */
+    _Atomic uint64_t time;            /* likewise, before value */
+    pthread_cond_t grown;
+    mp_queue *parked;                 /* under the scheduler lock: queues that wait for a value */
+};
+
+/* ---- recorded commands ---- */
+
+enum sw_kind { SW_NOTHING, SW_DISPATCH, SW_COPY, SW_FILL, SW_SIGNAL, SW_WAIT };
+
+struct sw_command {
+    enum sw_kind kind;
+    uint32_t retained_count;
+    mp_buffer **retained;             /* in the arena; one reference each */
+    union {
+        struct {
+            mp_pipeline *pipeline;    /* retained */
+            void **buffers;           /* in the arena, MP_MAX_BUFFERS of them */
+            uint32_t *threadgroup;    /* in the arena: offset + 1 of each threadgroup argument, or NULL if none */
+            uint32_t threads[3];
+            uint32_t group_size[3];
+            uint32_t group_count[3];
+        } dispatch;
+        struct {
+            uint8_t *target;
+            const uint8_t *source;
+            uint64_t size;
+        } copy;
+        struct {
+            uint8_t *target;
+            uint64_t size;
+            uint32_t pattern_size;
+            uint8_t pattern[16];
+        } fill;
+        struct {
+            mp_event *event;          /* retained */
+            uint64_t value;
+        } event;
+    } u;
+};
+
+struct sw_block {                     /* an arena block beyond the batch's own */
+    struct sw_block *next;
+    _Alignas(16) uint8_t bytes[];
+};
+
+/* Owned by the recording side until committed, then by the queue's driver. */
+struct sw_batch {
+    struct sw_batch *next;            /* under the scheduler lock */
+    struct sw_block *blocks;
+    uint64_t first_serial;
+    uint64_t work;                    /* threads recorded, roughly */
+    uint32_t count;
+    uint32_t used;                    /* of arena */
+    struct sw_command commands[SW_BATCH_COMMANDS];
+    _Alignas(16) uint8_t arena[SW_ARENA_SIZE];
+};
+
+/* ---- a queue and its job ---- */
+
+enum sw_cause { SW_NO_FAULT, SW_BAD_ADDRESS, SW_STACK_OVERFLOW, SW_DIVISION, SW_TRAP, SW_TOO_LONG, SW_INTERRUPTED,
+                SW_NO_STACKS };
+
+struct sw_fault {
+    enum sw_cause cause;
+    bool has_group;
+    bool has_address;
+    uint32_t group[3];
+    uint64_t address;
+    uint64_t elapsed;                 /* ns since the job's start */
+};
+
+/* The command that a queue's participants work on. `next` and `failed` are shared; the driver writes the rest
+ * before it lets others in, and reads `fault` after the last one left. */
+struct sw_job {
+    const struct sw_command *command;
+    uint64_t total;                   /* threadgroups, or chunks of a copy */
+    uint64_t chunk;                   /* of them claimed at a time */
+    uint64_t started;
+    uint64_t deadline;                /* by the time limit; 0: none */
+    _Atomic uint64_t next;
+    _Atomic bool failed;              /* claim no more; whoever sets it first fills `fault` */
+    struct sw_fault fault;
+};
+
+enum sw_state {
+    SW_IDLE,                          /* nothing committed */
+    SW_READY,                         /* committed work, and nobody at it */
+    SW_ACTIVE,                        /* a driver, or participants */
+    SW_PARKED                         /* waits for an event */
+};
+
+struct mp_queue {
+    pthread_mutex_t record_lock;
+    struct sw_batch *open;            /* under record_lock; NULL or not empty */
+    uint64_t next_serial;             /* under record_lock */
+
+    /* Under the scheduler lock. `first` is also read by the driver without it: only the driver changes it. */
+    enum sw_state state;
+    struct sw_batch *first;
+    struct sw_batch *last;
+    struct sw_batch *spare;
+    uint32_t spare_count;
+    uint32_t participants;            /* in the job */
+    uint32_t seats;                   /* further participants that the job can use */
+    bool published;                   /* the job takes participants */
+    bool in_ready;
+    bool abandoned;                   /* released by its owner: whoever drives it to the end destroys it */
+    bool has_failure;
+    mp_queue *ready_next;
+    mp_queue *ready_previous;
+    mp_queue *parked_next;
+    uint64_t parked_value;
+    mp_error failure;                 /* the first one not yet reported */
+    pthread_cond_t done;              /* waiting threads sleep here */
+
+    _Atomic uint64_t completed;       /* written by the driver */
+    _Atomic uint64_t wake_serial;     /* smallest serial that a sleeper waits for; UINT64_MAX: nobody sleeps */
+
+    uint32_t cursor;                  /* driver: index of the current command in `first` */
+    bool job_open;                    /* driver: job belongs to the current command */
+    struct sw_job job;
+};
+
+/* ---- a thread that runs kernels ---- */
+
+struct sw_fibers;
+
+struct sw_self {
+    struct sw_self *next;             /* under sw_selves_lock */
+    pthread_t thread;
+    struct sw_fibers *fibers;         /* owned; NULL until needed */
+    void *alternate_stack;            /* owned; NULL if the thread had its own */
+
+    /* For the fault handlers, which run on this thread. */
+    volatile sig_atomic_t in_kernel;
+    sigjmp_buf recover;
+    sigset_t mask;                    /* of the thread when the handler came, to be restored after the jump */
+    struct sw_job *volatile job;
+    const mp_group *volatile group;
+    struct sw_fault fault;
+
+    /* For the monitor thread; written by the owner. 0: none. */
+    _Atomic uint64_t deadline;        /* by the time limit */
+    _Atomic uint64_t expected;        /* a waiting caller hoped to be back by then */
+    _Atomic bool stop_sent;           /* real-time signals queue up: at most one is on its way; cleared by its handler */
+    _Atomic bool interrupted;         /* set by the monitor: leave the kernel; cleared by the owner */
+
+    _Alignas(64) uint8_t scratch[MP_MAX_THREADGROUP_MEMORY + 16 * MP_MAX_THREADGROUP_ARGUMENTS];
+};
+
+/* How far a thread drives. Workers have `waiting` false and go on until nothing is left. */
+struct sw_errand {
+    bool waiting;
+    uint64_t serial;                  /* stop when this one is complete */
+    uint64_t deadline;                /* be back by then; MP_FOREVER: whenever */
+};
+
+/* ---- driver.c ---- */
+
+/* Fills `error` and returns `code`. */
+mp_status sw_fail(mp_error *error, mp_status code, const char *format, ...) SW_PRINTF(3, 4);
+mp_status sw_check_fork(mp_error *error);
+uint64_t sw_now(void);
+void sw_count(int change); /* of live objects */
+/* A condition variable on the clock of sw_now, and a wait on it until `deadline`; false when that has passed. */
+void sw_condition_init(pthread_cond_t *condition);
+bool sw_condition_wait(pthread_cond_t *condition, uint64_t deadline);
+uint64_t sw_deadline(uint64_t timeout_ns);
+
+static inline void sw_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static inline void sw_retain(_Atomic uint32_t *references)
+{
+    atomic_fetch_add_explicit(references, 1, memory_order_relaxed);
+}
+
+/* True for the last reference. */
+static inline bool sw_drop(_Atomic uint32_t *references)
+{
+    return atomic_fetch_sub_explicit(references, 1, memory_order_acq_rel) == 1;
+}
+
+/* ---- device.c ---- */
+uint32_t sw_device_count(void);
+mp_status sw_device_open(uint32_t index, mp_device **device, mp_error *error);
+void sw_device_release(mp_device *device);
+void sw_device_info(mp_device *device, mp_device_info *info);
+uint64_t sw_device_allocated_size(mp_device *device);
+mp_status sw_device_set_time_limit(mp_device *device, uint64_t limit_ns, mp_error *error);
+uint64_t sw_device_now(mp_device *device);
+
+/* ---- buffer.c ---- */
+mp_status sw_buffer_create(mp_device *device, uint64_t size, mp_buffer **buffer, mp_error *error);
+mp_status sw_buffer_wrap(mp_device *device, void *memory, uint64_t size, mp_release_callback release, void *context,
+                         mp_buffer **buffer, mp_error *error);
+void sw_buffer_retain(mp_buffer *buffer);
+void sw_buffer_release(mp_buffer *buffer);
+void *sw_buffer_contents(mp_buffer *buffer);
+uint64_t sw_buffer_address(mp_buffer *buffer);
+uint64_t sw_buffer_size(mp_buffer *buffer);
+#define SW_MAX_BUFFER_LENGTH (UINT64_C(1) << 38)
+
+/* ---- library.c ---- */
+mp_status sw_library_create(mp_device *device, const mp_library_desc *desc, mp_library **library, mp_error *error);
+void sw_library_release(mp_library *library);
+mp_status sw_pipeline_create(mp_library *library, const char *name, mp_pipeline **pipeline, mp_error *error);
+void sw_pipeline_release(mp_pipeline *pipeline);
+void sw_pipeline_limits(mp_pipeline *pipeline, mp_pipeline_limits *limits);
+
+/* ---- record.c: the recording side of a queue ---- */
+mp_status sw_queue_dispatch(mp_queue *queue, const mp_dispatch *dispatch, uint64_t *serial, mp_error *error);
+mp_status sw_queue_copy(mp_queue *queue, mp_buffer *target, uint64_t target_offset, mp_buffer *source,
+                        uint64_t source_offset, uint64_t size, uint64_t *serial, mp_error *error);
+mp_status sw_queue_fill(mp_queue *queue, mp_buffer *target, uint64_t offset, uint64_t size, const void *pattern,
+                        uint32_t pattern_size, uint64_t *serial, mp_error *error);
+mp_status sw_queue_signal_event(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial, mp_error *error);
+mp_status sw_queue_wait_event(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial, mp_error *error);
+void sw_command_release(struct sw_command *command); /* drops what it retained */
+void sw_batch_free(struct sw_batch *batch);
+
+/* ---- queue.c: life, commit and wait ---- */
+mp_status sw_queue_create(mp_device *device, mp_queue **queue, mp_error *error);
+void sw_queue_release(mp_queue *queue);
+mp_status sw_queue_commit(mp_queue *queue, mp_error *error);
+mp_status sw_queue_wait(mp_queue *queue, uint64_t serial, uint64_t timeout_ns, mp_error *error);
+uint64_t sw_queue_completed(mp_queue *queue);
+/* Hands the open batch to the scheduler; the caller holds record_lock. With `wake`, a worker hears of it. */
+void sw_queue_commit_open(mp_queue *queue, bool wake);
+void sw_queue_destroy(mp_queue *queue);
+
+/* ---- drive.c: runs a queue's commands ---- */
+
+/* Takes commands until there are none, the errand ends or the queue parks. The caller holds the driver role, or,
+ * with `joined`, sits in the job as a participant. The queue may be gone afterwards. */
+void sw_drive(mp_queue *queue, struct sw_self *self, const struct sw_errand *errand, bool joined);
+/* Whether a thread that must be back at `deadline` may run the queue's current command. Under the scheduler lock. */
+bool sw_may_help(const mp_queue *queue, uint64_t now, uint64_t deadline);
+
+/* ---- workers.c: threads and the ready list ---- */
+struct sw_self *sw_self_get(void); /* of the calling thread; NULL if there is no memory for one */
+extern __thread struct sw_self *sw_current __attribute__((tls_model("initial-exec")));
+extern pthread_mutex_t sw_selves_lock;
+extern struct sw_self *sw_selves; /* under sw_selves_lock */
+/* Under the scheduler lock: */
+void sw_ready_push(mp_queue *queue, uint32_t wake); /* wakes or starts up to `wake` workers */
+void sw_ready_remove(mp_queue *queue);
+
+/* ---- group.c: runs threadgroups ---- */
+
+/* Runs threadgroups, or chunks of a copy, first..end-1 of the job. False when one was stopped: self->fault. */
+bool sw_run_units(struct sw_self *self, struct sw_job *job, uint64_t first, uint64_t end);
+
+/* ---- lanes.c: the fibers of one threadgroup ---- */
+
+/* Makes `lanes` fibers with `stack` bytes each. False without memory. */
+bool sw_fibers_reserve(struct sw_self *self, uint32_t lanes, uint64_t stack);
+void sw_fibers_free(struct sw_fibers *fibers);
+void sw_fibers_run(struct sw_fibers *fibers, const mp_native_kernel *kernel, const mp_group *group);
+/* One fiber that runs kernel->run_group, for kernels that need a large stack. */
+void sw_fibers_run_group(struct sw_fibers *fibers, const mp_native_kernel *kernel, const mp_group *group);
+/* In the fault handler, before and after the jump out of a fiber. */
+void sw_fibers_leave(struct sw_fibers *fibers);
+void sw_fibers_left(struct sw_fibers *fibers);
+bool sw_fibers_guards(const struct sw_fibers *fibers, uintptr_t address); /* address lies in a guard page */
+
+/* ---- event.c ---- */
+mp_status sw_event_create(mp_device *device, mp_event **event, mp_error *error);
+void sw_event_release(mp_event *event);
+uint64_t sw_event_value(mp_event *event);
+uint64_t sw_event_time(mp_event *event);
+mp_status sw_event_signal(mp_event *event, uint64_t value, mp_error *error);
+mp_status sw_event_wait(mp_event *event, uint64_t value, uint64_t timeout_ns, mp_error *error);
+void sw_event_raise(mp_event *event, uint64_t value);
+
+/* ---- fault.c: signals ---- */
+void sw_fault_install(void);               /* idempotent; also takes the handlers back if someone else took them */
+bool sw_fault_prepare(struct sw_self *self); /* the alternate signal stack of the calling thread */
+void sw_fault_unprepare(struct sw_self *self);
+void sw_fault_message(const struct sw_job *job, mp_error *error);
+int sw_stop_signal(void);                  /* the signal that pulls a thread out of a kernel; installs its handler */
+
+/* ---- monitor.c: time limits ---- */
+void sw_monitor_watch(void);               /* some thread has set a deadline */
+
+#endif

@@ -1,0 +1,71 @@
+"""Which Metal devices there are, and which one is meant."""
+
+from __future__ import annotations
+
+import os
+
+from metalpy._core import driver
+from metalpy._core.driver import Device
+from metalpy.errors import MetalError
+
+__all__ = ["Device", "device", "devices"]
+
+_opened: dict[int, Device] = {}
+
+
+def _found() -> list[tuple[int, int]]:
+    """Driver table and index of each device, the default one first; opens none."""
+    tables = driver.driver_tables()
+    wanted = os.environ.get("METALPY_DRIVER")
+    if wanted:
+        names = [driver.driver_name(table) for table in tables]
+        if wanted not in names:
+            raise MetalError(f"METALPY_DRIVER is {wanted!r}, but this build of metalpy has {', '.join(names)}")
+        tables = [tables[names.index(wanted)]]
+    return [(table, index) for table in tables for index in range(driver.device_count(table))]
+
+
+def device_count() -> int:
+    """Number of Metal devices. Opens none."""
+    return len(_found())
+
+
+def devices() -> tuple[Device, ...]:
+    """All Metal devices, the default one first.
+
+    ``METALPY_DRIVER=software`` or ``metal`` in the environment limits them to those of one driver.
+    """
+    return tuple(driver.open_device(*found, f"mps:{number}") for number, found in enumerate(_found()))
+
+
+def device(name: str | int | Device | None = None) -> Device:
+    """The device that `name` names, opened on first use.
+
+    Parameters
+    ----------
+    name : str, int, Device or None
+        ``"mps"`` or None for the default device, ``"mps:1"`` or 1 for the second one. A Device is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        If `name` has another form.
+    MetalError
+        If there is no such device.
+    """
+    if isinstance(name, Device):
+        return name
+    if name is None or name == "mps":
+        number = 0
+    elif isinstance(name, int) and not isinstance(name, bool) and name >= 0:
+        number = name
+    elif isinstance(name, str) and name.startswith("mps:") and name[4:].isdecimal():
+        number = int(name[4:])
+    else:
+        raise ValueError(f"a device is 'mps', 'mps:N' or a number, got {name!r}")
+    if number in _opened:
+        return _opened[number]
+    found = _found()
+    if number >= len(found):
+        raise MetalError(f"there is no device mps:{number}; this machine has {len(found)}")
+    return _opened.setdefault(number, driver.open_device(*found[number], f"mps:{number}"))

@@ -1,0 +1,68 @@
+"""Build of metalpy's extension modules; everything else is in pyproject.toml.
+
+METALPY_DEBUG_BUILD=1 compiles with -O0 -g and asserts, METALPY_ANNOTATE=1 writes Cython's annotated HTML.
+"""
+
+import os
+from glob import glob
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+DEBUG = os.environ.get("METALPY_DEBUG_BUILD", "0") != "0"
+COMPILE_ARGS = ["-std=gnu11", "-fvisibility=hidden", "-Wall", "-pthread"]
+COMPILE_ARGS += ["-O0", "-g", "-UNDEBUG"] if DEBUG else ["-O2", "-g0"]
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "embedsignature": True,
+}
+
+
+class BuildExtensions(build_ext):
+    """Lets assembly sources through: fiber switches of the software device are written in it."""
+
+    def build_extensions(self):
+        if ".S" not in self.compiler.src_extensions:
+            self.compiler.src_extensions.append(".S")
+        super().build_extensions()
+
+
+def extension(name, sources=(), libraries=()):
+    return Extension(
+        f"metalpy._core.{name}",
+        [f"metalpy/_core/{name}.pyx", *sources],
+        include_dirs=["metalpy/include"],
+        depends=sorted(glob("metalpy/include/*.h") + glob("metalpy/cpu/*.h")),
+        libraries=list(libraries),
+        define_macros=[
+            ("MPY_BUILD_FLAGS", '"' + " ".join([*COMPILE_ARGS, os.environ.get("CFLAGS", "")]).strip() + '"')
+        ],
+        extra_compile_args=COMPILE_ARGS,
+        extra_link_args=["-pthread"],
+    )
+
+
+# Only `driver` links the devices: a second copy would have device tables and threads of its own.
+software_device = sorted(glob("metalpy/cpu/*.c") + glob("metalpy/cpu/*.S"))
+EXTENSIONS = [
+    extension("check"),
+    extension("driver", software_device, ["dl", "m"]),
+    extension("pool"),
+    extension("array"),
+    extension("plan"),
+    extension("encode"),
+    extension("dispatch"),
+]
+
+setup(
+    ext_modules=cythonize(
+        EXTENSIONS, compiler_directives=DIRECTIVES, annotate=os.environ.get("METALPY_ANNOTATE", "0") != "0"
+    ),
+    cmdclass={"build_ext": BuildExtensions},
+)

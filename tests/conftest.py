@@ -1,0 +1,80 @@
+"""Options and fixtures that all tests share."""
+
+import gc
+import random
+
+import numpy as np
+import pytest
+
+import metalpy as mp
+from metalpy._core import driver, pool
+from tests.helpers.mock import MockDriver
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--device",
+        default="all",
+        choices=["software", "metal", "all"],
+        help="devices that tests/device runs on; all: every one that this machine has",
+    )
+
+
+passed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Lets fixtures know whether the test passed."""
+    report = yield
+    if report.when == "call":
+        item.stash[passed] = report.passed
+    return report
+
+
+def available():
+    """(driver name, table) of each driver of this build that has a device."""
+    tables = driver.driver_tables()
+    return [(driver.driver_name(table), table) for table in tables if driver.device_count(table)]
+
+
+def pytest_generate_tests(metafunc):
+    if "device" in metafunc.fixturenames:
+        wanted = metafunc.config.getoption("--device")
+        tables = [entry for entry in available() if wanted in (entry[0], "all")]
+        if not tables:
+            raise pytest.UsageError(f"this machine has no {wanted} Metal device")
+        metafunc.parametrize("device", [t for _, t in tables], ids=[name for name, _ in tables], indirect=True)
+
+
+@pytest.fixture
+def device(request):
+    """A Metal device; nothing that the test allocates there may outlive it."""
+    table = request.param
+    default = mp.device()
+    opened = default if default.driver == driver.driver_name(table) else driver.open_device(table, 0, "mps:0")
+    opened.synchronize()
+    before = pool.pool(opened).statistics()["live_blocks"]
+    yield opened
+    if not request.node.stash.get(passed, False):
+        return  # the traceback holds the test's arrays
+    opened.synchronize()
+    gc.collect()
+    assert pool.pool(opened).statistics()["live_blocks"] <= before, "the test leaks device memory"
+
+
+@pytest.fixture
+def mock():
+    """A driver made of Python."""
+    made = MockDriver()
+    made.device = made.open()
+    yield made
+    MockDriver.forget()
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers, the same in every run of a test."""
+    seed = random.Random(request.node.nodeid).randrange(1 << 32)
+    print(f"seed {seed}")
+    return np.random.default_rng(seed)

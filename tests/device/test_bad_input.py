@@ -1,0 +1,621 @@
+"""Every mistake gets a clear, typed error; nothing is left behind, and the next launch is right."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import metalpy as mp
+
+pytestmark = pytest.mark.usefixtures("device")
+
+HEAD = "#include <metal_stdlib>\nusing namespace metal;\n"
+compile_shader = mp.mps.compile_shader
+
+LIBRARY = HEAD + """
+struct Params { float scale; int offset; float2 pair; };
+kernel void scale(device float* x, constant float& by, uint i [[thread_position_in_grid]]) { x[i] *= by; }
+kernel void copy(device int* out, const device int* in, uint i [[thread_position_in_grid]]) { out[i] = in[i]; }
+kernel void with_struct(device float* x, constant Params& p, uint i [[thread_position_in_grid]]) { x[i] = p.scale + p.offset; }
+kernel void bytes(device uchar* x, const device void* y, const device char* z, uint i [[thread_position_in_grid]]) {}
+kernel void scalars(device float* x, constant char& c, constant uchar& u, constant short& s, constant uint& n,
+                    constant half& h, constant bool& b, constant long& l, constant ulong& w) {}
+kernel void dynamic(device float* x, threadgroup float* t [[threadgroup(0)]], uint i [[thread_index_in_threadgroup]]) {
+  t[i] = x[i];
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  x[i] = t[i] + 1;
+}
+kernel void table(device float* x, constant float (&values)[4], uint i [[thread_position_in_grid]]) { x[i] = values[i % 4]; }
+"""
+
+
+@pytest.fixture
+def lib():
+    """The library, with a check that it still works after the test."""
+    made = compile_shader(LIBRARY)
+    yield made
+    assert_works(made)
+
+
+def assert_works(lib):
+    x = mp.array([1.0, 2.0, 3.0])
+    lib.scale(x, 2.0)
+    np.testing.assert_array_equal(np.asarray(x), [2, 4, 6])
+
+
+# ---- source that does not compile ----
+
+
+def compile_error(source, **options):
+    with pytest.raises(mp.CompileError) as raised:
+        compile_shader(source, **options)
+    error = raised.value
+    assert isinstance(error, SyntaxError) and isinstance(error, mp.MetalError)
+    assert_no_insides(str(error))
+    return error
+
+
+def assert_no_insides(text):
+    """Nothing of our headers or generated code shows."""
+    for inside in ("__mp", "metalpy/", "metalpy_entries", "scratch space", "metalpy_kernel.h", "clang"):
+        assert inside not in text, text
+
+
+def assert_at(error, file, line, column=None, text=None):
+    """The first error's place, in the attributes of SyntaxError and in the report with its caret."""
+    assert (error.filename, error.lineno) == (file, line)
+    report = str(error).splitlines()
+    first = next(n for n, entry in enumerate(report) if ": error: " in entry)
+    assert report[first].startswith(f"{file}:{line}:")
+    if text is not None:
+        assert error.text == text
+        assert report[first + 1] == text
+        assert report[first + 2].strip() == "^"
+    if column is not None:
+        assert error.offset == column
+        assert report[first + 2].index("^") == column - 1
+
+
+ERRORS = {
+    "undeclared": ("  x[i] = y;", 10, "undeclared identifier 'y'"),
+    "missing semicolon": ("  x[i] = 1", 11, "expected ';'"),
+    "wrong type": ("  float4x4 m; x[i] = m;", 22, "assigning to 'float' from incompatible type 'float4x4'"),
+    "no such member": ("  float2 v; v.q = 1;", 15, "no member named 'q' in 'float2'"),
+    "no such function": ("  x[i] = no_such_function(1);", 10, "undeclared identifier 'no_such_function'"),
+    "too few arguments": ("  x[i] = clamp(x[i]);", 10, "no matching function"),
+    "const": ("  const float c = 1; c = 2;", 24, "const"),
+    "unknown type": ("  float5 v;", 3, "unknown type name 'float5'"),
+}
+
+
+@pytest.mark.parametrize("what", ERRORS)
+def test_error_in_a_kernel(lib, what):
+    line, column, message = ERRORS[what]
+    source = f"{HEAD}\nkernel void k(device float* x, uint i [[thread_position_in_grid]]) {{\n{line}\n}}\n"
+    error = compile_error(source)
+    assert message in error.msg
+    assert_at(error, "program_source", 5, column, line)
+    assert error.diagnostics[0].severity == "error"
+
+
+def test_error_at_the_top_level():
+    error = compile_error("this is not Metal\n")
+    assert_at(error, "program_source", 1, 1, "this is not Metal")
+
+
+def test_error_in_a_parameter():
+    error = compile_error(HEAD + "kernel void k(device foo* x, uint i [[thread_position_in_grid]]) {}\n")
+    assert "unknown type name 'foo'" in error.msg
+    assert_at(error, "program_source", 3, 22)
+
+
+def test_each_error_once():
+    error = compile_error(HEAD + "kernel void k(device foo* x, device bar* y) { x[0] = undefined_name; }\n")
+    errors = [d for d in error.diagnostics if d.severity == "error"]
+    assert [re.search("'(.*?)'", d.message)[1] for d in errors] == ["foo", "bar", "undefined_name"]
+    assert str(error).endswith("3 errors generated.")
+
+
+def test_error_behind_a_macro():
+    source = HEAD + "#define ASSIGN(a, b) a = b\n\nkernel void k(device float* x) {\n  ASSIGN(x[0], missing);\n}\n"
+    error = compile_error(source)
+    assert "'missing'" in error.msg
+    assert error.lineno == 6
+
+
+def test_error_behind_a_multi_line_macro():
+    source = HEAD + "#define TWO \\\n  1 + \\\n  1\nkernel void k(device float* x) { x[0] = TWO; }\nint f() { return oops; }\n"
+    error = compile_error(source)
+    assert_at(error, "program_source", 7, 18, "int f() { return oops; }")
+
+
+def test_error_after_an_include(tmp_path):
+    (tmp_path / "a.h").write_text('#pragma once\n#include "b.h"\n\nstatic int a() { return 1; }\n')
+    (tmp_path / "b.h").write_text("// three\n// lines\nstatic int b() { return 2; }\n")
+    path = tmp_path / "k.metal"
+    path.write_text('#include "a.h"\n#include "a.h"\nkernel void k(device int* x) {\n  *x = a() + b() + c();\n}\n')
+    with pytest.raises(mp.CompileError) as raised:
+        mp.compile_file(path)
+    assert_no_insides(str(raised.value).replace(str(tmp_path), ""))
+    assert_at(raised.value, str(path), 4, 20, "  *x = a() + b() + c();")
+
+
+def test_error_inside_an_include(tmp_path):
+    (tmp_path / "a.h").write_text('// one\n#include "b.h"\n// three\nstatic int a() { return wrong; }\n')
+    (tmp_path / "b.h").write_text("static int b() { return 2; }\n")
+    error = compile_error('#include "a.h"\nkernel void k(device int* x) {}\n', include_dirs=tmp_path)
+    assert_at(error, str(tmp_path / "a.h"), 4, 25, "static int a() { return wrong; }")
+
+
+def test_error_with_a_line_directive():
+    error = compile_error('#line 100 "generated.metal"\nkernel void k(device int* x) {\n  *x = wrong;\n}\n')
+    assert (error.filename, error.lineno) == ("generated.metal", 101)
+
+
+def test_error_in_a_template_names_the_instantiation():
+    source = HEAD + textwrap.dedent("""
+        template <typename T>
+        kernel void k(device T* x) {
+          x[0].no_such_field = 1;
+        }
+        template [[host_name("k_float")]] kernel decltype(k<float>) k<float>;
+    """)
+    error = compile_error(source)
+    assert error.lineno == 6
+    notes = [d for d in error.diagnostics if d.severity == "note"]
+    assert any(n.line == 8 and "instantiation" in n.message for n in notes)
+
+
+def test_error_inside_a_library_function_is_placed_in_the_source():
+    error = compile_error(HEAD + "struct S { int a; };\nkernel void k(device float* x) {\n  x[0] = dot(S(), S());\n}\n")
+    assert error.lineno == 5
+
+
+def test_undefined_preprocessor_symbol():
+    error = compile_error("#if\n#endif\nkernel void k(device int* x) {}\n")
+    assert error.lineno == 1
+    error = compile_error("// one\n#error too old\n")
+    assert "too old" in error.msg and error.lineno == 2
+
+
+def test_unterminated_things():
+    for source in ("kernel void k(device int* x) {", "/* never ends", '#include "', "#if 1\n", "kernel void k(device int* x", "template <typename T"):
+        if source.startswith("/*"):
+            source += "\nkernel"
+        error = compile_error(source)
+        assert error.lineno
+
+
+@pytest.mark.parametrize(("form", "column"), [('"no/such.h"', 10), ("<no_such_header>", 10)])
+def test_missing_include(lib, form, column, tmp_path):
+    error = compile_error(f"// first\n#include {form}\n", include_dirs=tmp_path)
+    assert form.strip('"<>') in error.msg and "not found" in error.msg
+    assert str(tmp_path) in error.msg  # where it was looked for
+    assert_at(error, "program_source", 2, column, f"#include {form}")
+
+
+def test_include_that_includes_itself(tmp_path):
+    (tmp_path / "loop.h").write_text('#include "loop.h"\n')
+    error = compile_error('#include "loop.h"\n', include_dirs=tmp_path)
+    assert "includes itself" in str(error) and "loop.h" in str(error)
+
+
+def test_compile_errors_can_be_pickled():
+    error = compile_error("nonsense")
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error) and again.diagnostics == error.diagnostics and again.lineno == error.lineno
+
+
+KERNELS_THAT_CANNOT_BE = {
+    "two of one name": ("kernel void k(device int* x) {}\nkernel void k(device float* x) {}", "'k'"),
+    "same index": ("kernel void k(device int* x [[buffer(1)]], device int* y [[buffer(1)]]) {}", "buffer(1)"),
+    "index out of range": ("kernel void k(device int* x [[buffer(31)]]) {}", "0 to 30"),
+    "plain value": ("kernel void k(float x) {}", "'x'"),
+    "no address space": ("kernel void k(float* x) {}", "address space"),
+    "bad input type": ("kernel void k(device int* x, float i [[thread_position_in_grid]]) {}", "thread_position_in_grid"),
+}
+
+
+@pytest.mark.parametrize("what", KERNELS_THAT_CANNOT_BE)
+def test_kernel_that_cannot_be_launched(lib, what):
+    source, message = KERNELS_THAT_CANNOT_BE[what]
+    error = compile_error("\n" + source)
+    assert message in str(error)
+    assert error.lineno == (3 if what == "two of one name" else 2)
+
+
+UNSUPPORTED = {
+    "texture": HEAD + "kernel void k(texture2d<float> t [[texture(0)]], device float* x) {}",
+    "sampler": HEAD + "kernel void k(sampler s [[sampler(0)]], device float* x) {}",
+}
+
+
+@pytest.mark.parametrize("what", UNSUPPORTED)
+def test_unsupported_feature(lib, what):
+    with pytest.raises(mp.UnsupportedError, match=what) as raised:
+        compile_shader(UNSUPPORTED[what])
+    assert isinstance(raised.value, NotImplementedError)
+    assert "'k'" in str(raised.value) and "program_source:3" in str(raised.value)
+
+
+def test_recursion():
+    source = HEAD + "static int f(int n) {\n  return n < 2 ? n : f(n - 1) + f(n - 2);\n}\nkernel void k(device int* x) { *x = f(*x); }\n"
+    with pytest.raises(mp.CompileError, match=r"'f'.*recursion") as raised:
+        compile_shader(source).k(mp.zeros(1, dtype=mp.int32))
+    assert raised.value.lineno == 3
+    assert_no_insides(str(raised.value))
+
+
+def test_missing_function_constant():
+    lib = compile_shader("constant int n [[function_constant(3)]];\nkernel void k(device int* x) { *x = n; }")
+    with pytest.raises(mp.MetalError, match=r"'n'.*function_constant\(3\).*specialize"):
+        lib.k(mp.zeros(1, dtype=mp.int32))
+    x = mp.zeros(1, dtype=mp.int32)
+    lib.k.specialize({"n": 5})(x)
+    assert x.item() == 5
+    with pytest.raises(mp.LaunchTypeError, match=r"'m'.*n \[3\]"):
+        lib.k.specialize({"m": 1})
+    with pytest.raises(mp.LaunchTypeError, match="int32.*1.5"):
+        lib.k.specialize({"n": 1.5})
+
+
+# ---- arguments ----
+
+
+def refuse(kind, pattern, call):
+    with pytest.raises(kind, match=pattern) as raised:
+        call()
+    assert isinstance(raised.value, (mp.LaunchTypeError, mp.LaunchValueError, mp.ScalarRangeError))
+    mp.mps.synchronize()  # no work was left half recorded
+    return str(raised.value)
+
+
+def test_number_of_arguments(lib):
+    x = mp.ones(4)
+    refuse(TypeError, r"'scale' needs argument 'by'", lambda: lib.scale(x))
+    refuse(TypeError, r"'scale'.*2 arguments, got 3", lambda: lib.scale(x, 1.0, 2.0))
+    refuse(TypeError, r"needs arguments 'x', 'by'", lambda: lib.scale())
+    refuse(TypeError, r"'by'.*twice", lambda: lib.scale(x, 1.0, by=2.0))
+    refuse(TypeError, r"bye", lambda: lib.scale(x, bye=2.0))
+
+
+def test_kind_of_argument(lib):
+    x = mp.ones(4)
+    message = refuse(TypeError, "'x' of kernel 'scale'", lambda: lib.scale(np.ones(4, np.float32), 1.0))
+    assert "NumPy" in message and "device float*" in message
+    for wrong in ("text", 1.5, [1.0, 2.0], {"a": 1}):
+        refuse(TypeError, "'x'.*device float", lambda wrong=wrong: lib.scale(wrong, 1.0, threads=4))
+    for wrong in ("1.0", None, 1j, object(), [[1.0]], {"x": 1}):
+        refuse((TypeError, ValueError), "'by'", lambda wrong=wrong: lib.scale(x, wrong))
+
+
+def test_dtype_of_argument(lib):
+    for dtype in (mp.int32, mp.float16, mp.uint8, mp.int64, mp.bool_):
+        message = refuse(TypeError, "'x' of kernel 'scale'", lambda dtype=dtype: lib.scale(mp.ones(4, dtype=dtype), 1.0))
+        assert str(dtype) in message and "view" in message and "device float*" in message
+    x = mp.ones(4, dtype=mp.int32)
+    lib.scale(x.view(np.float32), 1.0)
+
+
+def test_byte_and_void_pointers_take_any_array(lib):
+    for dtype in (mp.float32, mp.int64, mp.bfloat16, mp.bool_, mp.complex64):
+        x = mp.ones(4, dtype=dtype)
+        lib.bytes(x, x, x)
+    mp.mps.synchronize()
+
+
+def test_read_only_array(lib):
+    host = np.arange(4, dtype=np.int32)
+    host.flags.writeable = False
+    x = mp.from_dlpack(host) if hasattr(host, "__dlpack__") else mp.array(host)
+    if np.asarray(x).flags.writeable:
+        pytest.skip("this NumPy does not hand out read-only memory")
+    message = refuse(ValueError, "'out' of kernel 'copy'", lambda: lib.copy(x, mp.zeros(4, dtype=mp.int32)))
+    assert "read-only" in message
+    out = mp.zeros(4, dtype=mp.int32)
+    lib.copy(out, x)  # reading is fine
+    np.testing.assert_array_equal(np.asarray(out), host)
+
+
+def test_array_that_is_not_contiguous(lib):
+    x = mp.ones((4, 4))
+    for view in (x[:, 1], x.T, x[::2]):
+        message = refuse(ValueError, "'x' of kernel 'scale'", lambda view=view: lib.scale(view, 1.0))
+        assert "contiguous" in message and "copy()" in message
+    lib.scale(x[1:3], 3.0)  # whole rows are
+    np.testing.assert_array_equal(np.asarray(x)[:, 0], [1, 3, 3, 1])
+
+
+def test_buffer_that_is_too_small(lib):
+    x = mp.ones(4)
+    message = refuse(ValueError, "'p' of kernel 'with_struct'", lambda: lib.with_struct(x, mp.zeros(8, dtype=mp.uint8)))
+    assert "16" in message and "8" in message  # bytes needed and there
+    message = refuse(ValueError, "'values' of kernel 'table'", lambda: lib.table(x, mp.zeros(3)))
+    assert "16" in message and "12" in message
+
+
+def test_struct_values(lib):
+    x = mp.ones(4)
+    good = {"scale": 1.5, "offset": 2, "pair": (1, 2)}
+    lib.with_struct(x, good)
+    np.testing.assert_array_equal(np.asarray(x), 3.5)
+    refuse((TypeError, ValueError), "'p'.*scal", lambda: lib.with_struct(x, {"scal": 1.5, "offset": 2, "pair": (1, 2)}))
+    refuse((TypeError, ValueError), "'p'.*pair", lambda: lib.with_struct(x, {"scale": 1.5, "offset": 2}))
+    refuse((TypeError, ValueError), "'p'.*pair", lambda: lib.with_struct(x, {**good, "pair": (1, 2, 3)}))
+    refuse((TypeError, ValueError), "'p'.*offset", lambda: lib.with_struct(x, {**good, "offset": 1.5}))
+    refuse(OverflowError, "'p'.*offset", lambda: lib.with_struct(x, {**good, "offset": 2**31}))
+
+
+SCALARS = {"c": 1, "u": 1, "s": 1, "n": 1, "h": 1.0, "b": True, "l": 1, "w": 1}
+OUT_OF_RANGE = [
+    ("c", 128, "-128 to 127"), ("c", -129, "-128"), ("u", 256, "0 to 255"), ("u", -1, "0 to 255"),
+    ("s", 2**15, "32767"), ("n", 2**32, "4294967295"), ("n", -1, "0"), ("h", 70000.0, "float16"),
+    ("l", 2**63, str(2**63 - 1)), ("w", 2**64, str(2**64 - 1)), ("w", -1, "0"), ("c", 10**30, "127"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value", "limit"), OUT_OF_RANGE, ids=[f"{n}={v}" for n, v, _ in OUT_OF_RANGE])
+def test_number_out_of_range(lib, name, value, limit):
+    x = mp.zeros(1)
+    message = refuse(OverflowError, f"'{name}' of kernel 'scalars'", lambda: lib.scalars(x, **{**SCALARS, name: value}))
+    assert limit in message
+    lib.scalars(x, **SCALARS)
+
+
+def test_numbers_at_the_limits(lib):
+    x = mp.zeros(1)
+    lib.scalars(x, -128, 255, -(2**15), 2**32 - 1, 65504.0, False, -(2**63), 2**64 - 1)
+    lib.scalars(x, 127, 0, 2**15 - 1, 0, math.inf, True, 2**63 - 1, 0)
+    lib.scalars(x, 0, 0, 0, 0, math.nan, np.True_, np.int8(-5), np.uint64(2**64 - 1))
+
+
+def test_float_for_an_integer(lib):
+    refuse(TypeError, "'n'.*1.5", lambda: lib.scalars(mp.zeros(1), **{**SCALARS, "n": 1.5}))
+
+
+def test_array_of_another_length(lib):
+    x = mp.ones(4)
+    lib.table(x, [1, 2, 3, 4])
+    for wrong in ([1, 2, 3], [1, 2, 3, 4, 5], [], [[1, 2], [3, 4]]):
+        refuse((TypeError, ValueError), "'values'", lambda wrong=wrong: lib.table(x, wrong))
+    np.testing.assert_array_equal(np.asarray(x), [1, 2, 3, 4])
+
+
+def test_bad_casts(lib):
+    x = mp.ones(4)
+    refuse(ValueError, "fp64", lambda: lib.scale(x, 1.0, arg_casts="fp64"))
+    refuse(TypeError, "arg_casts", lambda: lib.scale(x, 1.0, arg_casts=7))
+    refuse(ValueError, "9", lambda: lib.scale(x, 1.0, arg_casts={9: "fp16"}))
+
+
+# ---- grids ----
+
+
+@pytest.mark.parametrize("threads", [0, (0,), (4, 0), (0, 0, 0)])
+def test_zero_threads_do_nothing(lib, threads):
+    x = mp.ones(4)
+    lib.scale(x, 5.0, threads=threads)
+    np.testing.assert_array_equal(np.asarray(x), 1)
+
+
+def test_empty_array_does_nothing(lib):
+    lib.scale(mp.zeros(0), 5.0)
+    mp.mps.synchronize()
+
+
+BAD_GRIDS = {
+    "negative": ({"threads": -1}, ValueError, "threads.*-1"),
+    "negative in a tuple": ({"threads": (4, -2)}, ValueError, "threads.*-2"),
+    "no dimension": ({"threads": ()}, ValueError, "one to three"),
+    "four dimensions": ({"threads": (1, 1, 1, 1)}, ValueError, "one to three.*4"),
+    "float": ({"threads": 2.5}, TypeError, "threads.*2.5"),
+    "text": ({"threads": "12"}, (TypeError, ValueError), "threads"),
+    "too many": ({"threads": 2**32}, ValueError, str(2**32 - 1)),
+    "group too large": ({"group_size": 1025}, ValueError, "1025.*1024"),
+    "group too large in all": ({"threads": (4, 4, 4), "group_size": (32, 32, 2)}, ValueError, "2048.*1024"),
+    "group of nothing": ({"group_size": 0}, ValueError, "at least one"),
+    "negative group": ({"group_size": -4}, ValueError, "group_size.*-4"),
+    "ranks differ": ({"threads": (4, 4), "group_size": 4}, ValueError, "group_size has 1 dim.*threads 2"),
+    "groups and threads": ({"threads": 4, "groups": 1, "group_size": 4}, TypeError, "threads= and groups="),
+    "groups alone": ({"groups": 2}, TypeError, "group_size"),
+    "too many in groups": ({"groups": 2**31, "group_size": 4}, ValueError, str(2**32 - 1)),
+}
+
+
+@pytest.mark.parametrize("what", BAD_GRIDS)
+def test_bad_grid(lib, what):
+    options, kind, pattern = BAD_GRIDS[what]
+    x = mp.ones(4)
+    refuse(kind, pattern, lambda: lib.scale(x, 3.0, **options))
+    np.testing.assert_array_equal(np.asarray(x), 1)
+
+
+def test_threads_cannot_be_guessed():
+    lib = compile_shader("kernel void k(constant int& n) {}")
+    with pytest.raises(mp.MetalError, match=r"threads"):
+        lib.k(3)
+    lib.k(3, threads=1)
+    mp.mps.synchronize()
+
+
+# ---- threadgroup memory ----
+
+
+def test_threadgroup_memory(lib):
+    x = mp.ones(32)
+    refuse(TypeError, "'dynamic' needs threadgroup memory for 't'", lambda: lib.dynamic(x))
+    message = refuse(ValueError, "'dynamic'", lambda: lib.dynamic(x, threadgroup_memory={0: 32769}))
+    assert "32768" in message and "32784" in message  # the limit, and what was asked for in Metal's granules of 16
+    refuse(ValueError, "'t'.*-4", lambda: lib.dynamic(x, threadgroup_memory={0: -4}))
+    refuse(ValueError, "'t'", lambda: lib.dynamic(x, threadgroup_memory={0: 0}))
+    refuse(TypeError, "'t'|bytes", lambda: lib.dynamic(x, threadgroup_memory={0: "many"}))
+    refuse(TypeError, "1", lambda: lib.dynamic(x, threadgroup_memory={0: 128, 1: 128}))
+    refuse(TypeError, "threadgroup", lambda: lib.scale(x, 1.0, threadgroup_memory={0: 128}))
+    lib.dynamic(x, threadgroup_memory={0: 128})
+    np.testing.assert_array_equal(np.asarray(x), 2)
+    lib.dynamic(x, threadgroup_memory={"t": 32768})
+    np.testing.assert_array_equal(np.asarray(x), 3)
+
+
+def test_too_much_static_threadgroup_memory():
+    source = "kernel void k(device float* x) { threadgroup float t[8193]; t[0] = x[0]; x[0] = t[0]; }"
+    with pytest.raises(mp.MetalError, match=r"3277\d|32784") as raised:
+        compile_shader(source).k(mp.zeros(1))
+    assert "32768" in str(raised.value)
+
+
+def test_static_and_dynamic_threadgroup_memory_together():
+    lib = compile_shader(HEAD + """
+        kernel void k(device float* x, threadgroup float* d [[threadgroup(0)]], uint i [[thread_index_in_threadgroup]]) {
+          threadgroup float s[4096];
+          s[i] = d[i] = x[i];
+          threadgroup_barrier(mem_flags::mem_threadgroup);
+          x[i] = s[i] + d[i];
+        }
+    """)
+    x = mp.ones(8)
+    message = refuse(ValueError, "'k'", lambda: lib.k(x, threadgroup_memory={0: 16400}))
+    assert "32784" in message and "16384" in message and "32768" in message
+    lib.k(x, threadgroup_memory={0: 16384})
+    np.testing.assert_array_equal(np.asarray(x), 2)
+
+
+# ---- memory ----
+
+
+def test_out_of_memory(lib):
+    keep = mp.ones(1000)
+    with pytest.raises(MemoryError) as raised:
+        mp.empty(2**46, dtype=np.uint8)
+    assert isinstance(raised.value, mp.OutOfMemoryError)
+    numbers = [int(n.replace(",", "")) for n in re.findall(r"\d[\d,]*", str(raised.value))]
+    assert 2**46 in numbers  # asked for
+    assert len(numbers) >= 3, str(raised.value)  # in use, and the limit
+    np.testing.assert_array_equal(np.asarray(keep), 1)
+
+
+# ---- kernels that misbehave ----
+
+FAULTS = HEAD + """
+kernel void null(device int* x, uint i [[thread_position_in_grid]]) { *(device int*)(ulong)(16 + x[0]) = 1; }
+kernel void far(device int* x, uint i [[thread_position_in_grid]]) { x[(ulong)1 << 45] = 1; }
+kernel void divide(device int* x, uint i [[thread_position_in_grid]]) { x[i] = 7 / x[i]; }
+kernel void trap(device int* x) { __builtin_trap(); }
+kernel void spin(device int* x) { while (x[0] == 0) {} }
+kernel void spin_in_step(device int* x) { while (true) threadgroup_barrier(mem_flags::mem_device); }
+"""
+
+
+@pytest.mark.parametrize("kernel", ["null", "far", "trap"])
+def test_fault(lib, kernel, device):
+    if device.driver != "software":
+        pytest.skip("hardware decides what a bad address does")
+    faulty = getattr(compile_shader(FAULTS), kernel)
+    faulty(mp.zeros(4, dtype=mp.int32))
+    with pytest.raises(mp.KernelFaultError):
+        mp.mps.synchronize()
+    mp.mps.synchronize()  # told once
+
+
+def test_division_of_an_integer_by_zero(lib):
+    x = mp.array(np.array([7, 0, 2, 1], np.int32))
+    compile_shader(FAULTS).divide(x)
+    try:
+        got = np.asarray(x)
+        np.testing.assert_array_equal(got[[0, 2, 3]], [1, 3, 7])  # the others are right, if it is no fault
+    except mp.KernelFaultError:
+        mp.mps.synchronize()
+
+
+@pytest.mark.parametrize("kernel", ["spin", "spin_in_step"])
+def test_time_limit(lib, kernel):
+    looping = getattr(compile_shader(FAULTS), kernel)
+    x = mp.zeros(1, dtype=mp.int32)
+    mp.mps.set_time_limit(0.2)
+    try:
+        looping(x, threads=64)
+        with pytest.raises(mp.TimeLimitError, match=r"0\.2|200") as raised:
+            mp.mps.synchronize()
+        assert isinstance(raised.value, TimeoutError)
+    finally:
+        mp.mps.set_time_limit(None)
+    assert_works(lib)
+
+
+def test_bad_time_limits():
+    for wrong in (0, -1, math.nan, math.inf):
+        with pytest.raises(ValueError):
+            mp.mps.set_time_limit(wrong)
+
+
+def test_failure_is_raised_by_the_array_that_waits(lib, device):
+    if device.driver != "software":
+        pytest.skip("hardware decides what a bad address does")
+    x = mp.zeros(4, dtype=mp.int32)
+    compile_shader(FAULTS).far(x)
+    with pytest.raises(mp.KernelFaultError):
+        np.asarray(x)
+
+
+# ---- processes ----
+
+
+def run_python(code, **environment):
+    root = str(Path(mp.__file__).parent.parent)
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": path, **environment},
+    )  # fmt: skip
+
+
+def test_exit_with_work_in_flight():
+    done = run_python("""
+        import numpy as np, metalpy as mp
+        lib = mp.mps.compile_shader('''
+            kernel void slow(device float* x, uint i [[thread_position_in_grid]]) {
+              for (int k = 0; k < 200000; ++k) x[i] = x[i] * 0.999f + 1;
+            }
+        ''')
+        x = mp.zeros(64)
+        for _ in range(20):
+            lib.slow(x)
+        mp.zeros(10)
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_fork():
+    done = run_python("""
+        import os, sys, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, about threads
+        import numpy as np, metalpy as mp
+        lib = mp.mps.compile_shader("kernel void k(device int* x, uint i [[thread_position_in_grid]]) { x[i] += i; }")
+        x = mp.zeros(8, dtype=mp.int32)
+        lib.k(x)
+        child = os.fork()
+        if child == 0:
+            for call in (lambda: lib.k(x), lambda: mp.zeros(3), mp.mps.synchronize):
+                try:
+                    call()
+                except mp.ForkError as error:
+                    assert "fork" in str(error) and "spawn" in str(error), error
+                else:
+                    os._exit(3)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        lib.k(x)
+        assert (np.asarray(x) == 2 * np.arange(8)).all()
+        print("fine")
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")

@@ -1,0 +1,131 @@
+"""metalpy_abi.h in ctypes: for devices made of Python, and to compare layouts."""
+
+import ctypes
+from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_int32, c_uint32, c_uint64, c_void_p
+
+OK, TIMEOUT = 0, 1
+INVALID, MEMORY, UNSUPPORTED, NOT_FOUND, LIBRARY, FAULT, TIME_LIMIT, FORKED, INTERNAL = range(-1, -10, -1)
+ARGUMENT_BUFFER, ARGUMENT_BYTES, ARGUMENT_THREADGROUP, ARGUMENT_RESIDENT = 1, 2, 3, 4
+
+
+class Error(Structure):
+    _fields_ = [("code", c_int32), ("message", c_char * 512)]
+
+
+class DeviceInfo(Structure):
+    _fields_ = [
+        ("name", c_char * 128),
+        ("registry_id", c_uint64),
+        ("recommended_max_memory", c_uint64),
+        ("max_buffer_length", c_uint64),
+        ("max_threads_per_threadgroup", c_uint32),
+        ("max_threadgroup_memory", c_uint32),
+        ("thread_execution_width", c_uint32),
+        ("core_count", c_uint32),
+        ("has_unified_memory", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class PipelineLimits(Structure):
+    _fields_ = [
+        ("max_total_threads_per_threadgroup", c_uint32),
+        ("thread_execution_width", c_uint32),
+        ("static_threadgroup_memory", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class LibraryDesc(Structure):
+    _fields_ = [("kind", c_uint32), ("reserved", c_uint32), ("data", c_void_p), ("size", c_uint64)]
+
+
+class Argument(Structure):
+    _fields_ = [
+        ("kind", c_uint32),
+        ("index", c_uint32),
+        ("buffer", c_void_p),
+        ("bytes", c_void_p),
+        ("offset", c_uint64),
+        ("size", c_uint64),
+    ]
+
+
+class Dispatch(Structure):
+    _fields_ = [
+        ("pipeline", c_void_p),
+        ("arguments", POINTER(Argument)),
+        ("argument_count", c_uint32),
+        ("threads", c_uint32 * 3),
+        ("group_size", c_uint32 * 3),
+        ("reserved", c_uint32),
+    ]
+
+
+_status, _handle, _out, _error, _serial = c_int32, c_void_p, POINTER(c_void_p), POINTER(Error), POINTER(c_uint64)
+_u32, _u64 = c_uint32, c_uint64
+
+# Name, result, arguments; the order is the header's.
+FUNCTIONS = [
+    ("device_count", _u32, ()),
+    ("device_open", _status, (_u32, _out, _error)),
+    ("device_release", None, (_handle,)),
+    ("device_info", None, (_handle, POINTER(DeviceInfo))),
+    ("device_allocated_size", _u64, (_handle,)),
+    ("device_set_time_limit", _status, (_handle, _u64, _error)),
+    ("device_now", _u64, (_handle,)),
+    ("buffer_create", _status, (_handle, _u64, _out, _error)),
+    ("buffer_wrap", _status, (_handle, c_void_p, _u64, c_void_p, c_void_p, _out, _error)),
+    ("buffer_retain", None, (_handle,)),
+    ("buffer_release", None, (_handle,)),
+    ("buffer_contents", c_void_p, (_handle,)),
+    ("buffer_address", _u64, (_handle,)),
+    ("buffer_size", _u64, (_handle,)),
+    ("library_create", _status, (_handle, POINTER(LibraryDesc), _out, _error)),
+    ("library_release", None, (_handle,)),
+    ("pipeline_create", _status, (_handle, c_char_p, _out, _error)),
+    ("pipeline_release", None, (_handle,)),
+    ("pipeline_limits", None, (_handle, POINTER(PipelineLimits))),
+    ("queue_create", _status, (_handle, _out, _error)),
+    ("queue_release", None, (_handle,)),
+    ("queue_dispatch", _status, (_handle, POINTER(Dispatch), _serial, _error)),
+    ("queue_copy", _status, (_handle, _handle, _u64, _handle, _u64, _u64, _serial, _error)),
+    ("queue_fill", _status, (_handle, _handle, _u64, _u64, c_void_p, _u32, _serial, _error)),
+    ("queue_signal_event", _status, (_handle, _handle, _u64, _serial, _error)),
+    ("queue_wait_event", _status, (_handle, _handle, _u64, _serial, _error)),
+    ("queue_commit", _status, (_handle, _error)),
+    ("queue_wait", _status, (_handle, _u64, _u64, _error)),
+    ("queue_completed", _u64, (_handle,)),
+    ("event_create", _status, (_handle, _out, _error)),
+    ("event_release", None, (_handle,)),
+    ("event_value", _u64, (_handle,)),
+    ("event_time", _u64, (_handle,)),
+    ("event_signal", _status, (_handle, _u64, _error)),
+    ("event_wait", _status, (_handle, _u64, _u64, _error)),
+]
+
+
+class Driver(Structure):
+    _fields_ = [
+        ("abi_version", c_uint32),
+        ("struct_size", c_uint32),
+        ("name", c_char_p),
+        *((name, CFUNCTYPE(result, *arguments)) for name, result, arguments in FUNCTIONS),
+    ]
+
+
+STRUCTS = {
+    "mp_error": Error,
+    "mp_device_info": DeviceInfo,
+    "mp_pipeline_limits": PipelineLimits,
+    "mp_library_desc": LibraryDesc,
+    "mp_argument": Argument,
+    "mp_dispatch": Dispatch,
+    "mp_driver": Driver,
+}
+
+RELEASE_CALLBACK = CFUNCTYPE(None, c_void_p)
+
+
+def address_of(structure):
+    return ctypes.addressof(structure)

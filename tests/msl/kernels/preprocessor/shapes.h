@@ -1,0 +1,5 @@
+#pragma once
+#include "numbers.h"
+static int area(int width, int height) {
+  return width * height * ONE;
+}

@@ -1,0 +1,220 @@
+/* test_simd.c: barriers and simdgroup functions against a plain loop over the lanes. */
+#include "check.h"
+
+#include <math.h>
+
+#define TESTS 50
+
+static void reduce(mp_queue *queue, uint32_t threads, uint32_t group)
+{
+    mp_pipeline *pipeline = load("reduce");
+    uint32_t groups = (threads + group - 1) / group;
+    mp_buffer *out = new_buffer(groups * 4), *in = new_buffer(threads * 4);
+    uint32_t *value = mp->buffer_contents(in);
+    for (uint32_t i = 0; i < threads; i++)
+        value[i] = i * 2654435761u;
+    LAUNCH(queue, pipeline, threads, group, at(0, out), at(1, in));
+    OK(mp->queue_wait(queue, UINT64_MAX, MP_FOREVER, error));
+    uint32_t wrong = 0;
+    for (uint32_t g = 0; g < groups; g++) {
+        uint32_t sum = 0;
+        for (uint32_t i = g * group; i < threads && i < (g + 1) * group; i++)
+            sum += value[i];
+        wrong += sum != ((uint32_t *)mp->buffer_contents(out))[g];
+    }
+    CHECK(wrong == 0, "%u threads in groups of %u: %u wrong sums", threads, group, wrong);
+    mp->buffer_release(out);
+    mp->buffer_release(in);
+    mp->pipeline_release(pipeline);
+}
+
+static uint64_t float_bits(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    return bits;
+}
+
+/* What test `t` must give in lane `self` of a simdgroup whose lanes in `set` are active. */
+#define INTEGER_CASES(type, mask)                                                                                      \
+    {                                                                                                                  \
+        uint64_t sum = 0, product = 1, before_sum = 0, before_product = 1;                                             \
+        type low = (type)v[first], high = (type)v[first];                                                              \
+        for (uint32_t i = 0; i < 32; i++) {                                                                            \
+            if (!(set >> i & 1))                                                                                       \
+                continue;                                                                                              \
+            if (i == self)                                                                                             \
+                before_sum = sum, before_product = product;                                                            \
+            sum += (uint64_t)(type)v[i];                                                                               \
+            product *= (uint64_t)(type)v[i];                                                                           \
+            low = (type)v[i] < low ? (type)v[i] : low;                                                                 \
+            high = (type)v[i] > high ? (type)v[i] : high;                                                              \
+        }                                                                                                              \
+        uint64_t own = (uint64_t)(type)v[self];                                                                        \
+        const uint64_t all[] = {sum, product, (uint64_t)low, (uint64_t)high, before_sum + own, before_sum,             \
+                                before_product * own, before_product};                                                 \
+        return all[t % 8] & (mask);                                                                                    \
+    }
+
+static uint64_t expected(uint32_t t, const int64_t *v, const float *f, uint32_t set, uint32_t self, uint32_t x)
+{
+    uint32_t first = (uint32_t)__builtin_ctz(set);
+    if (t < 8)
+        INTEGER_CASES(int32_t, 0xffffffffu)
+    if (t < 16)
+        INTEGER_CASES(uint32_t, 0xffffffffu)
+    if (t < 24)
+        INTEGER_CASES(int64_t, UINT64_MAX)
+    if (t < 32)
+        INTEGER_CASES(uint64_t, UINT64_MAX)
+    float sum = f[first], product = f[first], low = f[first], high = f[first];
+    float in_sum = sum, in_product = product, ex_sum = 0, ex_product = 1;
+    uint64_t all_and = (uint64_t)v[first], all_or = all_and, all_xor = all_and, votes = 0;
+    for (uint32_t i = 0; i < 32; i++) {
+        if (!(set >> i & 1))
+            continue;
+        votes |= (uint64_t)((v[i] & 6) != 0) << i;
+        if (i == first)
+            continue;
+        if (i == self)
+            ex_sum = sum, ex_product = product;
+        sum += f[i];
+        product *= f[i];
+        low = fminf(low, f[i]);
+        high = fmaxf(high, f[i]);
+        if (i == self)
+            in_sum = sum, in_product = product;
+        all_and &= (uint64_t)v[i];
+        all_or |= (uint64_t)v[i];
+        all_xor ^= (uint64_t)v[i];
+    }
+    uint32_t from = t == 48 ? (x + 5) % 40 : (x * 7 + 1) % 32;
+    uint64_t shuffled = (uint64_t)v[from < 32 && (set >> from & 1) ? from : self];
+    switch (t) {
+    case 32: return float_bits(sum);
+    case 33: return float_bits(product);
+    case 34: return float_bits(low);
+    case 35: return float_bits(high);
+    case 36: return float_bits(in_sum);
+    case 37: return float_bits(ex_sum);
+    case 38: return float_bits(in_product);
+    case 39: return float_bits(ex_product);
+    case 40: return (uint32_t)all_and;
+    case 41: return (uint32_t)all_or;
+    case 42: return (uint32_t)all_xor;
+    case 43: return all_and;
+    case 44: return all_or;
+    case 45: return all_xor;
+    case 46: return set;
+    case 47: return votes;
+    case 48: return (uint32_t)shuffled;
+    default: return shuffled;
+    }
+}
+
+static void simd(mp_queue *queue, uint32_t threads, uint32_t group, int pattern)
+{
+    mp_pipeline *pipeline = load("simd");
+    mp_buffer *out = new_buffer((uint64_t)threads * TESTS * 8), *active = new_buffer(threads * 4);
+    mp_buffer *integers = new_buffer(threads * 8), *floats = new_buffer(threads * 4);
+    uint32_t *on = mp->buffer_contents(active), wrong[TESTS] = {0};
+    int64_t *v = mp->buffer_contents(integers);
+    float *f = mp->buffer_contents(floats);
+    uint64_t random = 12345;
+    for (uint32_t i = 0; i < threads; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        on[i] = pattern == 0 || (pattern == 1 ? i % 3 != 0 : pattern == 2 ? (random >> 40 & 7) == 0 : i % 32 == 31);
+        v[i] = (int64_t)(random >> (random >> 59)) * (random >> 30 & 1 ? -1 : 1);
+        f[i] = (random >> 50 & 31) == 3 ? NAN : (float)(int64_t)(random >> 20) * 1e-12f - 8.0f;
+    }
+    LAUNCH(queue, pipeline, threads, group, at(0, out), at(1, active), at(2, integers), at(3, floats));
+    OK(mp->queue_wait(queue, UINT64_MAX, MP_FOREVER, error));
+    const uint64_t *got = mp->buffer_contents(out);
+    for (uint32_t x = 0; x < threads; x++) {
+        uint32_t index = x % group, start = x - index % 32, set = 0;
+        for (uint32_t i = 0; i < 32 && index - index % 32 + i < group && start + i < threads; i++)
+            set |= on[start + i] ? 1u << i : 0;
+        for (uint32_t t = 0; t < TESTS; t++) {
+            uint64_t want = on[x] ? expected(t, v + start, f + start, set, index % 32, x) : 0;
+            uint64_t has = got[(uint64_t)t * threads + x];
+            bool nans = t >= 32 && t < 40 && (want & 0x7fffffff) > 0x7f800000 && (has & 0x7fffffff) > 0x7f800000;
+            wrong[t] += want != has && !nans;
+        }
+    }
+    for (uint32_t t = 0; t < TESTS; t++)
+        CHECK(wrong[t] == 0, "test %u, %u threads in groups of %u, pattern %d: %u wrong", t, threads, group, pattern,
+              wrong[t]);
+    mp->buffer_release(out);
+    mp->buffer_release(active);
+    mp->buffer_release(integers);
+    mp->buffer_release(floats);
+    mp->pipeline_release(pipeline);
+}
+
+static void divergence(mp_queue *queue)
+{
+    mp_pipeline *diverge = load("diverge"), *trips = load("trips"), *wild = load("wild");
+    mp_buffer *out = new_buffer(300 * 16);
+    const uint64_t *wide = mp->buffer_contents(out);
+    const uint32_t *narrow = mp->buffer_contents(out);
+    LAUNCH(queue, diverge, 96, 96, at(0, out));
+    OK(mp->queue_wait(queue, UINT64_MAX, MP_FOREVER, error));
+    uint64_t thirds = 0, odd = 0;
+    for (uint32_t i = 0; i < 32; i++) {
+        thirds |= i % 3 == 0 ? UINT64_C(1) << i : 0;
+        odd |= i % 3 != 0 && i % 2 ? UINT64_C(1) << i : 0;
+    }
+    for (uint32_t i = 0; i < 96; i++) {
+        CHECK(wide[2 * i] == (i % 32 % 3 == 0 ? thirds : odd), "lane %u: arm %llx", i, (unsigned long long)wide[2 * i]);
+        CHECK(wide[2 * i + 1] == 0xffffffffu, "lane %u: after %llx", i, (unsigned long long)wide[2 * i + 1]);
+    }
+    LAUNCH(queue, trips, 64, 64, at(0, out));
+    OK(mp->queue_wait(queue, UINT64_MAX, MP_FOREVER, error));
+    for (uint32_t i = 0; i < 64; i++) {
+        uint32_t lane = i % 32, total = 0;
+        for (uint32_t turn = 0; turn < lane; turn++)
+            total += 31 - turn;
+        CHECK(narrow[2 * i] == total, "lane %u: %u, not %u", i, narrow[2 * i], total);
+        CHECK(narrow[2 * i + 1] == 32, "lane %u: the loop did not reconverge (%u)", i, narrow[2 * i + 1]);
+    }
+    memset(mp->buffer_contents(out), 0, 1200);
+    LAUNCH(queue, wild, 300, 100, at(0, out));
+    OK(mp->queue_wait(queue, UINT64_MAX, MP_FOREVER, error));
+    for (uint32_t i = 0; i < 300; i++)
+        CHECK(narrow[i] == (i % 100 % 7 != 3), "thread %u", i);
+    mp->buffer_release(out);
+    mp->pipeline_release(diverge);
+    mp->pipeline_release(trips);
+    mp->pipeline_release(wild);
+}
+
+void test_simd(void)
+{
+    mp_queue *queue = new_queue();
+    reduce(queue, 1, 1);
+    reduce(queue, 1024, 1024);
+    reduce(queue, 10000, 256);
+    reduce(queue, 999, 100);
+    for (int pattern = 0; pattern < 4; pattern++) {
+        simd(queue, 32, 32, pattern);
+        simd(queue, 512, 128, pattern);
+        simd(queue, 203, 77, pattern);
+        simd(queue, 5, 5, pattern);
+    }
+    divergence(queue);
+
+    mp_pipeline *dynamic = load("dynamic");
+    mp_buffer *out = new_buffer(1000 * 4), *in = new_buffer(1000 * 4);
+    for (uint32_t i = 0; i < 1000; i++)
+        ((uint32_t *)mp->buffer_contents(in))[i] = i;
+    LAUNCH(queue, dynamic, 1000, 64, at(0, out), at(1, in), group_memory(3, 256), group_memory(1, 255));
+    OK(mp->queue_wait(queue, UINT64_MAX, MP_FOREVER, error));
+    for (uint32_t i = 0; i < 1000; i++) {
+        uint32_t start = i / 64 * 64, size = 1000 - start < 64 ? 1000 - start : 64;
+        CHECK(((uint32_t *)mp->buffer_contents(out))[i] == start + size - 1 - (i - start), "thread %u: %u", i, ((uint32_t *)mp->buffer_contents(out))[i]);
+    }
+    mp->buffer_release(out);
+    mp->buffer_release(in);
+    mp->pipeline_release(dynamic);
+    mp->queue_release(queue);
+}
