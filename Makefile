@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
-SUITE ?= tests benchmarks
 
 # Another virtual environment may be active where make is called; the one of this project is meant.
 unexport PYTHONPATH PYTHONHOME
@@ -19,8 +18,9 @@ help: ## list these commands
 demo: $(VENV)/.with-base build ## compile and run the kernels of examples/, and draw a picture
 	@$(PY) examples/demo.py
 
-test: $(VENV)/.with-test build ## run every test, and each benchmark once (SUITE=tests/unit for a part)
-	@$(PY) -m pytest -q --benchmark-disable $(SUITE)
+test: $(VENV)/.with-test build ## run the tests of the C runtime and of Python, and each benchmark once
+	@$(MAKE) -s -C tests/native test
+	@$(PY) -m pytest -q --benchmark-disable tests benchmarks
 
 build: $(VENV)/.with-base ## compile the extension modules in place, where sources have changed
 	@$(PY) setup.py -q build_ext --inplace

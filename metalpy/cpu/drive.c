@@ -326,7 +326,14 @@ static bool finish(mp_queue *queue)
 
 void sw_drive(mp_queue *queue, struct sw_self *self, const struct sw_errand *errand, bool joined)
 {
+    bool served = false;
     for (;;) {
+        /* A queue that is always fed must not keep a worker from others: take turns after each batch. */
+        if (served && queue->cursor == 0 && !errand->waiting &&
+            atomic_load_explicit(&sw_device.ready_count, memory_order_relaxed)) {
+            hand_over(queue);
+            return;
+        }
         if (!joined && errand->waiting && must_leave(queue, errand)) {
             hand_over(queue);
             return;
@@ -353,5 +360,6 @@ void sw_drive(mp_queue *queue, struct sw_self *self, const struct sw_errand *err
         }
         if (!finish(queue))
             return;
+        served = true;
     }
 }

@@ -85,7 +85,7 @@ mp_status sw_event_wait(mp_event *event, uint64_t value, uint64_t timeout_ns, mp
             status = MP_TIMEOUT;
             break;
         }
-        sw_condition_wait(&event->grown, deadline);
+        sw_wait_slice(&event->grown, deadline);
     }
     pthread_mutex_unlock(&sw_device.lock);
     return status;

@@ -134,7 +134,7 @@ static void help_or_sleep(mp_queue *queue, struct sw_self *self, const struct sw
     if (errand->serial < atomic_load(&queue->wake_serial))
         atomic_store(&queue->wake_serial, errand->serial);
     if (atomic_load(&queue->completed) < errand->serial)
-        sw_condition_wait(&queue->done, errand->deadline);
+        sw_wait_slice(&queue->done, errand->deadline);
 }
 
 mp_status sw_queue_wait(mp_queue *queue, uint64_t serial, uint64_t timeout_ns, mp_error *error)

@@ -351,6 +351,8 @@ extern struct sw_self *sw_selves; /* under sw_selves_lock */
 /* Under the scheduler lock: */
 void sw_ready_push(mp_queue *queue, uint32_t wake); /* wakes or starts up to `wake` workers */
 void sw_ready_remove(mp_queue *queue);
+/* Sleeps until woken, until `deadline`, or for a while. Work that no worker takes meanwhile gets a new one. */
+void sw_wait_slice(pthread_cond_t *condition, uint64_t deadline);
 
 /* ---- group.c: runs threadgroups ---- */
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #define WORKER_STACK (1u << 20)
+#define SLICE_NS UINT64_C(20000000)
+#define EXTRA_WORKERS 64       /* beyond the device's threads, for when those are stuck */
 #define SPINS 100 /* a few microseconds: what a wake-up costs */
 
 __thread struct sw_self *sw_current __attribute__((tls_model("initial-exec")));
@@ -114,6 +116,22 @@ void sw_ready_push(mp_queue *queue, uint32_t wake)
     }
     for (; wake && device->workers < limit && start_worker(); wake--)
         device->workers++;
+}
+
+/* All workers can be stuck in kernels that never end, while the caller's progress depends on another queue. */
+void sw_wait_slice(pthread_cond_t *condition, uint64_t deadline)
+{
+    uint64_t end = sw_now() + SLICE_NS;
+    if (sw_condition_wait(condition, end < deadline ? end : deadline))
+        return;
+    struct mp_device *device = &sw_device;
+    for (mp_queue *queue = device->ready_first; queue; queue = queue->ready_next) {
+        if (queue->state != SW_READY || device->sleeping || device->tokens)
+            continue;
+        if (device->workers < device->threads + EXTRA_WORKERS && start_worker())
+            device->workers++;
+        break;
+    }
 }
 
 /* ---- workers ---- */

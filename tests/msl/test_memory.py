@@ -30,13 +30,6 @@ def test_references_into_threadgroup_memory():
     Case("address_spaces", "references", (8, I4), (), np.tile([20, 10], 4), launch={"group_size": 8}).check()
 
 
-# Address spaces are erased before clang, so such twins collide until a pass merges them.
-twins = pytest.mark.xfail(
-    reason="functions and types that differ only in address space", raises=mp.CompileError, strict=True
-)
-
-
-@twins
 def test_functions_that_differ_in_address_space():
     x, c = floats(16), floats(1)
 
@@ -46,13 +39,11 @@ def test_functions_that_differ_in_address_space():
     Case("address_space_twins", "functions", (16, F4), (x, c), expect, ulp=2, launch={"group_size": 16}).check()
 
 
-@twins
 def test_traits_that_differ_in_address_space():
     x, c = floats(16), floats(16)
     Case("address_space_twins", "traits", (16, F4), (x, c), np.add).check()
 
 
-@twins
 def test_methods_that_differ_in_address_space():
     z = floats(16, 2)
 

@@ -70,13 +70,13 @@ void test_event(void)
     pthread_join(thread, NULL);
 
     mp_pipeline *increment = load("increment");
-    mp_buffer *counter = new_buffer(4);
+    mp_buffer *counter = new_buffer(64);
     mp_queue *queue = new_queue(), *parked[8];
     /* More parked queues than workers: others still make progress. */
     for (size_t i = 0; i < COUNT(parked); i++) {
         parked[i] = new_queue();
         OK(mp->queue_wait_event(parked[i], event, 10 + i, NULL, error));
-        LAUNCH(parked[i], increment, 1, 1, at(0, counter));
+        LAUNCH(parked[i], increment, 1, 1, {.kind = MP_ARGUMENT_BUFFER, .buffer = counter, .offset = 4 * i});
         OK(mp->queue_commit(parked[i], error));
     }
     LAUNCH(queue, increment, 1, 1, at(0, counter));
@@ -85,7 +85,7 @@ void test_event(void)
     CHECK(mp->queue_wait(parked[0], UINT64_MAX, 5000000, NULL) == MP_TIMEOUT);
     OK(mp->event_signal(event, 10, error));
     OK(mp->queue_wait(parked[0], UINT64_MAX, MP_FOREVER, error));
-    CHECK(word(counter, 0) == 2);
+    CHECK(word(counter, 0) == 2 && word(counter, 1) == 0);
     OK(mp->event_signal(event, 99, error));
     for (size_t i = 0; i < COUNT(parked); i++) {
         if (i % 2)
@@ -134,8 +134,50 @@ static void endless(const char *name)
     mp->pipeline_release(spin);
 }
 
+/* Every worker is inside a kernel that does not end; other queues still get through, however one waits for them. */
+static void stuck(void)
+{
+    mp_pipeline *spin = load("spin"), *fresh = load("grid");
+    mp_buffer *out = new_buffer(4096), *flag = new_buffer(4);
+    mp_queue *busy[5], *queue = new_queue(), *dependent = new_queue();
+    mp_event *event = new_event();
+    for (size_t i = 0; i < COUNT(busy); i++) {
+        busy[i] = new_queue();
+        LAUNCH(busy[i], spin, 1, 1, at(0, out), at(1, flag));
+        OK(mp->queue_commit(busy[i], error));
+    }
+    double start = seconds();
+    mp_status status;
+    LAUNCH(queue, fresh, 64, 64, at(0, out), at(1, out));
+    while ((status = mp->queue_wait(queue, UINT64_MAX, 50000000, NULL)) == MP_TIMEOUT && seconds() - start < 20) {
+    }
+    CHECK(status == MP_OK, "%d", status);
+    OK(mp->queue_wait_event(dependent, event, 1, NULL, error));
+    OK(mp->queue_signal_event(queue, event, 1, NULL, error));
+    OK(mp->queue_commit(queue, error));
+    OK(mp->queue_wait(dependent, UINT64_MAX, MP_FOREVER, error));
+    OK(mp->queue_signal_event(queue, event, 2, NULL, error));
+    OK(mp->queue_commit(queue, error));
+    OK(mp->event_wait(event, 2, MP_FOREVER, error));
+    CHECK(mp->queue_completed(busy[0]) == 0);
+    __atomic_store_n((uint32_t *)mp->buffer_contents(flag), 1, __ATOMIC_RELEASE);
+    for (size_t i = 0; i < COUNT(busy); i++) {
+        if (i % 2)
+            OK(mp->queue_wait(busy[i], UINT64_MAX, MP_FOREVER, error));
+        mp->queue_release(busy[i]);
+    }
+    mp->queue_release(queue);
+    mp->queue_release(dependent);
+    mp->event_release(event);
+    mp->buffer_release(out);
+    mp->buffer_release(flag);
+    mp->pipeline_release(spin);
+    mp->pipeline_release(fresh);
+}
+
 void test_wait(void)
 {
+    stuck();
     endless("spin");
     endless("spin_fibers");
 
@@ -180,9 +222,9 @@ void test_wait(void)
 
 static mp_pipeline *shared_increment, *shared_reduce;
 #ifdef TSAN
-enum { LAUNCHES = 600 };
+enum { LAUNCHES = 600, WIDEST = 64 }; /* it allows some 8,000 threads and fibers */
 #else
-enum { LAUNCHES = 5000 };
+enum { LAUNCHES = 5000, WIDEST = 1024 };
 #endif
 
 static void *hammer(void *argument)
@@ -194,11 +236,11 @@ static void *hammer(void *argument)
         ((uint32_t *)mp->buffer_contents(in))[i] = 1;
     for (int i = 0; i < LAUNCHES; i++) {
         seed = seed * 1664525u + 1013904223u;
-        uint32_t threads = 1 + (seed >> 8) % 1024;
+        uint32_t threads = 1 + (seed >> 8) % WIDEST;
         LAUNCH(queue, shared_increment, 1024, 1 + (seed >> 20) % 1024, at(0, counter));
         total++;
         if (seed % 50 == 0) {
-            LAUNCH(queue, shared_reduce, threads, 1024, at(0, out), at(1, in));
+            LAUNCH(queue, shared_reduce, threads, WIDEST, at(0, out), at(1, in));
             mp_status status;
             while ((status = mp->queue_wait(queue, UINT64_MAX, seed & 1 << 28 ? 1000000 : MP_FOREVER, NULL)) == MP_TIMEOUT) {
             }
