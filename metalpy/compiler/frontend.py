@@ -22,11 +22,13 @@ from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 from .toolchain import clang, run_tool
+from .twins import drop_twins
 
 __all__ = ["Constant", "Program", "compile_program"]
 
 _ABI_HEADERS = Path(__file__).parent.parent / "include"
 METAL_VERSION = 320
+MAX_ROUNDS = 8  # of compiling and dropping twins: each shows more of them, in code that was not reached before
 
 _COMMON_FLAGS = (
     "-x c++ -std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fno-caret-diagnostics -ferror-limit=50 "
@@ -120,13 +122,18 @@ def _expand_macros(source: Source, options: Options) -> str:
 
 
 def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tuple[Diagnostic, ...]]:
-    text = defined_flags(found) + blank_for_cpp(source.text) + write_entries(found)
     command = [*clang(), *_COMMON_FLAGS, *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
     command += [*_include_flags(source, options), *options.flags]
     command += ["-include", "__mp/entry.h", "-include", "__mp/keywords.h", "-"]
-    result = run_tool(command, text.encode("utf-8", "surrogateescape"))
-    messages = result.stderr.decode("utf-8", "replace")
-    if result.returncode != 0:
-        raise compile_error(messages, source, options.include_dirs, found.entries)
-    ir = _TARGET_ATTRIBUTES.sub("", result.stdout.decode("utf-8", "surrogateescape"))
-    return ir, tuple(parse_diagnostics(messages, found.entries))
+    before, program, behind = defined_flags(found), blank_for_cpp(source.text), write_entries(found)
+    for _ in range(MAX_ROUNDS):
+        result = run_tool(command, (before + program + behind).encode("utf-8", "surrogateescape"))
+        messages = result.stderr.decode("utf-8", "replace")
+        if result.returncode == 0:
+            ir = _TARGET_ATTRIBUTES.sub("", result.stdout.decode("utf-8", "surrogateescape"))
+            return ir, tuple(parse_diagnostics(messages, found.entries))
+        without_twins = drop_twins(source.text, program, messages)
+        if without_twins is None:
+            break
+        program = without_twins
+    raise compile_error(messages, source, options.include_dirs, found.entries)

@@ -7,6 +7,7 @@ a macro cannot express:
 * ``[[...]]`` attributes of Metal are blanked;
 * ``threadgroup`` stays where it declares a variable (a storage class) and is blanked where it qualifies a pointer,
   a reference or a method;
+* ``constant`` is blanked where it qualifies a constructor, which C++ cannot make ``const``;
 * ``constant T x [[function_constant(n)]]`` becomes ``extern   T x``, to be defined when a kernel is specialised;
 * ``1.0bf`` becomes ``1.0_b`` and ``1.0H`` becomes ``1.0h``, since clang's lexer refuses the former.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import re
 
 from .lexer import Token, closing, tokenize
+from .source import blanked
 
 __all__ = ["blank_for_cpp"]
 
@@ -37,6 +39,8 @@ def blank_for_cpp(text: str) -> str:
         elif token.kind == "id" and token.text == "threadgroup":
             if not _declares_variable(text, tokens, i):
                 edits.append((token.start, token.end, " " * len(token.text)))
+        elif token.kind == "id" and token.text == "constant" and _qualifies_constructor(tokens, i):
+            edits.append((token.start, token.end, " " * len(token.text)))
         elif token.kind == "number" and token.text[-1] in "fF":
             match = _BFLOAT_LITERAL.match(token.text)
             if match:
@@ -57,10 +61,6 @@ def _apply(text: str, edits: list[tuple[int, int, str]]) -> str:
     return "".join(out)
 
 
-def _blank(text: str) -> str:
-    return re.sub(r"[^\n\\]|\\(?!\n)", " ", text)
-
-
 def _attribute_edits(text: str, tokens: list[Token], at: int) -> list[tuple[int, int, str]]:
     end = closing(tokens, at)
     if end == len(tokens):
@@ -69,7 +69,7 @@ def _attribute_edits(text: str, tokens: list[Token], at: int) -> list[tuple[int,
     if not names or names[0] in _CPP_ATTRIBUTES or names[0] in ("clang", "gnu"):
         return []
     start, stop = tokens[at].start, tokens[end].end
-    edits = [(start, stop, _blank(text[start:stop]))]
+    edits = [(start, stop, blanked(text[start:stop]))]
     if "function_constant" in names and (storage := _constant_storage(tokens, at)) is not None:
         edits.append((storage.start, storage.end, "extern  "))
     return edits
@@ -133,4 +133,19 @@ def _in_parameters(tokens: list[Token], at: int) -> bool:
             if depth == 0:
                 return True
             depth -= 1
+    return False
+
+
+def _qualifies_constructor(tokens: list[Token], at: int) -> bool:
+    """Whether the qualifier at `at` stands behind a constructor: ``Name(...) constant`` without a return type."""
+    if at == 0 or tokens[at - 1].text != ")":
+        return False
+    depth = 0
+    for i in range(at - 1, 0, -1):
+        depth += (tokens[i].text == ")") - (tokens[i].text == "(")
+        if depth == 0:
+            before = tokens[i - 2].text if i > 1 else ";"
+            return tokens[i - 1].kind == "id" and (
+                before in (";", "{", "}", ":", ">", "]]", "constexpr", "inline", "explicit", "METAL_FUNC")
+            )
     return False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import CompileError, Diagnostic
 
-__all__ = ["PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Source", "read_source"]
+__all__ = ["PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Source", "blanked", "read_source"]
 
 PROGRAM_SOURCE = "program_source"  # Apple's name for source that has no file
 STANDARD_HEADERS = Path(__file__).parent / "include"
@@ -95,6 +95,11 @@ def line_mark(line: int, name: str) -> str:
     """A ``#line`` directive, ended by a newline."""
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'#line {line} "{quoted}"\n'
+
+
+def blanked(text: str) -> str:
+    """Spaces of the same shape: line ends, and their continuations, stay."""
+    return re.sub(r"[^\n\\]|\\(?!\n)", " ", text)
 
 
 class _Splicer:

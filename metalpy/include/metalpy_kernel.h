@@ -18,6 +18,14 @@ typedef uint32_t mp_u32;
 extern "C" {
 #endif
 
+/* Kernels may be compiled with another default calling convention (on x86-64 regcall, which passes small structs in
+ * pieces); what crosses the border keeps the system's. */
+#if defined(__x86_64__) && !defined(_WIN32)
+#define MP_KERNEL_ABI __attribute__((sysv_abi))
+#else
+#define MP_KERNEL_ABI
+#endif
+
 #define MP_KERNEL_VERSION 1
 #define MP_KERNEL_SYMBOL "mp_kernel"
 
@@ -50,8 +58,8 @@ typedef struct mp_native_kernel {
     mp_u32 max_threads;              /* max_total_threads_per_threadgroup */
     mp_u32 stack_size;               /* bytes one thread needs, an upper bound */
     mp_u32 reserved;
-    void (*run_group)(const mp_group *group);
-    void (*run_thread)(const mp_group *group, const mp_thread *thread);
+    void (MP_KERNEL_ABI *run_group)(const mp_group *group);
+    void (MP_KERNEL_ABI *run_thread)(const mp_group *group, const mp_thread *thread);
 } mp_native_kernel;
 
 /* ---- what kernels call; all of them meet the other threads of the threadgroup or simdgroup ----
@@ -61,11 +69,11 @@ typedef struct mp_native_kernel {
  * which makes loops reconverge as on a GPU. Lanes that are elsewhere or have ended are inactive.
  */
 #if defined(__METAL_VERSION__)
-#define MP_KERNEL_CALL __attribute__((convergent))
+#define MP_KERNEL_CALL MP_KERNEL_ABI __attribute__((convergent))
 #elif defined(__clang__)
-#define MP_KERNEL_CALL __attribute__((convergent, visibility("default")))
+#define MP_KERNEL_CALL MP_KERNEL_ABI __attribute__((convergent, visibility("default")))
 #else
-#define MP_KERNEL_CALL __attribute__((visibility("default")))
+#define MP_KERNEL_CALL MP_KERNEL_ABI __attribute__((visibility("default")))
 #endif
 
 MP_KERNEL_CALL mp_u32 mp_simd_lane(void);         /* the caller's lane, 0..31; the one call that meets nobody */

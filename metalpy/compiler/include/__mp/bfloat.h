@@ -22,7 +22,8 @@ struct bfloat {
 
     bfloat() = default;
     template <__mp::bf16::number T> constexpr bfloat(T x) : mp_bits(rounded(static_cast<float>(x))) {}
-    template <class T> requires(__is_class(T) && !__is_same(T, bfloat)) && requires(const T &x) { static_cast<float>(x); }
+    template <class T>
+    requires(__is_class(T) && !__is_same(T, bfloat)) && requires(const T &x) { static_cast<float>(x); }
     explicit constexpr bfloat(const T &x) : bfloat(static_cast<float>(x)) {}
     template <__mp::bf16::number T> explicit(__is_same(T, int)) constexpr operator T() const {
         return static_cast<T>(__builtin_bit_cast(float, static_cast<unsigned int>(mp_bits) << 16));
@@ -38,7 +39,9 @@ struct bfloat {
     }                                                                                                                 \
     template <class T> requires __mp::bf16::number<T> || __is_same(T, bfloat)                                         \
     constexpr bfloat &operator op##=(T b) { return *this = bfloat(*this op b); }                                      \
-    template <__mp::bf16::number T> friend constexpr T &operator op##=(T &a, bfloat b) { return a = static_cast<T>(a op b); }
+    template <__mp::bf16::number T> friend constexpr T &operator op##=(T &a, bfloat b) {                              \
+        return a = static_cast<T>(a op b);                                                                            \
+    }
 #define MP_BFLOAT_COMPARE(op)                                                                                         \
     friend constexpr bool operator op(bfloat a, bfloat b) { return float(a) op float(b); }                            \
     template <__mp::bf16::number T> friend constexpr bool operator op(bfloat a, T b) { return float(a) op float(b); } \

@@ -5,7 +5,8 @@
 #include <metalpy_kernel.h>
 
 MP_BEGIN
-namespace metal {
+// Where only argument-dependent lookup finds their operators (see vec.h).
+namespace __mp::flags {
 enum class mem_flags {
     mem_none = 0,
     mem_device = 1,
@@ -16,6 +17,10 @@ enum class mem_flags {
 };
 MP_CX mem_flags operator|(mem_flags a, mem_flags b) { return static_cast<mem_flags>(int(a) | int(b)); }
 MP_CX mem_flags operator&(mem_flags a, mem_flags b) { return static_cast<mem_flags>(int(a) & int(b)); }
+} // namespace __mp::flags
+
+namespace metal {
+using __mp::flags::mem_flags;
 
 enum memory_order {
     memory_order_relaxed = __METAL_MEMORY_ORDER_RELAXED__,

@@ -16,7 +16,8 @@ template <integer T, bool Signed> consteval auto wider() {
 template <class T> inline constexpr bool is_signed = static_cast<T>(-1) < static_cast<T>(0);
 template <class T> using wider_t = decltype(wider<T, is_signed<T>>());
 template <integer T> using unsigned_t = __make_unsigned(T);
-template <class T> inline constexpr T lowest = is_signed<T> ? static_cast<T>(unsigned_t<T>(1) << (sizeof(T) * 8 - 1)) : 0;
+template <class T>
+inline constexpr T lowest = is_signed<T> ? static_cast<T>(unsigned_t<T>(1) << (sizeof(T) * 8 - 1)) : 0;
 template <class T> inline constexpr T highest = static_cast<T>(~lowest<T>);
 
 template <integer T> MP_CX T saturated(wider_t<T> value) {
@@ -73,7 +74,9 @@ template <integer T> MP_CX T clz_(T x) {
 template <integer T> MP_CX T ctz_(T x) {
     return static_cast<T>(__builtin_ctzg(static_cast<unsigned_t<T>>(x), static_cast<int>(sizeof(T) * 8)));
 }
-template <integer T> MP_CX T popcount_(T x) { return static_cast<T>(__builtin_popcountg(static_cast<unsigned_t<T>>(x))); }
+template <integer T> MP_CX T popcount_(T x) {
+    return static_cast<T>(__builtin_popcountg(static_cast<unsigned_t<T>>(x)));
+}
 template <integer T> MP_CX T reverse_bits_(T x) {
     if constexpr (sizeof(T) == 1) return static_cast<T>(__builtin_bitreverse8(static_cast<uchar>(x)));
     else if constexpr (sizeof(T) == 2) return static_cast<T>(__builtin_bitreverse16(static_cast<ushort>(x)));
@@ -93,7 +96,8 @@ template <integer T> MP_CX T insert_bits_(T base, T insert, uint offset, uint co
     if (count == 0 || offset >= bits) return base;
     U ones = count >= bits ? static_cast<U>(-1) : static_cast<U>((static_cast<ulong>(1) << count) - 1);
     U mask = static_cast<U>(ones << offset);
-    return static_cast<T>((static_cast<U>(base) & static_cast<U>(~mask)) | (static_cast<U>(static_cast<U>(insert) << offset) & mask));
+    U moved = static_cast<U>(static_cast<U>(insert) << offset);
+    return static_cast<T>((static_cast<U>(base) & ~mask) | (moved & mask));
 }
 } // namespace __mp
 
@@ -119,7 +123,7 @@ namespace metal {
         else return f(static_cast<R>(a), static_cast<R>(b), static_cast<R>(c));                                       \
     }                                                                                                                 \
     template <__mp::integer T, int N> MP_CX vec<T, N> f(vec<T, N> a, vec<T, N> b, vec<T, N> c) {                      \
-        MP_EACH3(T, __mp::f##_)                                                                                          \
+        MP_EACH3(T, __mp::f##_)                                                                                       \
     }
 MP_INTEGER2(absdiff)
 MP_INTEGER2(addsat)
@@ -137,7 +141,9 @@ MP_INTEGER1(ctz)
 MP_INTEGER1(popcount)
 MP_INTEGER1(reverse_bits)
 
-template <__mp::integer T> MP_CX T extract_bits(T x, uint offset, uint bits) { return __mp::extract_bits_(x, offset, bits); }
+template <__mp::integer T> MP_CX T extract_bits(T x, uint offset, uint bits) {
+    return __mp::extract_bits_(x, offset, bits);
+}
 template <__mp::integer T> MP_CX T insert_bits(T base, __mp::plain<T> insert, uint offset, uint bits) {
     return __mp::insert_bits_(base, insert, offset, bits);
 }

@@ -2,7 +2,7 @@
 // the uses that are no macros' business: [[attributes]], and `threadgroup` anywhere but before a variable declaration.
 #pragma once
 #pragma clang system_header
-#include <__mp/vec.h> // types need no header in Metal
+#include <__mp/matrix.h> // types need no header in Metal
 
 // 1.0h, 65504H; the rewriter turns 1.0bf into 1.0_b.
 #pragma clang diagnostic push

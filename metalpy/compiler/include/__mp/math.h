@@ -5,7 +5,7 @@
 
 MP_BEGIN
 namespace __mp {
-// sin(pi x) and cos(pi x): |x| is reduced exactly to a quarter turn around zero, so that multiples of 1/2 come out exact.
+// sin(pi x) and cos(pi x): x is reduced exactly to a quarter turn around zero, so that multiples of 1/2 come out exact.
 struct half_turns {
     float r; // in [-1/4, 1/4]
     int quarter;

@@ -1,7 +1,7 @@
 // matrix<T, C, R>: C columns of R components, as <metal_matrix> has them.
 #pragma once
 #pragma clang system_header
-#include <__mp/geometric.h>
+#include <__mp/vec.h>
 
 MP_BEGIN
 namespace metal {
@@ -49,7 +49,9 @@ template <class T, int C, int R> struct matrix {
         for (int i = 0; i < C; ++i) a.columns[i] *= static_cast<T>(s);
         return a;
     }
-    template <class S> requires __mp::scalar<S> friend constexpr matrix operator*(S s, const matrix &a) { return a * s; }
+    template <class S> requires __mp::scalar<S> friend constexpr matrix operator*(S s, const matrix &a) {
+        return a * s;
+    }
     template <class S> requires __mp::scalar<S> friend constexpr matrix operator/(matrix a, S s) {
         for (int i = 0; i < C; ++i) a.columns[i] /= static_cast<T>(s);
         return a;
@@ -61,9 +63,19 @@ template <class T, int C, int R> struct matrix {
     }
     friend constexpr vec<T, C> operator*(vec<T, R> v, const matrix &m) {
         vec<T, C> r{};
-        for (int i = 0; i < C; ++i) r[i] = dot(v, m.columns[i]);
+        for (int i = 0; i < C; ++i) {
+            Column products = v * m.columns[i];
+            r[i] = products[0];
+            for (int j = 1; j < R; ++j) r[i] += products[j];
+        }
         return r;
     }
+    template <int K> friend constexpr matrix<T, K, R> operator*(const matrix &a, const matrix<T, K, C> &b) {
+        matrix<T, K, R> r{};
+        for (int i = 0; i < K; ++i) r.columns[i] = a * b.columns[i];
+        return r;
+    }
+    friend constexpr vec<T, C> &operator*=(vec<T, C> &v, const matrix &m) requires(C == R) { return v = v * m; }
     friend constexpr bool operator==(const matrix &a, const matrix &b) {
         bool equal = true;
         for (int i = 0; i < C; ++i)
@@ -78,15 +90,6 @@ template <class T, int C, int R> struct matrix {
     constexpr matrix &operator*=(const matrix<T, C, C> &b) { return *this = *this * b; }
 };
 
-template <class T, int K, int C, int R>
-MP_CX matrix<T, C, R> operator*(const matrix<T, K, R> &a, const matrix<T, C, K> &b) {
-    matrix<T, C, R> r{};
-    for (int i = 0; i < C; ++i) r.columns[i] = a * b.columns[i];
-    return r;
-}
-
-template <class T, int N> MP_CX vec<T, N> &operator*=(vec<T, N> &v, const matrix<T, N, N> &m) { return v = v * m; }
-
 template <class T, int C, int R> MP_CX matrix<T, R, C> transpose(const matrix<T, C, R> &m) {
     matrix<T, R, C> r{};
     for (int i = 0; i < C; ++i)
@@ -94,7 +97,10 @@ template <class T, int C, int R> MP_CX matrix<T, R, C> transpose(const matrix<T,
     return r;
 }
 template <class T> MP_CX T determinant(const matrix<T, 2, 2> &m) { return m[0].x * m[1].y - m[1].x * m[0].y; }
-template <class T> MP_CX T determinant(const matrix<T, 3, 3> &m) { return dot(m[0], cross(m[1], m[2])); }
+template <class T> MP_CX T determinant(const matrix<T, 3, 3> &m) {
+    vec<T, 3> a = m[0], b = m[1], c = m[2];
+    return a.x * (b.y * c.z - b.z * c.y) + a.y * (b.z * c.x - b.x * c.z) + a.z * (b.x * c.y - b.y * c.x);
+}
 template <class T> MP_CX T determinant(const matrix<T, 4, 4> &m) {
     // by the 2x2 minors of the first two columns and of the last two
     vec<T, 4> a = m[0], b = m[1], c = m[2], d = m[3];

@@ -140,11 +140,13 @@ template <__mp::simd_value T> MP_MEET __mp::moved_t<T> quad_shuffle_rotate_down(
     return __mp::shuffle<__mp::moved_t<T>>(data, (lane & ~3u) + ((lane + delta) & 3));
 }
 template <__mp::simd_value T>
-MP_MEET __mp::moved_t<T> quad_shuffle_and_fill_up(T data, __mp::plain<T> filling_data, ushort delta, ushort modulo = 4) {
+MP_MEET __mp::moved_t<T> quad_shuffle_and_fill_up(T data, __mp::plain<T> filling_data, ushort delta,
+                                                  ushort modulo = 4) {
     return simd_shuffle_and_fill_up(data, filling_data, delta, modulo);
 }
 template <__mp::simd_value T>
-MP_MEET __mp::moved_t<T> quad_shuffle_and_fill_down(T data, __mp::plain<T> filling_data, ushort delta, ushort modulo = 4) {
+MP_MEET __mp::moved_t<T> quad_shuffle_and_fill_down(T data, __mp::plain<T> filling_data, ushort delta,
+                                                    ushort modulo = 4) {
     return simd_shuffle_and_fill_down(data, filling_data, delta, modulo);
 }
 } // namespace metal

@@ -125,9 +125,12 @@ template <class T> struct as_float { using t = T; };
 template <integer T> struct as_float<T> { using t = float; };
 template <class... T> using float_t = typename as_float<common_t<T...>>::t;
 
-// The type to compute a result of type T in: bfloat has no functions of its own.
+// The type to compute a result of type T in: not every type has functions of its own.
 template <class T> struct wide { using t = T; };
 template <> struct wide<bfloat> { using t = float; };
+template <> struct wide<signed char> { using t = int; };
+template <> struct wide<long long> { using t = long; };
+template <> struct wide<unsigned long long> { using t = ulong; };
 template <class T> using wide_t = typename wide<T>::t;
 
 // What constrains the functions.

@@ -2,6 +2,7 @@
 #pragma once
 #pragma clang system_header
 #include <__mp/integer.h>
+#include <__mp/geometric.h>
 #include <__mp/matrix.h>
 #include <__mp/relational.h>
 

@@ -14,12 +14,11 @@ template <int Words> struct words {
 };
 template <class T> MP_MEET T shuffle(T value, uint lane) {
     if constexpr (sizeof(T) <= 4) {
-        if constexpr (sizeof(T) == 1)
-            return __builtin_bit_cast(T, static_cast<uchar>(mp_simd_shuffle_u32(__builtin_bit_cast(uchar, value), lane)));
-        else if constexpr (sizeof(T) == 2)
-            return __builtin_bit_cast(T, static_cast<ushort>(mp_simd_shuffle_u32(__builtin_bit_cast(ushort, value), lane)));
-        else
-            return __builtin_bit_cast(T, mp_simd_shuffle_u32(__builtin_bit_cast(uint, value), lane));
+        uint word = 0;
+        __builtin_memcpy(&word, &value, sizeof(T));
+        word = mp_simd_shuffle_u32(word, lane);
+        __builtin_memcpy(&value, &word, sizeof(T));
+        return value;
     } else {
         words<(sizeof(T) + 7) / 8> w{};
         __builtin_memcpy(&w, &value, sizeof(T));
@@ -76,7 +75,7 @@ namespace metal {
         return static_cast<T>(__mp::simd_##op(static_cast<typename __mp::wide<T>::t>(a)));                            \
     }                                                                                                                 \
     template <class T, int N> requires __mp::concept<T> MP_MEET vec<T, N> simd_##op(vec<T, N> a) {                    \
-        MP_EACH1(T, simd_##op)                                                                                           \
+        MP_EACH1(T, simd_##op)                                                                                        \
     }
 MP_SIMD_FUNCTION(sum, simd_wide, numbers)
 MP_SIMD_FUNCTION(product, simd_wide, numbers)

@@ -29,10 +29,12 @@ template <class T, class F> struct conditional<false, T, F> { using type = F; };
 template <bool B, class T, class F> using conditional_t = typename conditional<B, T, F>::type;
 
 template <class...> struct conjunction : true_type {};
-template <class A, class... Rest> struct conjunction<A, Rest...> : conditional_t<bool(A::value), conjunction<Rest...>, A> {};
+template <class A, class... Rest>
+struct conjunction<A, Rest...> : conditional_t<bool(A::value), conjunction<Rest...>, A> {};
 template <class A> struct conjunction<A> : A {};
 template <class...> struct disjunction : false_type {};
-template <class A, class... Rest> struct disjunction<A, Rest...> : conditional_t<bool(A::value), A, disjunction<Rest...>> {};
+template <class A, class... Rest>
+struct disjunction<A, Rest...> : conditional_t<bool(A::value), A, disjunction<Rest...>> {};
 template <class A> struct disjunction<A> : A {};
 template <class A> struct negation : bool_constant<!bool(A::value)> {};
 template <class... A> inline constexpr bool conjunction_v = conjunction<A...>::value;

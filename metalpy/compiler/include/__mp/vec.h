@@ -8,7 +8,8 @@ MP_BEGIN
 // In a namespace of their own: argument-dependent lookup searches the one that a base class is in.
 namespace __mp::vectors {
 // The operators are friends that only argument-dependent lookup finds; scalars and packed vectors convert on either
-// side. Shifts go by the low bits of the amount, as on a GPU.
+// side. No operator of this library is visible to unqualified lookup: where one is, clang takes `v.xy * 2` in a template
+// for an operation on built-in types. Shifts go by the low bits of the amount, as on a GPU.
 MP_CX bool constant_evaluated() { return __builtin_is_constant_evaluated(); }
 template <class T, int N> struct lanes;
 
@@ -45,6 +46,12 @@ template <class T> struct lanes<T, 2> {
     friend constexpr Vec operator-(Vec a) { return {T(-a.x), T(-a.y)}; }
     friend constexpr Bools operator!(Vec a) { return {!a.x, !a.y}; }
     friend constexpr Vec operator~(Vec a) requires integer<T> { return {T(~a.x), T(~a.y)}; }
+    template <integer U> requires(integer<T> && !same<T, U>) friend constexpr Vec operator<<(Vec a, vec<U, 2> b) {
+        return a << Vec(b);
+    }
+    template <integer U> requires(integer<T> && !same<T, U>) friend constexpr Vec operator>>(Vec a, vec<U, 2> b) {
+        return a >> Vec(b);
+    }
     MP_SWIZZLES(2)
 };
 
@@ -91,6 +98,12 @@ template <class T> struct lanes<T, 3> {
     friend constexpr Vec operator-(Vec a) { return {T(-a.x), T(-a.y), T(-a.z)}; }
     friend constexpr Bools operator!(Vec a) { return {!a.x, !a.y, !a.z}; }
     friend constexpr Vec operator~(Vec a) requires integer<T> { return {T(~a.x), T(~a.y), T(~a.z)}; }
+    template <integer U> requires(integer<T> && !same<T, U>) friend constexpr Vec operator<<(Vec a, vec<U, 3> b) {
+        return a << Vec(b);
+    }
+    template <integer U> requires(integer<T> && !same<T, U>) friend constexpr Vec operator>>(Vec a, vec<U, 3> b) {
+        return a >> Vec(b);
+    }
     MP_SWIZZLES(3)
 };
 
@@ -139,6 +152,12 @@ template <class T> struct lanes<T, 4> {
     friend constexpr Vec operator-(Vec a) { return {T(-a.x), T(-a.y), T(-a.z), T(-a.w)}; }
     friend constexpr Bools operator!(Vec a) { return {!a.x, !a.y, !a.z, !a.w}; }
     friend constexpr Vec operator~(Vec a) requires integer<T> { return {T(~a.x), T(~a.y), T(~a.z), T(~a.w)}; }
+    template <integer U> requires(integer<T> && !same<T, U>) friend constexpr Vec operator<<(Vec a, vec<U, 4> b) {
+        return a << Vec(b);
+    }
+    template <integer U> requires(integer<T> && !same<T, U>) friend constexpr Vec operator>>(Vec a, vec<U, 4> b) {
+        return a >> Vec(b);
+    }
     MP_SWIZZLES(4)
 };
 
@@ -262,12 +281,6 @@ template <class T> struct packed_vec<T, 4>
     template <class U> explicit constexpr packed_vec(packed_vec<U, 4> v)
         : __mp::vectors::lanes<T, 4>{T(v.x), T(v.y), T(v.z), T(v.w)} {}
 };
-
-// Shifts by a vector of another integer type.
-template <__mp::integer T, __mp::integer U, int N> requires(!__mp::same<T, U>)
-MP_CX vec<T, N> operator<<(vec<T, N> a, vec<U, N> b) { return a << vec<T, N>(b); }
-template <__mp::integer T, __mp::integer U, int N> requires(!__mp::same<T, U>)
-MP_CX vec<T, N> operator>>(vec<T, N> a, vec<U, N> b) { return a >> vec<T, N>(b); }
 MP_END
 } // namespace metal
 
