@@ -36,6 +36,14 @@ inline float cospi(float x) {
 }
 inline float tanpi(float x) { return sinpi(x) / cospi(x); }
 
+// 1 / sqrt(x) with one Newton step, after which hardly any result is not the nearest number.
+inline float rsqrt(float x) {
+    float y = 1 / __builtin_sqrtf(x);
+    float h = x * y, l = __builtin_fmaf(x, y, -h); // x y, exactly, is h + l
+    float missing = __builtin_fmaf(-h, y, 1) - l * y; // 1 - x y y
+    return x > 0 && x < INFINITY ? __builtin_fmaf(y * 0.5f, missing, y) : y;
+}
+
 inline float nextafter(float x, float y) {
     if (x != x || y != y) return x + y;
     if (x == y) return y;
@@ -97,7 +105,7 @@ MP_FLOAT2(pow, __builtin_powf(x, y))
 MP_FLOAT2(powr, x >= 0 ? __builtin_powf(x, y) : NAN)
 MP_FLOAT1(rint, __builtin_rintf(x))
 MP_FLOAT1(round, __builtin_roundf(x))
-MP_FLOAT1(rsqrt, static_cast<float>(1 / __builtin_sqrt(x)))  // correctly rounded, which 1 / sqrtf(x) is not
+MP_FLOAT1(rsqrt, __mp::rsqrt(x))
 MP_FLOAT1(sin, __builtin_sinf(x))
 MP_FLOAT1(sinh, __builtin_sinhf(x))
 MP_FLOAT1(sinpi, __mp::sinpi(x))
