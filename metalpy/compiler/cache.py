@@ -80,7 +80,7 @@ class Cache:
         self._is_trusted = False
         self._limit = limit
         self._lock = threading.Lock()
-        self._since_scan: int | None = None  # bytes stored since the folder was last measured; None: never measured
+        self._estimate: int | None = None  # bytes when the folder was last measured and stored since; None: never
         self.statistics = CacheStatistics()
 
     @property
@@ -137,7 +137,11 @@ class Cache:
         import tempfile  # not needed by those who only read
 
         path = self.path(key, kind)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+        except FileNotFoundError:  # somebody has deleted the whole folder
+            _make_private(self.folder)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -149,7 +153,7 @@ class Cache:
             raise
         with self._lock:
             self.statistics.stores += 1
-        self._evict(len(payload))
+        self._evict(len(payload) + len(_MAGIC) + _DIGEST_BYTES)
         return path
 
     def size(self) -> int:
@@ -188,13 +192,14 @@ class Cache:
     def _evict(self, stored: int) -> None:
         with self._lock:
             # The folder is measured at the first store of a process and then only when it may have grown too far.
-            if self._since_scan is not None:
-                self._since_scan += stored
-                if self._since_scan < self._limit * (1 - _EVICTION_TARGET):
+            if self._estimate is not None:
+                self._estimate += stored
+                if self._estimate <= self._limit:
                     return
-            self._since_scan = 0
         entries = sorted(self._entries())
         total = sum(size for _, size, _ in entries)
+        with self._lock:
+            self._estimate = total
         if total <= self._limit:
             return
         for _, size, path in entries:
@@ -204,6 +209,7 @@ class Cache:
                 path.unlink()
                 total -= size
                 with self._lock:
+                    self._estimate = total
                     self.statistics.evictions += 1
 
 

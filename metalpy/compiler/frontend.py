@@ -49,6 +49,7 @@ _COMPILE_FLAGS = (
 ).split()
 
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?!line\b|include[ \t]*<metal|pragma\b)", re.MULTILINE)
+_STANDARD_INCLUDE = re.compile(r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|simd/)", re.MULTILINE)
 # IR for any CPU: which one is decided when a kernel is lowered.
 _TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack-protector-buffer-size)"="[^"]*"')
 
@@ -123,9 +124,12 @@ def _expand_macros(source: Source, options: Options) -> str:
 
 def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tuple[Diagnostic, ...]]:
     command = [*clang(), *_COMMON_FLAGS, *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
-    command += [*_include_flags(source, options), *options.flags]
-    command += ["-include", "__mp/entry.h", "-include", "__mp/keywords.h", "-"]
-    before, program, behind = defined_flags(found), blank_for_cpp(source.text), write_entries(found)
+    command += [*_include_flags(source, options), "-include", "__mp/entry.h", "-include", "__mp/keywords.h"]
+    if _STANDARD_INCLUDE.search(source.text):
+        # Before the program, whose macros may have names that the headers use, such as T or N.
+        command += ["-include", "metal_stdlib"]
+    command.append("-")
+    before, program, behind = defined_flags(found) + options.directives, blank_for_cpp(source.text), write_entries(found)
     for _ in range(MAX_ROUNDS):
         result = run_tool(command, (before + program + behind).encode("utf-8", "surrogateescape"))
         messages = result.stderr.decode("utf-8", "replace")

@@ -431,6 +431,8 @@ def _declarator(tokens: list[Token]) -> tuple[str, list[Token], list[Token] | No
         i += 1
         if i < len(tokens) and tokens[i].text == "(":
             i = closing(tokens, i) + 1
+        elif i < len(tokens) and tokens[i].kind == "string":  # extern "C"
+            i += 1
     begin = i
     if i + 1 < len(tokens) and tokens[i].text == "decltype":
         i = closing(tokens, i + 1) + 1

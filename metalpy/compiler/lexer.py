@@ -25,8 +25,8 @@ class Token(NamedTuple):
 
 
 # A directive's body is scanned too when `directives` is false (macro bodies hold attributes and qualifiers);
-# otherwise the whole logical line is one token.
-_SKIP = r"(?P<skip>[ \t\r\f\v\n]+|\\\n|//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z))"
+# otherwise the whole logical line is one token. White space stops at line ends, where a directive may start.
+_SKIP = r"(?P<skip>\n+|[ \t\r\f\v]+|\\\n|//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z))"
 _DIRECTIVE = r"(?P<directive>^[ \t]*\#(?:\\\n|/\*.*?\*/|(?!//)[^\n])*)"
 _COMMON = (
     r'|(?P<string>(?:u8|[uUL])?R"(?P<delimiter>[^()\\\s]*)\(.*?\)(?P=delimiter)"|(?:u8|[uUL])?"(?:\\.|[^"\\\n])*")'
@@ -35,7 +35,7 @@ _COMMON = (
     r"|(?P<id>[A-Za-z_$\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*)"
     r"|(?P<punct>::|->|\[\[|\]\]|.)"
 )
-_WITH_DIRECTIVES = re.compile(_SKIP + "|" + _DIRECTIVE + _COMMON, re.MULTILINE | re.DOTALL)
+_WITH_DIRECTIVES = re.compile(_DIRECTIVE + "|" + _SKIP + _COMMON, re.MULTILINE | re.DOTALL)
 _FLAT = re.compile(_SKIP + _COMMON, re.MULTILINE | re.DOTALL)
 
 

@@ -30,6 +30,11 @@ class Options:
         """Clang's flags for these options, include folders apart."""
         return [f"-D{name}={value}" for name, value in self.defines]
 
+    @property
+    def directives(self) -> str:
+        """The defines as text to stand before a program; unlike flags they come after headers that are built in."""
+        return "".join(f"#define {name} {value}\n" for name, value in self.defines)
+
 
 def make_options(
     include_dirs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,

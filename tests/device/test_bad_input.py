@@ -21,7 +21,9 @@ pytestmark = pytest.mark.usefixtures("device")
 HEAD = "#include <metal_stdlib>\nusing namespace metal;\n"
 compile_shader = mp.mps.compile_shader
 
-LIBRARY = HEAD + """
+LIBRARY = (
+    HEAD
+    + """
 struct Params { float scale; int offset; float2 pair; };
 kernel void scale(device float* x, constant float& by, uint i [[thread_position_in_grid]]) { x[i] *= by; }
 kernel void copy(device int* out, const device int* in, uint i [[thread_position_in_grid]]) { out[i] = in[i]; }
@@ -36,6 +38,7 @@ kernel void dynamic(device float* x, threadgroup float* t [[threadgroup(0)]], ui
 }
 kernel void table(device float* x, constant float (&values)[4], uint i [[thread_position_in_grid]]) { x[i] = values[i % 4]; }
 """
+)
 
 
 @pytest.fixture
@@ -133,7 +136,10 @@ def test_error_behind_a_macro():
 
 
 def test_error_behind_a_multi_line_macro():
-    source = HEAD + "#define TWO \\\n  1 + \\\n  1\nkernel void k(device float* x) { x[0] = TWO; }\nint f() { return oops; }\n"
+    source = (
+        HEAD
+        + "#define TWO \\\n  1 + \\\n  1\nkernel void k(device float* x) { x[0] = TWO; }\nint f() { return oops; }\n"
+    )
     error = compile_error(source)
     assert_at(error, "program_source", 7, 18, "int f() { return oops; }")
 
@@ -188,7 +194,14 @@ def test_undefined_preprocessor_symbol():
 
 
 def test_unterminated_things():
-    for source in ("kernel void k(device int* x) {", "/* never ends", '#include "', "#if 1\n", "kernel void k(device int* x", "template <typename T"):
+    for source in (
+        "kernel void k(device int* x) {",
+        "/* never ends",
+        '#include "',
+        "#if 1\n",
+        "kernel void k(device int* x",
+        "template <typename T",
+    ):
         if source.startswith("/*"):
             source += "\nkernel"
         error = compile_error(source)
@@ -221,7 +234,10 @@ KERNELS_THAT_CANNOT_BE = {
     "index out of range": ("kernel void k(device int* x [[buffer(31)]]) {}", "0 to 30"),
     "plain value": ("kernel void k(float x) {}", "'x'"),
     "no address space": ("kernel void k(float* x) {}", "address space"),
-    "bad input type": ("kernel void k(device int* x, float i [[thread_position_in_grid]]) {}", "thread_position_in_grid"),
+    "bad input type": (
+        "kernel void k(device int* x, float i [[thread_position_in_grid]]) {}",
+        "thread_position_in_grid",
+    ),
 }
 
 
@@ -248,7 +264,10 @@ def test_unsupported_feature(lib, what):
 
 
 def test_recursion():
-    source = HEAD + "static int f(int n) {\n  return n < 2 ? n : f(n - 1) + f(n - 2);\n}\nkernel void k(device int* x) { *x = f(*x); }\n"
+    source = (
+        HEAD
+        + "static int f(int n) {\n  return n < 2 ? n : f(n - 1) + f(n - 2);\n}\nkernel void k(device int* x) { *x = f(*x); }\n"
+    )
     with pytest.raises(mp.CompileError, match=r"'f'.*recursion") as raised:
         compile_shader(source).k(mp.zeros(1, dtype=mp.int32))
     assert raised.value.lineno == 3
@@ -264,7 +283,7 @@ def test_missing_function_constant():
     assert x.item() == 5
     with pytest.raises(mp.LaunchTypeError, match=r"'m'.*n \[3\]"):
         lib.k.specialize({"m": 1})
-    with pytest.raises(mp.LaunchTypeError, match="int32.*1.5"):
+    with pytest.raises(mp.LaunchTypeError, match=r"int32.*1\.5"):
         lib.k.specialize({"n": 1.5})
 
 
@@ -300,7 +319,9 @@ def test_kind_of_argument(lib):
 
 def test_dtype_of_argument(lib):
     for dtype in (mp.int32, mp.float16, mp.uint8, mp.int64, mp.bool_):
-        message = refuse(TypeError, "'x' of kernel 'scale'", lambda dtype=dtype: lib.scale(mp.ones(4, dtype=dtype), 1.0))
+        message = refuse(
+            TypeError, "'x' of kernel 'scale'", lambda dtype=dtype: lib.scale(mp.ones(4, dtype=dtype), 1.0)
+        )
         assert str(dtype) in message and "view" in message and "device float*" in message
     x = mp.ones(4, dtype=mp.int32)
     lib.scale(x.view(np.float32), 1.0)
@@ -474,14 +495,17 @@ def test_too_much_static_threadgroup_memory():
 
 
 def test_static_and_dynamic_threadgroup_memory_together():
-    lib = compile_shader(HEAD + """
+    lib = compile_shader(
+        HEAD
+        + """
         kernel void k(device float* x, threadgroup float* d [[threadgroup(0)]], uint i [[thread_index_in_threadgroup]]) {
           threadgroup float s[4096];
           s[i] = d[i] = x[i];
           threadgroup_barrier(mem_flags::mem_threadgroup);
           x[i] = s[i] + d[i];
         }
-    """)
+    """
+    )
     x = mp.ones(8)
     message = refuse(ValueError, "'k'", lambda: lib.k(x, threadgroup_memory={0: 16400}))
     assert "32784" in message and "16384" in message and "32768" in message
@@ -505,7 +529,9 @@ def test_out_of_memory(lib):
 
 # ---- kernels that misbehave ----
 
-FAULTS = HEAD + """
+FAULTS = (
+    HEAD
+    + """
 kernel void null(device int* x, uint i [[thread_position_in_grid]]) { *(device int*)(ulong)(16 + x[0]) = 1; }
 kernel void far(device int* x, uint i [[thread_position_in_grid]]) { x[(ulong)1 << 45] = 1; }
 kernel void divide(device int* x, uint i [[thread_position_in_grid]]) { x[i] = 7 / x[i]; }
@@ -513,6 +539,7 @@ kernel void trap(device int* x) { __builtin_trap(); }
 kernel void spin(device int* x) { while (x[0] == 0) {} }
 kernel void spin_in_step(device int* x) { while (true) threadgroup_barrier(mem_flags::mem_device); }
 """
+)
 
 
 @pytest.mark.parametrize("kernel", ["null", "far", "trap"])
@@ -526,14 +553,13 @@ def test_fault(lib, kernel, device):
     mp.mps.synchronize()  # told once
 
 
-def test_division_of_an_integer_by_zero(lib):
+def test_division_of_an_integer_by_zero(lib, device):
+    if device.driver != "software":
+        pytest.skip("hardware gives a number that Metal does not define")
     x = mp.array(np.array([7, 0, 2, 1], np.int32))
     compile_shader(FAULTS).divide(x)
-    try:
-        got = np.asarray(x)
-        np.testing.assert_array_equal(got[[0, 2, 3]], [1, 3, 7])  # the others are right, if it is no fault
-    except mp.KernelFaultError:
-        mp.mps.synchronize()
+    with pytest.raises(mp.KernelFaultError, match=r"'divide'.*integer by zero"):
+        np.asarray(x)
 
 
 @pytest.mark.parametrize("kernel", ["spin", "spin_in_step"])

@@ -98,7 +98,14 @@ def test_argument_casts():
     np.testing.assert_array_equal(numpy_of(b), expected)
 
 
-CASTS = [("bf16", "bfloat"), ("int32", "int"), ("int16", "short"), ("int8", "char"), ("uint8", "uchar"), ("fp16", "half")]
+CASTS = [
+    ("bf16", "bfloat"),
+    ("int32", "int"),
+    ("int16", "short"),
+    ("int8", "char"),
+    ("uint8", "uchar"),
+    ("fp16", "half"),
+]
 
 
 @pytest.mark.parametrize(("cast", "metal"), CASTS, ids=[c[0] for c in CASTS])
@@ -120,10 +127,13 @@ def test_integer_casts_wrap():
 
 # ---- what a library is ----
 
-FULL = HEAD + """
+FULL = (
+    HEAD
+    + """
 kernel void full(device float* x, constant float& value, uint i [[thread_position_in_grid]]) { x[i] = value; }
 kernel void fill_twice(device float* x, uint i [[thread_position_in_grid]]) { x[i] *= 2; }
 """
+)
 
 
 def test_error_checking():
@@ -158,7 +168,9 @@ def test_unknown_kernels_are_missing_attributes():
 
 
 def test_library_lists_exactly_its_kernels():
-    lib = compile_shader(FULL + "static float helper(float x) { return x; }\n// kernel void commented(device float* x) {}")
+    lib = compile_shader(
+        FULL + "static float helper(float x) { return x; }\n// kernel void commented(device float* x) {}"
+    )
     assert dir(lib) == ["fill_twice", "full"]
     assert list(lib) == ["full", "fill_twice"] and len(lib) == 2 and "full" in lib
     assert "full" in repr(lib)
@@ -204,14 +216,17 @@ def test_reflection():
 
 
 def test_limits():
-    lib = compile_shader(HEAD + """
+    lib = compile_shader(
+        HEAD
+        + """
         [[max_total_threads_per_threadgroup(128)]] kernel void limited(device float* x) {
           threadgroup float memory[100];
           memory[0] = x[0];
           threadgroup_barrier(mem_flags::mem_threadgroup);
           x[0] = memory[0] + 1;
         }
-    """)
+    """
+    )
     assert lib.limited.max_threads_per_threadgroup == 128
     assert lib.limited.static_thread_group_memory_length == 400
 
@@ -237,7 +252,9 @@ def test_include_alone():
 
 def test_include_dirs(tmp_path):
     (tmp_path / "lib").mkdir()
-    (tmp_path / "lib" / "util.h").write_text('#pragma once\n#include "more.h"\nstatic float twice(float x) { return TWO * x; }\n')
+    (tmp_path / "lib" / "util.h").write_text(
+        '#pragma once\n#include "more.h"\nstatic float twice(float x) { return TWO * x; }\n'
+    )
     (tmp_path / "lib" / "more.h").write_text("#define TWO 2\n")
     source = """
         #include "lib/util.h"
@@ -271,7 +288,9 @@ def test_changed_include_is_noticed(tmp_path):
 
 # ---- random numbers: Philox 4x32, 10 rounds, written from its paper (Salmon and others, SC 2011) ----
 
-PHILOX = HEAD + """
+PHILOX = (
+    HEAD
+    + """
 uint4 philox(uint2 key, uint4 counter) {
   for (int round = 0; round < 10; ++round) {
     const uint low0 = 0xD2511F53u * counter.x, high0 = mulhi(0xD2511F53u, counter.x);
@@ -290,6 +309,7 @@ kernel void randn(device float* out, constant long2& seed_offset, uint i [[threa
   out[i] = sqrt(-2 * log(u.x)) * cospi(2 * u.y);
 }
 """
+)
 
 
 def philox(key, counter):
@@ -319,7 +339,9 @@ def test_randn():
 
 # ---- reductions over a simdgroup ----
 
-REDUCTIONS = HEAD + """
+REDUCTIONS = (
+    HEAD
+    + """
 // The largest value and its lane, in every lane; a NaN wins, the lowest lane of equals.
 template <typename T>
 static T argmax(T x, thread uint& index, uint lane) {
@@ -366,6 +388,7 @@ kernel void long_sum(device long* out, const device long* x, uint i [[thread_pos
   out[i] = simd_sum(x[i]) + simd_max(x[i]);
 }
 """
+)
 TYPES = {"float": np.float32, "half": np.float16, "bfloat": ml_dtypes.bfloat16, "int": np.int32}
 
 
@@ -410,7 +433,9 @@ def test_reductions_of_complex_numbers(rng):
 
 # ---- atomics: 16-bit floats by compare-and-exchange on the word that holds them ----
 
-ATOMICS = HEAD + """
+ATOMICS = (
+    HEAD
+    + """
 template <typename T>
 static void add(device T* slots, uint at, T value) {
   if constexpr (sizeof(T) == 4) {
@@ -436,6 +461,7 @@ INSTANTIATE(half)
 INSTANTIATE(bfloat)
 INSTANTIATE(int)
 """
+)
 
 
 @pytest.mark.parametrize("name", TYPES)

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.usefixtures("device")
 HEAD = "#include <metal_stdlib>\nusing namespace metal;\n"
 compile_shader = mp.mps.compile_shader
 
-COUNTERS = HEAD + """
+COUNTERS = (
+    HEAD
+    + """
 kernel void visit(device atomic_uint* visits, uint3 p [[thread_position_in_grid]], uint3 n [[threads_per_grid]]) {
   atomic_fetch_add_explicit(visits + (p.z * n.y + p.y) * n.x + p.x, 1u, memory_order_relaxed);
 }
@@ -34,6 +36,7 @@ kernel void shape(device uint* out, uint3 threads [[threads_per_grid]], uint3 gr
   }
 }
 """
+)
 
 
 def shape_of(**options):
@@ -52,7 +55,9 @@ def test_threads_as_int_tuple_list_and_array():
 
 
 def test_default_threads_are_the_first_array():
-    lib = compile_shader("kernel void k(constant int& n, device int* x, uint i [[thread_position_in_grid]]) { x[i] += n; }")
+    lib = compile_shader(
+        "kernel void k(constant int& n, device int* x, uint i [[thread_position_in_grid]]) { x[i] += n; }"
+    )
     x = mp.zeros((3, 4), dtype=mp.int32)
     lib.k(5, x)
     np.testing.assert_array_equal(np.asarray(x), 5)
@@ -128,12 +133,14 @@ def test_scalar_arguments(name):
 
 
 def test_lists_for_pointers_and_vectors():
-    lib = compile_shader("""
+    lib = compile_shader(
+        """
         kernel void pointer(device float* out, constant float* v, uint i [[thread_position_in_grid]]) { out[i] = v[i]; }
         kernel void vector(device int3* out, constant metal::int3& v) { *out = v; }
         kernel void vectors(device float* out, constant metal::float2* v, uint i [[thread_position_in_grid]]) { out[i] = v[i].x - v[i].y; }
         kernel void matrix(device float* out, constant metal::float3x2& m, uint i [[thread_position_in_grid]]) { out[i] = m[i / 2][i % 2]; }
-    """.replace("device int3", "device metal::int3"))
+    """.replace("device int3", "device metal::int3")
+    )
     out = mp.zeros(4)
     for values in ([1, 2.5, 3, 4], (1, 2.5, 3, 4), np.array([1, 2.5, 3, 4]), mp.array([1, 2.5, 3, 4]), range(1, 5)):
         lib.pointer(out, values)
@@ -170,7 +177,9 @@ def test_offsets_of_views():
 
 
 def test_same_array_twice():
-    lib = compile_shader("kernel void k(device int* x, device int* y, uint i [[thread_position_in_grid]]) { x[i] += 2 * y[i]; }")
+    lib = compile_shader(
+        "kernel void k(device int* x, device int* y, uint i [[thread_position_in_grid]]) { x[i] += 2 * y[i]; }"
+    )
     x = mp.array([1, 2, 3])
     lib.k(x, x)
     np.testing.assert_array_equal(np.asarray(x), [3, 6, 9])
@@ -223,7 +232,13 @@ def test_launching_does_not_wait():
 def test_reading_waits():
     kernel = compile_shader(CHAIN).step
     x = mp.zeros(4, dtype=mp.int32)
-    for reader in (np.asarray, lambda a: a.numpy(), lambda a: np.array(a.tolist()), lambda a: np.from_dlpack(a), lambda a: a.copy().numpy()):
+    for reader in (
+        np.asarray,
+        lambda a: a.numpy(),
+        lambda a: np.array(a.tolist()),
+        lambda a: np.from_dlpack(a),
+        lambda a: a.copy().numpy(),
+    ):
         before = np.array(x)
         kernel(x, 1)
         np.testing.assert_array_equal(reader(x), before * 3 + 1)
@@ -232,7 +247,9 @@ def test_reading_waits():
 def test_host_writes_come_after_work():
     kernel = compile_shader(CHAIN).step
     x, y = mp.ones(1000, dtype=mp.int32), mp.zeros(1000, dtype=mp.int32)
-    lib = compile_shader("kernel void add(device int* y, const device int* x, uint i [[thread_position_in_grid]]) { y[i] += x[i]; }")
+    lib = compile_shader(
+        "kernel void add(device int* y, const device int* x, uint i [[thread_position_in_grid]]) { y[i] += x[i]; }"
+    )
     total = 0
     for k in range(30):
         lib.add(y, x)
@@ -243,7 +260,9 @@ def test_host_writes_come_after_work():
 
 
 def test_memory_lives_until_the_work_is_done():
-    lib = compile_shader("kernel void add(device int* y, const device int* x, uint i [[thread_position_in_grid]]) { y[i] += x[i]; }")
+    lib = compile_shader(
+        "kernel void add(device int* y, const device int* x, uint i [[thread_position_in_grid]]) { y[i] += x[i]; }"
+    )
     y = mp.zeros(10_000, dtype=mp.int32)
     for k in range(100):
         x = mp.full(10_000, k, dtype=mp.int32)
@@ -253,7 +272,9 @@ def test_memory_lives_until_the_work_is_done():
 
 
 def test_wrapped_memory_is_let_go():
-    lib = compile_shader("kernel void add(device int* y, const device int* x, uint i [[thread_position_in_grid]]) { y[i] += x[i]; }")
+    lib = compile_shader(
+        "kernel void add(device int* y, const device int* x, uint i [[thread_position_in_grid]]) { y[i] += x[i]; }"
+    )
 
     class Host(np.ndarray):
         pass
@@ -287,7 +308,9 @@ def test_nothing_stays_allocated():
 
 
 def test_ten_thousand_launches():
-    lib = compile_shader("kernel void k(device int* x, constant int& by, uint i [[thread_position_in_grid]]) { x[i] += by; }")
+    lib = compile_shader(
+        "kernel void k(device int* x, constant int& by, uint i [[thread_position_in_grid]]) { x[i] += by; }"
+    )
     x = mp.zeros(8, dtype=mp.int32)
     for k in range(10_000):
         lib.k(x, k & 1)
@@ -295,7 +318,9 @@ def test_ten_thousand_launches():
 
 
 def test_two_threads_launch_at_once():
-    lib = compile_shader("kernel void k(device int* x, constant int& by, uint i [[thread_position_in_grid]]) { x[i] += by; }")
+    lib = compile_shader(
+        "kernel void k(device int* x, constant int& by, uint i [[thread_position_in_grid]]) { x[i] += by; }"
+    )
     arrays = [mp.zeros(64, dtype=mp.int32) for _ in range(2)]
     shared = mp.zeros(64, dtype=mp.int32)
     failures = []
@@ -328,7 +353,9 @@ def test_threads_compile_and_launch_at_once():
 
     def work(number):
         try:
-            lib = compile_shader(f"kernel void k(device int* x, uint i [[thread_position_in_grid]]) {{ x[i] = i + {number}; }}")
+            lib = compile_shader(
+                f"kernel void k(device int* x, uint i [[thread_position_in_grid]]) {{ x[i] = i + {number}; }}"
+            )
             x = mp.zeros(100, dtype=mp.int32)
             lib.k(x)
             np.testing.assert_array_equal(np.asarray(x), np.arange(100) + number)

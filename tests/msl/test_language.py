@@ -196,6 +196,34 @@ def test_macros_of_the_compiler():
     np.testing.assert_array_equal(np.asarray(out), [1, 12, 1, 1, 1, 4, line, 1])
 
 
+NAMES_OF_HEADERS = ["T", "N", "A", "x", "i", "value", "R", "P"]
+
+
+def test_macros_do_not_reach_the_headers():
+    """The standard library's own sources use short names, too."""
+    source = "kernel void k(device float* out, uint at [[thread_position_in_grid]]) { out[at] = metal::dot(metal::float2(TWO), metal::float2(1)); }"
+    out = mp.zeros(3)
+    mp.mps.compile_shader(
+        "#include <metal_stdlib>\n" + source, defines={**dict.fromkeys(NAMES_OF_HEADERS, 7), "TWO": 2}
+    ).k(out)
+    np.testing.assert_array_equal(np.asarray(out), 4)
+    lines = "".join(f"#define {name} 7\n" for name in NAMES_OF_HEADERS)
+    mp.mps.compile_shader(f"{lines}#define TWO 3\n#include <metal_stdlib>\n{source}").k(out)
+    np.testing.assert_array_equal(np.asarray(out), 6)
+
+
+def test_indented_source():
+    lib = mp.mps.compile_shader("""
+        #include <metal_stdlib>
+        using namespace metal;
+          #pragma once
+        kernel void k(device float* out, uint at [[thread_position_in_grid]]) { out[at] = sqrt(4.0f); }
+    """)
+    out = mp.zeros(3)
+    lib.k(out)
+    np.testing.assert_array_equal(np.asarray(out), 2)
+
+
 def test_define_that_is_off():
     lib = preprocessed(FLAG=False)
     out = mp.zeros(8, dtype=I4)

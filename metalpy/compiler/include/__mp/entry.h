@@ -28,19 +28,26 @@ struct signature<void(A...)> {
 
 // ---- buffer and threadgroup arguments ----
 
+// Asking instantiates a template that nothing else in the program may look into, so that its layout is known.
+template <class T>
+constexpr bool is_complete = requires { sizeof(T); };
+
 // `T*` gets the address, `T&` the object there.
 template <class P>
 struct bound;
 template <class T>
 struct bound<T*> {
+  static_assert(is_complete<T> || true);
   static constexpr T* at(void* address) { return static_cast<T*>(address); }
 };
 template <class T>
 struct bound<T&> {
+  static_assert(is_complete<T> || true);
   static constexpr T& at(void* address) { return *static_cast<T*>(address); }
 };
 template <class T>
 struct bound<const T*> {
+  static_assert(is_complete<T> || true);
   static constexpr const T* at(void* address) { return static_cast<const T*>(address); }
 };
 

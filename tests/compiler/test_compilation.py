@@ -1,0 +1,105 @@
+"""What makes a program new to the cache, and what does not; options."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from metalpy.compiler.cache import Cache
+from metalpy.compiler.compilation import compile_source
+from metalpy.compiler.options import make_options
+from metalpy.compiler.source import read_source
+
+TEXT = "kernel void k(device float* x, uint i [[thread_position_in_grid]]) { x[i] = 1; }\n"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Cache(tmp_path / "cache")
+
+
+def build(store, text=TEXT, **options):
+    """Compile and lower; returns how many entries were not in the cache."""
+    before = store.statistics.misses
+    made = make_options(**options)
+    compilation = compile_source(read_source(text, include_dirs=made.include_dirs), made, store)
+    for name in compilation.kernels:
+        compilation.native(name)
+    return store.statistics.misses - before
+
+
+def test_same_program_is_known(store):
+    assert build(store) > 0
+    assert build(store) == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"defines": {"A": 1}}, {"math_mode": "fast"}, {"math_mode": "relaxed"}],
+    ids=["defines", "fast", "relaxed"],
+)
+def test_options_make_another_program(store, options):
+    build(store)
+    assert build(store, **options) > 0
+    assert build(store, **options) == 0
+
+
+def test_other_text_makes_another_program(store):
+    build(store)
+    assert build(store, TEXT.replace("= 1", "= 2")) >= 2
+
+
+def test_comment_makes_no_other_kernel(store):
+    """The text is new, so clang runs; what it makes of it is not, once positions are left out."""
+    build(store)
+    assert build(store, TEXT + "// a comment\n") <= 2
+
+
+def test_included_file_is_part_of_the_program(store, tmp_path):
+    header = tmp_path / "h.h"
+    text = '#include "h.h"\n' + TEXT.replace("= 1", "= VALUE")
+    header.write_text("#define VALUE 1\n")
+    build(store, text, include_dirs=tmp_path)
+    assert build(store, text, include_dirs=tmp_path) == 0
+    status = header.stat()
+    header.write_text("#define VALUE 2\n")
+    os.utime(header, (status.st_atime, status.st_mtime))  # content counts, not time
+    assert build(store, text, include_dirs=tmp_path) > 0
+
+
+def test_lost_intermediate_code_is_made_again(store):
+    made = make_options()
+    text = TEXT + TEXT.replace("void k", "void other")
+    first = compile_source(read_source(text), made, store)
+    first.native("k")
+    for path in store.folder.rglob("*.ir"):
+        path.unlink()
+    again = compile_source(read_source(text), made, store)
+    assert again.native("other").exists()
+
+
+def test_specialisations_are_entries_of_their_own(store):
+    text = "constant int n [[function_constant(0)]];\nkernel void k(device int* x) { *x = n; }\n"
+    compilation = compile_source(read_source(text), make_options(), store)
+    paths = {compilation.native("k", {0: value}) for value in (1, 2, 3)}
+    assert len(paths) == 3
+    assert compilation.native("k", {0: 2}) in paths
+
+
+def test_options_in_any_order_are_equal():
+    assert make_options(defines={"A": 1, "B": 2}) == make_options(defines={"B": 2, "A": 1})
+    assert make_options(defines={"A": True}) == make_options(defines={"A": 1})
+    assert make_options(include_dirs="x") == make_options(include_dirs=["x"])
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"math_mode": "quick"}, ValueError), ({"defines": {"a b": 1}}, ValueError), ({"defines": {1: 1}}, ValueError),
+        ({"defines": {"A": "1\n2"}}, ValueError), ({"defines": {"A": [1]}}, TypeError), ({"defines": "A=1"}, TypeError),
+    ],
+)  # fmt: skip
+def test_bad_options(options, kind):
+    with pytest.raises(kind):
+        make_options(**options)

@@ -1,0 +1,162 @@
+"""The lexer and the length-preserving rewrite, by examples and on random text."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metalpy.compiler.lexer import closing, tokenize
+from metalpy.compiler.rewrite import blank_for_cpp
+
+
+def words(text, **options):
+    return [t.text for t in tokenize(text, **options)]
+
+
+# ---- tokens ----
+
+TOKENS = {
+    "int a=b+1;": ["int", "a", "=", "b", "+", "1", ";"],
+    "a::b->c": ["a", "::", "b", "->", "c"],
+    "1.5f .5h 1e-3 0x1p-2f 1'000u 3.0bf": ["1.5f", ".5h", "1e-3", "0x1p-2f", "1'000u", "3.0bf"],
+    "x[[buffer(0)]]": ["x", "[[", "buffer", "(", "0", ")", "]]"],
+    "a[b[0]]": ["a", "[", "b", "[", "0", "]", "]"],
+    "a[[x]][b[c[1]]]": ["a", "[[", "x", "]]", "[", "b", "[", "c", "[", "1", "]", "]", "]"],
+    "a // b [[ c\n d": ["a", "d"],
+    "a /* [[ \n */ d": ["a", "d"],
+    '"a \\" // b" c': ['"a \\" // b"', "c"],
+    "'\\'' 'ab'": ["'\\''", "'ab'"],
+    'R"(raw " // text)" x': ['R"(raw " // text)"', "x"],
+    'R"x()" )x" y': ['R"x()" )x"', "y"],
+    "a \\\n b": ["a", "b"],
+    "caf\u00e9_1 = 2": ["caf\u00e9_1", "=", "2"],
+}
+
+
+@pytest.mark.parametrize("text", TOKENS, ids=range(len(TOKENS)))
+def test_tokens(text):
+    assert words(text) == TOKENS[text]
+
+
+def test_directives():
+    text = "#define A(x) \\\n  [[x]]\nint a; #b\n  # if 1 // why\n"
+    assert [t.kind for t in tokenize(text)].count("directive") == 2
+    assert words(text, directives=False)[:6] == ["#", "define", "A", "(", "x", ")"]
+
+
+PIECES = [*"ab1.,;:<>()[]{}\"'\\/*#\n =-+&_", "kernel ", "threadgroup ", "[[", "]]", "1.0bf", "constant ", "\n#define "]
+source_text = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
+
+
+@given(source_text)
+def test_tokens_are_pieces_of_the_text_in_order(text):
+    for directives in (True, False):
+        end = 0
+        for token in tokenize(text, directives=directives):
+            assert text[token.start : token.end] == token.text != ""
+            assert token.start >= end
+            end = token.end
+
+
+@given(source_text)
+def test_only_comments_and_space_lie_between_tokens(text):
+    end = 0
+    for token in [*tokenize(text), None]:
+        gap = text[end : token.start if token else len(text)]
+        rest = re.sub(r"//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z)|\\\n", "", gap, flags=re.DOTALL)
+        assert rest.strip() == ""
+        end = token.end if token else end
+
+
+@given(source_text)
+def test_closing_never_trips(text):
+    tokens = tokenize(text)
+    for i, token in enumerate(tokens):
+        if token.text in ("(", "[", "{", "[[", "<"):
+            assert i < closing(tokens, i) <= len(tokens)
+
+
+def test_closing():
+    tokens = tokenize("f<a<b>, (c > d), e[1 > 0]>(x) { y; }")
+    texts = [t.text for t in tokens]
+    assert closing(tokens, 1) == texts.index(">", texts.index("]") + 1)
+    assert closing(tokens, texts.index("{")) == len(tokens) - 1
+    assert closing(tokenize("a < b; c > d"), 1) == 7  # a comparison, no template
+
+
+# ---- the rewrite ----
+
+
+def rewritten(text):
+    out = blank_for_cpp(text)
+    assert len(out) == len(text)
+    assert [m.start() for m in re.finditer("\n", out)] == [m.start() for m in re.finditer("\n", text)]
+    return out
+
+
+@given(source_text)
+def test_rewrite_keeps_every_place(text):
+    out = rewritten(text)
+    assert [i for i, c in enumerate(text) if c == "\n"] == [i for i, c in enumerate(out) if c == "\n"]
+
+
+@given(st.text(max_size=60))
+def test_rewrite_keeps_every_place_of_any_text(text):
+    out = blank_for_cpp(text)
+    assert len(out) == len(text)
+
+
+@given(source_text)
+def test_rewrite_is_stable(text):
+    once = blank_for_cpp(text)
+    # What a second pass would still change is only what the first has uncovered; nothing grows or moves.
+    assert len(blank_for_cpp(once)) == len(text)
+
+
+def squeezed(text):
+    return " ".join(rewritten(text).split())
+
+
+REWRITES = {
+    "device int* x [[buffer(0)]], uint i [[thread_position_in_grid]]": "device int* x , uint i",
+    "[[kernel]] void f()": "void f()",
+    "[[maybe_unused]] int x;": "[[maybe_unused]] int x;",
+    "int a = b[c[0]];": "int a = b[c[0]];",
+    "threadgroup float x[32];": "threadgroup float x[32];",
+    "threadgroup float4 s; threadgroup int a, b;": "threadgroup float4 s; threadgroup int a, b;",
+    "threadgroup array<float, 4> s = {};": "threadgroup array<float, 4> s = {};",
+    "threadgroup float* p = q;": "float* p = q;",
+    "void f(threadgroup float& r, threadgroup T (&t)[4])": "void f( float& r, T (&t)[4])",
+    "(threadgroup half*)raw": "( half*)raw",
+    "Loader<threadgroup float*> l;": "Loader< float*> l;",
+    "float norm() const threadgroup { return 1; }": "float norm() const { return 1; }",
+    "alignas(16) threadgroup T tile[W * 2];": "alignas(16) threadgroup T tile[W * 2];",
+    "constant bool flip [[function_constant(0)]];": "extern bool flip ;",
+    "void f(constant int& n [[buffer(1), function_constant(has_n)]])": "void f(constant int& n )",
+    "half h = 1.5H + 2.0h;": "half h = 1.5h + 2.0h;",
+    "bfloat b = 1.5bf + .5BF;": "bfloat b = 1.5_b + .5_b;",
+    "int n = 0xbf + 0xABF;": "int n = 0xbf + 0xABF;",
+    '"threadgroup [[x]] 1.0bf" // [[x]]': '"threadgroup [[x]] 1.0bf" // [[x]]',
+}
+
+
+@pytest.mark.parametrize("text", REWRITES, ids=range(len(REWRITES)))
+def test_rewrites(text):
+    assert squeezed(text) == REWRITES[text]
+
+
+def test_macro_bodies_are_rewritten_in_place():
+    text = "#define ARG(n) device float* x [[buffer(n)]] \\\n  , uint i [[thread_position_in_grid]]\n#define TILE threadgroup float t[8];\n"
+    out = rewritten(text)
+    assert "[[" not in out
+    assert out.split("\n")[0].endswith("\\")
+    assert "threadgroup float t[8];" in out
+
+
+def test_attribute_over_several_lines():
+    text = "device int* x [[buffer(0),\n   function_constant(f)\n]]\n, int y"
+    assert rewritten(text).count("\n") == 3
+    assert "buffer" not in rewritten(text)
