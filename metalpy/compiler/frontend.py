@@ -129,7 +129,11 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
         # Before the program, whose macros may have names that the headers use, such as T or N.
         command += ["-include", "metal_stdlib"]
     command.append("-")
-    before, program, behind = defined_flags(found) + options.directives, blank_for_cpp(source.text), write_entries(found)
+    before, program, behind = (
+        defined_flags(found) + options.directives,
+        blank_for_cpp(source.text),
+        write_entries(found),
+    )
     for _ in range(MAX_ROUNDS):
         result = run_tool(command, (before + program + behind).encode("utf-8", "surrogateescape"))
         messages = result.stderr.decode("utf-8", "replace")
