@@ -39,7 +39,9 @@ def _try(make: Callable[[], object]) -> object:
 
 
 def _versions() -> Facts:
-    yield "metalpy", _try(lambda: _version("metalpy"))
+    from metalpy import __version__
+
+    yield "metalpy", __version__
     yield "Python", f"{platform.python_version()} ({platform.python_implementation()}, {sys.executable})"
     yield "system", f"{platform.system()} {platform.release()} {platform.machine()}, {' '.join(platform.libc_ver())}"
     for package in ("numpy", "ml_dtypes", "llvmlite", "ziglang"):
