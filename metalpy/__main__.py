@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -21,7 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print_report() -> int:
-    print(report.text())
+    try:
+        print(report.text(), flush=True)
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

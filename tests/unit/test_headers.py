@@ -403,7 +403,9 @@ extern "C" MP_KERNEL_ABI void set_active(uint mask) { active = mask; }
 """
 
 
-@pytest.mark.parametrize("convention", ["default", pytest.param("regcall", marks=pytest.mark.skipif(not X86, reason="x86-64"))])
+@pytest.mark.parametrize(
+    "convention", ["default", pytest.param("regcall", marks=pytest.mark.skipif(not X86, reason="x86-64"))]
+)
 def test_simdgroup_functions(tmp_path, convention):
     simd = load(SIMD, tmp_path, *([] if convention == "default" else ["-Xclang", "-fdefault-calling-conv=regcall"]))
 
