@@ -21,6 +21,8 @@ __all__ = ["ENTRIES_NAME", "defined_flags", "write_entries"]
 
 ENTRIES_NAME = "metalpy_entries"  # the "file" of generated code in compiler messages; never shown
 MAX_THREADS = 1024
+# Names of __mp that the entry points use.
+_NAMES = "implicit_index indices input from number parameter run_group signature threadgroup_memory".split()
 
 
 def write_entries(harvest: Harvest) -> str:
@@ -29,7 +31,10 @@ def write_entries(harvest: Harvest) -> str:
     All that belongs to entry number ``k`` stands on line ``k + 1`` of "file" `ENTRIES_NAME`, so that messages about
     it can be told about the kernel; the rest is on lines behind them.
     """
-    parts = [line_mark(k + 1, ENTRIES_NAME) + _entry(k, e) + "\n" for k, e in enumerate(harvest.entries)]
+    # The program ends here, so its macros can go where they would change what follows.
+    names = [*_NAMES, *sorted({p.role for e in harvest.entries for p in e.parameters})]
+    parts = [line_mark(len(harvest.entries) + 1, ENTRIES_NAME), *(f"#undef {name}\n" for name in names)]
+    parts += [line_mark(k + 1, ENTRIES_NAME) + _entry(k, e) + "\n" for k, e in enumerate(harvest.entries)]
     parts.append(line_mark(len(harvest.entries) + 1, ENTRIES_NAME))
     parts += [f'extern "C" {{ {_constant(k, c)} }}\n' for k, c in enumerate(harvest.constants)]
     return "".join(parts)

@@ -212,6 +212,17 @@ def test_macros_do_not_reach_the_headers():
     np.testing.assert_array_equal(np.asarray(out), 6)
 
 
+@pytest.mark.parametrize("name", ["position", "number", "buffer", "input", "from", "indices", "signature", "parameter"])
+def test_macros_do_not_reach_the_generated_code(name):
+    lib = mp.mps.compile_shader(f"""
+        #define {name} 5
+        kernel void k(device int* out, uint at [[thread_position_in_grid]]) {{ out[at] = {name}; }}
+    """)
+    out = mp.zeros(3, dtype=I4)
+    lib.k(out)
+    np.testing.assert_array_equal(np.asarray(out), 5)
+
+
 def test_indented_source():
     lib = mp.mps.compile_shader("""
         #include <metal_stdlib>
