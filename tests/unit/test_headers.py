@@ -22,7 +22,7 @@ FLAGS = [
     *(["-mf16c"] if X86 else []),
     f"-I{HEADERS}", f"-I{PACKAGE / 'include'}",
 ]  # fmt: skip
-PUBLIC = sorted(p.name for p in HEADERS.iterdir() if p.is_file()) + ["simd/simd.h", "simd/vector_types.h"]
+PUBLIC = [*sorted(p.name for p in HEADERS.iterdir() if p.is_file()), "simd/simd.h", "simd/vector_types.h"]
 
 
 def clang(source, *options, keywords=True):
@@ -309,7 +309,7 @@ def check_integer(math, name, kind):
     y = np.concatenate([np.tile(edges, 6), r.integers(info.min, info.max, 100, kind, endpoint=True)])
     arguments = (x, y) if name in INTEGER2 else (x,)
     got = call(getattr(math, f"{name}_{kind}"), *arguments, out=np.empty_like(x))
-    want = [python_integer(name, info.bits, info.min < 0, *map(int, row)) for row in zip(*arguments)]
+    want = [python_integer(name, info.bits, info.min < 0, *map(int, row)) for row in zip(*arguments, strict=True)]
     assert got.tolist() == want, kind
 
 
