@@ -55,6 +55,8 @@ _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?!line\b|include[ \t]*<metal|pragma\b)"
 _STANDARD_INCLUDE = re.compile(r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|simd/)", re.MULTILINE)
 # IR for any CPU: which one is decided when a kernel is lowered.
 _TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack-protector-buffer-size)"="[^"]*"')
+# `#pragma unroll` and its kin say what is good on a GPU; LLVM would print a warning wherever it cannot follow them.
+_LOOP_HINTS = re.compile(r'!"llvm\.loop\.(?=(?:unroll|vectorize|interleave|distribute)\.(?:enable|full|count|width)")')
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
         messages = result.stderr.decode("utf-8", "replace")
         if result.returncode == 0:
             ir = _TARGET_ATTRIBUTES.sub("", result.stdout.decode("utf-8", "surrogateescape"))
+            ir = _LOOP_HINTS.sub('!"mp.', ir)
             return ir, tuple(parse_diagnostics(messages, found.entries))
         without_twins = drop_twins(source.text, program, messages)
         if without_twins is None:

@@ -80,6 +80,12 @@ template <class T> requires __is_integral(T) struct numeric_limits<T> : __mp::in
 template <> struct numeric_limits<float> : __mp::float_limits<float, 24, 6, 9, -125, -37, 128, 38> {};
 template <> struct numeric_limits<half> : __mp::float_limits<half, 11, 3, 5, -13, -4, 16, 4> {};
 template <> struct numeric_limits<bfloat> : __mp::float_limits<bfloat, 8, 2, 4, -125, -37, 128, 38> {};
+template <class T, int N> struct numeric_limits<vec<T, N>> : numeric_limits<T> {
+    static constexpr vec<T, N> min() { return numeric_limits<T>::min(); }
+    static constexpr vec<T, N> max() { return numeric_limits<T>::max(); }
+    static constexpr vec<T, N> lowest() { return numeric_limits<T>::lowest(); }
+    static constexpr vec<T, N> infinity() { return numeric_limits<T>::infinity(); }
+};
 template <class T> struct numeric_limits<const T> : numeric_limits<T> {};
 template <class T> struct numeric_limits<volatile T> : numeric_limits<T> {};
 template <class T> struct numeric_limits<const volatile T> : numeric_limits<T> {};
