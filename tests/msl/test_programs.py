@@ -74,6 +74,9 @@ kernel void f(device float* x, device uint* n) {
   x[0] = numeric_limits<float4>::max().w;
   x[1] = (-numeric_limits<half2>::infinity()).y;
   x[2] = numeric_limits<short3>::lowest().z;
+  struct S {};
+  static_assert(__is_valid_simdgroup_type<half3>::value && !__is_valid_simdgroup_type<long>::value &&
+                !__is_valid_simdgroup_type<bool>::value && !__is_valid_simdgroup_type<S>::value, "");
   n[0] = vec_elements<const float3>::value;
   n[1] = vec_elements<float>::value;
 }"""
@@ -82,6 +85,21 @@ kernel void f(device float* x, device uint* n) {
     lib.f(x, n, threads=1)
     assert x.tolist() == [np.finfo(np.float32).max, -np.inf, -32768.0]
     assert n.tolist() == [3, 0]
+
+
+def test_limits_of_a_type_of_ones_own():
+    lib = mp.mps.compile_shader(
+        HEAD
+        + """
+template <typename T> struct indexed { uint i; T value; };
+template <typename T> struct _numeric_limits_impl<indexed<T>> {
+  static constexpr indexed<T> lowest() { return {0, numeric_limits<T>::lowest()}; }
+};
+kernel void f(device float* x) { x[0] = numeric_limits<const indexed<float>>::lowest().value; }"""
+    )
+    x = mp.zeros(1)
+    lib.f(x)
+    assert x.item() == np.finfo(np.float32).min
 
 
 def test_sign_of_integers_is_the_users():
@@ -132,3 +150,44 @@ def test_attributes_that_say_nothing_here():
 def test_what_was_meant_is_named_in_full():
     with pytest.raises(mp.CompileError, match=r"did you mean 'metal::sin'\?"):
         mp.mps.compile_shader("#include <metal_stdlib>\nkernel void f(device float* x) { *x = sin(*x); }")
+
+
+def test_aggregates_may_declare_default_constructors():
+    lib = mp.mps.compile_shader(
+        HEAD
+        + """
+template <typename T> struct Pair {
+  uint count; T sum;
+  constexpr Pair<T>() = default;
+  constexpr Pair<T>() threadgroup = default;
+};
+struct Plain { Plain() = default; Plain(const Plain&) = default; int a, b; };
+struct Own { int a; Own() = default; Own(int x) : a(x + 1) {} };
+kernel void f(device int* x, uint i [[thread_index_in_threadgroup]]) {
+  threadgroup Pair<int> shared[2];
+  shared[i] = Pair<int>{1, int(i)};
+  Plain plain = {3, 4};
+  Own own, other(5);
+  own = other;
+  x[i] = shared[i].sum + plain.b + own.a;
+}"""
+    )
+    x = mp.zeros(2, dtype=np.int32)
+    lib.f(x)
+    assert x.tolist() == [10, 11]
+
+
+def test_scalars_are_shifted_by_the_low_bits_of_the_amount():
+    lib = mp.mps.compile_shader(
+        HEAD
+        + """
+kernel void f(constant ulong& n, device int* x, device long* y) {
+  x[0] = 1 << n, x[1] = -64 >> n, x[2] = 0x80000000u >> n, x[3] = 3;
+  x[3] <<= int(n);
+  y[0] = 1l << n, y[1] = 1l << (n + 32);
+}"""
+    )
+    x, y = mp.zeros(4, dtype=np.int32), mp.zeros(2, dtype=np.int64)
+    lib.f(35, x, y, threads=1)
+    assert x.tolist() == [8, -8, 1 << 28, 24]
+    assert y.tolist() == [1 << 35, 8]
