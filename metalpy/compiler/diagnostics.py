@@ -18,6 +18,8 @@ from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 
 __all__ = ["compile_error", "misuse_error", "parse_diagnostics"]
 
+MAX_SHOWN = 50  # messages in the text of a CompileError
+
 _MESSAGE = re.compile(
     r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): (?P<severity>fatal error|error|warning|note): (?P<message>.*)$"
 )
@@ -87,8 +89,11 @@ def compile_error(
     diagnostics = [_with_search_path(_pointed(d, source.files), include_dirs) for d in parsed]
     if not any(d.severity == "error" for d in diagnostics):
         return CompileError(f"{source.name}: clang failed:\n{output.strip()}")
-    report = "\n".join(_report(d, source.files) for d in diagnostics if d.severity != "warning")
     errors = sum(d.severity == "error" for d in diagnostics)
+    shown = [d for d in diagnostics if d.severity != "warning"]
+    report = "\n".join(_report(d, source.files) for d in shown[:MAX_SHOWN])
+    if len(shown) > MAX_SHOWN:
+        report += f"\n... and {len(shown) - MAX_SHOWN} more in .diagnostics"
     first = next(d for d in diagnostics if d.severity == "error")
     report += f"\n{errors} error{'s' if errors > 1 else ''} generated."
     return CompileError(report, tuple(diagnostics), _line(source.files, first.file, first.line))

@@ -31,17 +31,20 @@ METAL_VERSION = 320
 MAX_ROUNDS = 8  # of compiling and dropping twins: each shows more of them, in code that was not reached before
 
 _COMMON_FLAGS = (
-    "-x c++ -std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fno-caret-diagnostics -ferror-limit=50 "
+    "-x c++ -std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fno-caret-diagnostics -ferror-limit=500 "
     f"-D__METAL_VERSION__={METAL_VERSION}"
 ).split()
 
 _COMPILE_FLAGS = (
-    # The language: no double literals, half and bfloat in their own precision, swizzles as properties, integers that
-    # wrap, loops that may run for ever, aliasing as in Metal code that casts pointers freely.
-    "-Xclang -cl-single-precision-constant -Xclang -ffloat16-excess-precision=none "
-    "-Xclang -fbfloat16-excess-precision=none -fdeclspec -fwrapv -fsigned-char "
-    "-fno-strict-aliasing -fno-finite-loops -fno-exceptions -fno-rtti -fno-math-errno -fno-trapping-math "
+    # The language: no 64-bit floats (a literal is `float`, in a template at least as narrow), half and bfloat in their
+    # own precision, swizzles as properties, integers that wrap, loops that may run for ever, aliasing as in Metal code
+    # that casts pointers freely.
+    "-Xclang -cl-single-precision-constant -Xclang -mdouble=32 -Xclang -ffloat16-excess-precision=none "
+    "-Xclang -fbfloat16-excess-precision=none -fdeclspec -fwrapv -fsigned-char -fno-finite-loops "
+    "-fno-strict-aliasing -fno-exceptions -fno-rtti -fno-math-errno -fno-trapping-math "
     "-fno-delete-null-pointer-checks -fno-threadsafe-statics "
+    # A function may hold a barrier: no call moves into or out of divergent control flow.
+    "-fconvergent-functions "
     # The output: unoptimised IR meant to be optimised, with the types of what the user wrote.
     "-fPIC -fvisibility=hidden -fno-plt -O2 -Xclang -disable-llvm-passes -S -emit-llvm -o - "
     "-g -fstandalone-debug -gomit-unreferenced-methods "
@@ -129,11 +132,8 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
         # Before the program, whose macros may have names that the headers use, such as T or N.
         command += ["-include", "metal_stdlib"]
     command.append("-")
-    before, program, behind = (
-        defined_flags(found) + options.directives,
-        blank_for_cpp(source.text),
-        write_entries(found),
-    )
+    before = defined_flags(found) + options.directives
+    program, behind = blank_for_cpp(source.text), write_entries(found)
     for _ in range(MAX_ROUNDS):
         result = run_tool(command, (before + program + behind).encode("utf-8", "surrogateescape"))
         messages = result.stderr.decode("utf-8", "replace")

@@ -5,8 +5,8 @@ messages point into the user's own source. Address-space keywords are macros (``
 a macro cannot express:
 
 * ``[[...]]`` attributes of Metal are blanked;
-* ``threadgroup`` stays where it declares a variable (a storage class) and is blanked where it qualifies a pointer,
-  a reference or a method;
+* ``threadgroup`` stays where it declares a variable (a storage class), whose initializer goes, and is blanked where
+  it qualifies a pointer, a reference or a method;
 * ``constant`` is blanked where it qualifies a constructor, which C++ cannot make ``const``;
 * ``constant T x [[function_constant(n)]]`` becomes ``extern   T x``, to be defined when a kernel is specialised;
 * ``1.0bf`` becomes ``1.0_b`` and ``1.0H`` becomes ``1.0h``, since clang's lexer refuses the former.
@@ -21,6 +21,8 @@ from .source import blanked
 
 __all__ = ["blank_for_cpp"]
 
+Edit = tuple[int, int, str]  # start, end, what to put there
+
 # Attributes that clang knows and that mean the same there.
 _CPP_ATTRIBUTES = frozenset(
     "maybe_unused nodiscard noreturn fallthrough likely unlikely deprecated no_unique_address carries_dependency "
@@ -32,12 +34,14 @@ _BFLOAT_LITERAL = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(
 def blank_for_cpp(text: str) -> str:
     """Metal source as C++ of the same length; see the module's text for what changes."""
     tokens = tokenize(text, directives=False)
-    edits: list[tuple[int, int, str]] = []
+    edits: list[Edit] = []
     for i, token in enumerate(tokens):
         if token.kind == "punct" and token.text == "[[":
             edits += _attribute_edits(text, tokens, i)
         elif token.kind == "id" and token.text == "threadgroup":
-            if not _declares_variable(text, tokens, i):
+            if _declares_variable(text, tokens, i):
+                edits += _initializer_edits(text, tokens, i)
+            else:
                 edits.append((token.start, token.end, " " * len(token.text)))
         elif token.kind == "id" and token.text == "constant" and _qualifies_constructor(tokens, i):
             edits.append((token.start, token.end, " " * len(token.text)))
@@ -50,7 +54,7 @@ def blank_for_cpp(text: str) -> str:
     return _apply(text, edits)
 
 
-def _apply(text: str, edits: list[tuple[int, int, str]]) -> str:
+def _apply(text: str, edits: list[Edit]) -> str:
     out: list[str] = []
     done = 0
     for start, end, replacement in sorted(edits):
@@ -61,7 +65,7 @@ def _apply(text: str, edits: list[tuple[int, int, str]]) -> str:
     return "".join(out)
 
 
-def _attribute_edits(text: str, tokens: list[Token], at: int) -> list[tuple[int, int, str]]:
+def _attribute_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
     end = closing(tokens, at)
     if end == len(tokens):
         return []
@@ -70,21 +74,47 @@ def _attribute_edits(text: str, tokens: list[Token], at: int) -> list[tuple[int,
         return []
     start, stop = tokens[at].start, tokens[end].end
     edits = [(start, stop, blanked(text[start:stop]))]
-    if "function_constant" in names and (storage := _constant_storage(tokens, at)) is not None:
-        edits.append((storage.start, storage.end, "extern  "))
+    if "function_constant" in names and not _in_parameters(tokens, at):  # there it gates an argument
+        edits += _storage_edits(text, tokens, at)
     return edits
 
 
-def _constant_storage(tokens: list[Token], at: int) -> Token | None:
-    """The ``constant`` that starts the declaration with an attribute at `at`; None inside a parameter list."""
-    if _in_parameters(tokens, at):
-        return None  # the attribute gates an argument
+def _storage_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
+    """Make the declaration with an attribute at `at` an ``extern`` one: its value comes when a kernel is lowered.
+
+    The word to replace is ``constant``, or a macro in front that stands for it.
+    """
+    words: list[Token] = []
     for token in reversed(tokens[:at]):
-        if token.text in (";", "{", "}"):
-            return None
-        if token.text == "constant":
-            return token
-    return None
+        if token.text in (";", "{", "}") or _in_directive(text, tokens[at].start, token.start):
+            break
+        words.insert(0, token)
+    storage = next((t for t in words if t.text == "constant"), words[0] if len(words) > 2 else None)
+    if storage is None or storage.kind != "id" or len(storage.text) < len("extern"):
+        return []
+    edits = [(storage.start, storage.end, "extern".ljust(len(storage.text)))]
+    for token in words:
+        if token.text in ("static", "constexpr", "const", "inline") and token is not storage:
+            edits.append((token.start, token.end, " " * len(token.text)))
+    return edits
+
+
+def _initializer_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
+    """Blank the initializers of the ``threadgroup`` variables declared at `at`, which Metal ignores."""
+    edits: list[Edit] = []
+    i = at
+    while i < len(tokens) and tokens[i].text != ";" and tokens[i].kind != "directive":
+        if tokens[i].text == "=":
+            start = i
+            while i < len(tokens) and tokens[i].text not in (",", ";"):
+                i = closing(tokens, i) + 1 if tokens[i].text in ("{", "(") else i + 1
+            end = tokens[min(i, len(tokens)) - 1].end
+            edits.append((tokens[start].start, end, blanked(text[tokens[start].start : end])))
+        elif tokens[i].text in ("(", "[", "<", "{"):
+            i = closing(tokens, i) + 1
+        else:
+            i += 1
+    return edits
 
 
 def _declares_variable(text: str, tokens: list[Token], at: int) -> bool:

@@ -18,9 +18,8 @@ __all__ = ["drop_twins"]
 
 _SPACES = frozenset({"device", "constant", "threadgroup", "thread"})
 _REDEFINITION = re.compile(
-    r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): error: "
-    r"(?:redefinition of |(?:class member|constructor) cannot be redeclared|multiple overloads of |"
-    r"conversion function cannot be redeclared)",
+    r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): error: (?:redefinition of |multiple overloads of "
+    r"|(?:class member|constructor|conversion function) cannot be redeclared)",
 )
 _PREVIOUS = re.compile(
     r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): note: previous (?:definition|declaration) is here"
