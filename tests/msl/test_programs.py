@@ -140,7 +140,8 @@ def test_assert_without_effect():
 
 def test_attributes_that_say_nothing_here():
     lib = mp.mps.compile_shader(
-        HEAD + "kernel void f(device int* x [[buffer(0), access(read_write)]], constant int& y [[user(name)]]) { *x = y; }"
+        HEAD
+        + "kernel void f(device int* x [[buffer(0), access(read_write)]], constant int& y [[user(name)]]) { *x = y; }"
     )
     x = mp.zeros(1, dtype=np.int32)
     lib.f(x, 4)
