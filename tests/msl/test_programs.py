@@ -192,3 +192,28 @@ kernel void f(constant ulong& n, device int* x, device long* y) {
     lib.f(35, x, y, threads=1)
     assert x.tolist() == [8, -8, 1 << 28, 24]
     assert y.tolist() == [1 << 35, 8]
+
+
+OPERATORS = """
+struct Num {
+  int v;
+  Num operator+(Num b) const { Num r = *this; r.v += b.v; return r; }
+  Num operator-() const { Num r = {-v}; return r; }
+  Num operator+(Num b) device const { return Num(*this) + b; }
+  Num operator-() device const { return -Num(*this); }
+  int twice() const { return 2 * v; }
+  int twice() device const { return Num(*this).twice(); }
+};
+kernel void f(device Num* x) { x[0] = x[0] + x[1]; x[1] = -x[1]; x[1].v = x[1].twice(); }
+"""
+
+
+def test_methods_that_forward_to_a_copy():
+    x = mp.array([3, 4], dtype=np.int32)
+    mp.mps.compile_shader(OPERATORS).f(x.view(np.uint8), threads=1)
+    assert x.tolist() == [7, -8]
+
+
+def test_methods_that_do_not_forward_are_refused():
+    with pytest.raises(mp.CompileError, match="redeclared"):
+        mp.mps.compile_shader(OPERATORS.replace("Num(*this) + b", "Num(*this) - b"))
