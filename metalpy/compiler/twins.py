@@ -162,7 +162,8 @@ class _Text:
 _FORWARDS = re.compile(
     r" operator ((?:\W )+)\( (?:\w+ (\w+) \)[\w ]* \{ return \w+ \( \* this \) \1\2 ; \}"
     r"|\)[\w ]* \{ return \1\w+ \( \* this \) ; \})$"
-    r"| (\w+) \( \)[\w ]* \{ return \w+ \( \* this \) \. \3 \( \) ; \}$"
+    r"| (\w+) \( (?:\w+ (\w+) \)[\w ]* \{ return \w+ \( \* this \) \. \3 \( \4 \) ; \}"
+    r"|\)[\w ]* \{ return \w+ \( \* this \) \. \3 \( \) ; \})$"
 )
 
 

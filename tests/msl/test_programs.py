@@ -201,17 +201,19 @@ struct Num {
   Num operator-() const { Num r = {-v}; return r; }
   Num operator+(Num b) device const { return Num(*this) + b; }
   Num operator-() device const { return -Num(*this); }
+  int times(int n) const { return n * v; }
+  int times(int n) device const { return Num(*this).times(n); }
   int twice() const { return 2 * v; }
   int twice() device const { return Num(*this).twice(); }
 };
-kernel void f(device Num* x) { x[0] = x[0] + x[1]; x[1] = -x[1]; x[1].v = x[1].twice(); }
+kernel void f(device Num* x) { x[0] = x[0] + x[1]; x[1] = -x[1]; x[1].v = x[1].twice() + x[1].times(3); }
 """
 
 
 def test_methods_that_forward_to_a_copy():
     x = mp.array([3, 4], dtype=np.int32)
     mp.mps.compile_shader(OPERATORS).f(x.view(np.uint8), threads=1)
-    assert x.tolist() == [7, -8]
+    assert x.tolist() == [7, -20]
 
 
 def test_methods_that_do_not_forward_are_refused():
