@@ -71,7 +71,7 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         _run_passes(module, machine, reachable_only=True)
         _refuse_recursion(module, program, k)
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
-        static_memory = _threadgroup_memory(module, machine)
+        module, static_memory = _place_threadgroup_variables(module, machine)
         entry = f"__mp_thread_{k}" if uses_fibers else f"__mp_group_{k}"
         _keep_only(module, {entry})
         if uses_fibers:
@@ -240,15 +240,32 @@ def _fail_recursion(program: Program, k: int, symbol: str) -> NoReturn:
 # ---- what the runtime must know ----
 
 
-def _threadgroup_memory(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> int:
-    """Bytes of the threadgroup variables, which are the module's only thread-local ones."""
-    data = machine.target_data
+_THREADGROUP_ADDRESS = re.compile(r'call [^\n]*@llvm\.threadlocal\.address\.p0\(ptr [^@\n]*@([\w.$-]+|"[^"\n]+")\)')
+
+
+def _place_threadgroup_variables(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> tuple[llvm.ModuleRef, int]:
+    """Put the threadgroup variables, the module's only thread-local ones, into memory that the runtime provides.
+
+    Returns the new module and the bytes that they take. Real thread-local storage would not do: LLVM's idea of what
+    ``__tls_get_addr`` clobbers leaves out the registers that AVX-512 added, and on a thread's first call glibc
+    clears memory with them.
+    """
+    offsets: dict[str, int] = {}
     total = 0
     for variable in module.global_variables:
         if "thread_local" in str(variable).split("global", 1)[0]:
-            size = data.get_abi_size(variable.global_value_type)
-            total = -(-total // 16) * 16 + size
-    return total
+            start = -(-total // 16) * 16
+            offsets[variable.name] = start
+            total = start + machine.target_data.get_abi_size(variable.global_value_type)
+    if not offsets:
+        return module, 0
+
+    def placed(match: re.Match[str]) -> str:
+        return f"call align 16 ptr @mp_threadgroup_variable(i32 {offsets[match[1].strip(chr(34))]})"
+
+    text = _THREADGROUP_ADDRESS.sub(placed, str(module))
+    declaration = "\ndeclare ptr @mp_threadgroup_variable(i32) nounwind willreturn memory(none)\n"
+    return llvm.parse_assembly(text + declaration), total
 
 
 _ALLOCA = re.compile(r"= alloca (?:inalloca )?([^,\n]+)")

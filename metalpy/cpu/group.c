@@ -136,3 +136,8 @@ bool sw_run_units(struct sw_self *self, struct sw_job *job, uint64_t first, uint
     }
     return protect(self, command, &group, first, end);
 }
+
+void *mp_threadgroup_variable(mp_u32 offset)
+{
+    return sw_current->variables + offset;
+}

@@ -245,6 +245,7 @@ struct sw_self {
     _Atomic bool stop_sent;           /* real-time signals queue up: at most one is on its way; cleared by its handler */
     _Atomic bool interrupted;         /* set by the monitor: leave the kernel; cleared by the owner */
 
+    _Alignas(64) uint8_t variables[MP_MAX_THREADGROUP_MEMORY]; /* static threadgroup memory */
     _Alignas(64) uint8_t scratch[MP_MAX_THREADGROUP_MEMORY + 16 * MP_MAX_THREADGROUP_ARGUMENTS];
 };
 

@@ -54,7 +54,7 @@ enum { /* mp_native_kernel.flags */
 typedef struct mp_native_kernel {
     mp_u32 version;                  /* MP_KERNEL_VERSION */
     mp_u32 flags;
-    mp_u32 static_threadgroup_memory;/* bytes of `threadgroup` variables (thread-local storage of the object) */
+    mp_u32 static_threadgroup_memory;/* bytes of `threadgroup` variables, reached by mp_threadgroup_variable */
     mp_u32 max_threads;              /* max_total_threads_per_threadgroup */
     mp_u32 stack_size;               /* bytes one thread needs, an upper bound */
     mp_u32 reserved;
@@ -77,6 +77,8 @@ typedef struct mp_native_kernel {
 #define MP_KERNEL_CALL MP_KERNEL_ABI __attribute__((visibility("default")))
 #endif
 
+/* Address of the byte at `offset` of the group's static threadgroup memory, which is aligned to 64; meets nobody. */
+MP_KERNEL_CALL void *mp_threadgroup_variable(mp_u32 offset);
 MP_KERNEL_CALL mp_u32 mp_simd_lane(void);         /* the caller's lane, 0..31; meets nobody */
 MP_KERNEL_CALL void mp_site(mp_u32 order);        /* the place of the caller's next call, from 1; meets nobody */
 MP_KERNEL_CALL void mp_threadgroup_barrier(void); /* every thread of the group that has not ended */

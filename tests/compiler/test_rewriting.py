@@ -127,3 +127,22 @@ kernel void k(device float* out, threadgroup float* room [[threadgroup(0)]], uin
     out = mp.zeros(4)
     lib.k(out, group_size=4, threadgroup_memory={0: 16})
     np.testing.assert_array_equal(np.asarray(out), np.full(4, 10 + 11 + 3 + 12 + 1, F4))
+
+
+def test_threadgroup_variables_are_no_thread_local_storage(tmp_path):
+    # LLVM and glibc disagree about the registers that the first access to such storage leaves alone.
+    from metalpy.compiler.compilation import compile_source
+    from metalpy.compiler.options import make_options
+    from metalpy.compiler.source import read_source
+
+    program = compile_source(
+        read_source(
+            HEAD + "kernel void k(device int* out, uint i [[thread_position_in_grid]]) {\n"
+            "  threadgroup int a[64]; threadgroup float4 b; a[i] = i; b = float4(1);\n"
+            "  threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = a[63 - i] + int(b.x); }"
+        ),
+        make_options(),
+    )
+    code = program.native("k").read_bytes()
+    assert b"mp_threadgroup_variable" in code
+    assert b"__tls_get_addr" not in code
