@@ -84,7 +84,7 @@ def compile_file(
     OSError
         The file cannot be read.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(path)
     with open(name, encoding="utf-8", errors="surrogateescape") as file:
         source = file.read()
     return _compile(source, name, include_dirs, defines, math_mode, device)
