@@ -134,3 +134,13 @@ def test_threads_that_need_the_same_kernel_compile_it_once(store, monkeypatch):
     monkeypatch.undo()
     paths[0].unlink()
     assert compilation.native("k").exists()
+
+
+@pytest.mark.parametrize(("part", "misses"), [("versions", 3), ("_compiler_identity", 3), ("cpu_identity", 1)])
+def test_another_compiler_or_processor_makes_entries_of_its_own(store, monkeypatch, part, misses):
+    assert build(store) > 0
+    assert build(store) == 0
+    changed = ("another",) if part == "versions" else "another"
+    monkeypatch.setattr(f"metalpy.compiler.compilation.{part}", lambda: changed)
+    assert 0 < build(store) <= misses
+    assert build(store) == 0
