@@ -176,7 +176,7 @@ cdef class Queue:
 
     def __dealloc__(self):
         if self.handle != NULL:
-            with nogil:  # the driver's locks must not be taken while holding the GIL
+            with nogil:  # it commits what is open, which may start threads
                 self.drv.queue_release(self.handle)
 
     def commit(self):

@@ -140,6 +140,21 @@ def test_least_recently_used_entries_go(folder):
     assert fresh.load(keys[5], ".x") is None
 
 
+def test_entries_of_earlier_processes_count(folder):
+    for number in range(200):
+        Cache(folder).store(make_key(str(number)), ".so", bytes(1000))
+    grown = Cache(folder).size()
+    assert grown > 200_000
+    for number in range(200, 400):  # each in a process of its own, as the cache sees it
+        Cache(folder, limit=100_000).store(make_key(str(number)), ".so", bytes(1000))
+    assert Cache(folder).size() <= 110_000
+
+
+def test_first_store_of_a_process_does_not_read_the_whole_folder(folder, monkeypatch):
+    monkeypatch.setattr(Cache, "_entries", None)
+    Cache(folder).store(KEY, ".x", b"payload")
+
+
 def test_entry_larger_than_the_limit(folder):
     cache = Cache(folder, limit=1000)
     cache.store(KEY, ".x", bytes(5000))

@@ -447,10 +447,10 @@ def test_wrong_arg_casts(send, casts, kind, message):
 def test_arg_casts_of_values_that_no_number_stands_for(send):
     endless = []
     endless.append(endless)
-    with pytest.raises(mp.LaunchValueError, match="argument 'x' of kernel 'k'.*nested"):
+    with pytest.raises(mp.LaunchValueError, match=r"argument 'x' of kernel 'k'.*nested"):
         send(k.scalar("uchar"), endless, False, arg_casts="fp16")
     for value in (math.nan, math.inf):
-        with pytest.raises(mp.ScalarRangeError, match="argument 'x' of kernel 'k'.*no integer"):
+        with pytest.raises(mp.ScalarRangeError, match=r"argument 'x' of kernel 'k'.*no integer"):
             send(k.scalar("uchar"), value, False, arg_casts="int32")
     assert send(k.scalar("half"), -(10**400), arg_casts="fp16") == np.float16(-np.inf).tobytes()
 
