@@ -306,10 +306,14 @@ def _chosen_folder() -> Path | None:
     chosen = os.environ.get("METALPY_CACHE_DIR")
     if chosen is not None and chosen.lower() in ("off", "0", "none"):
         return None
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser().absolute() / "metalpy"
+    folder = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "metalpy")
+    try:
+        return folder.expanduser().absolute()
+    except RuntimeError:  # in containers users need not have a home
+        raise CacheError(
+            f"the compile cache belongs into {folder}, and this user has no home folder; "
+            "set METALPY_CACHE_DIR to a folder of your own, or to 'off'"
+        ) from None
 
 
 def _chosen_limit() -> int:

@@ -251,6 +251,14 @@ def test_chosen_folder(chosen, tmp_path):
     assert chosen(HOME=str(tmp_path / "home")).folder == tmp_path / "home" / ".cache" / "metalpy"
 
 
+def test_user_without_a_home(monkeypatch):
+    for name in ("METALPY_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # a KeyError, as for users that the system does not know
+    with pytest.raises(CacheError, match="no home folder.*METALPY_CACHE_DIR"):
+        cache_module._chosen_folder()
+
+
 def test_cache_switched_off(chosen):
     cache = chosen(METALPY_CACHE_DIR="off")
     cache.store(KEY, ".x", b"payload")
