@@ -255,7 +255,7 @@ def test_user_without_a_home(monkeypatch):
     for name in ("METALPY_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # a KeyError, as for users that the system does not know
-    with pytest.raises(CacheError, match="no home folder.*METALPY_CACHE_DIR"):
+    with pytest.raises(CacheError, match=r"no home folder.*METALPY_CACHE_DIR"):
         cache_module._chosen_folder()
 
 
