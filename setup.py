@@ -8,7 +8,6 @@ from glob import glob
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
-from setuptools.command.build_ext import build_ext
 
 DEBUG = os.environ.get("METALPY_DEBUG_BUILD", "0") != "0"
 COMPILE_ARGS = ["-std=gnu11", "-fvisibility=hidden", "-Wall", "-pthread"]
@@ -22,15 +21,6 @@ DIRECTIVES = {
     "initializedcheck": False,
     "embedsignature": True,
 }
-
-
-class BuildExtensions(build_ext):
-    """Lets assembly sources through: fiber switches of the software device are written in it."""
-
-    def build_extensions(self):
-        if ".S" not in self.compiler.src_extensions:
-            self.compiler.src_extensions.append(".S")
-        super().build_extensions()
 
 
 def extension(name, sources=(), libraries=()):
@@ -49,7 +39,7 @@ def extension(name, sources=(), libraries=()):
 
 
 # Only `driver` links the devices: a second copy would have device tables and threads of its own.
-software_device = sorted(glob("metalpy/cpu/*.c") + glob("metalpy/cpu/*.S"))
+software_device = sorted(glob("metalpy/cpu/*.c"))
 EXTENSIONS = [
     extension("check"),
     extension("driver", software_device, ["dl", "m"]),
@@ -64,5 +54,4 @@ setup(
     ext_modules=cythonize(
         EXTENSIONS, compiler_directives=DIRECTIVES, annotate=os.environ.get("METALPY_ANNOTATE", "0") != "0"
     ),
-    cmdclass={"build_ext": BuildExtensions},
 )

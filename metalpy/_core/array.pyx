@@ -144,9 +144,11 @@ def allocate(type kind not None, Device device not None, dtype, tuple shape not 
     for extent in shape:
         if extent < 0:
             raise ValueError(f"negative dimensions are not allowed, got shape {shape}")
-        nbytes *= extent
+        nbytes *= max(extent, 1)  # NumPy, too, refuses strides that overflow, though there be no elements
     if nbytes >= 1 << 63:
         raise ValueError(f"an array of shape {shape} and dtype {dtype} is too big")
+    if 0 in shape:
+        nbytes = 0
     scalar_code(dtype)
     return kind(device, pool_of(device).allocate(nbytes) if nbytes else None, dtype, shape)
 

@@ -176,7 +176,7 @@ cdef class Queue:
 
     def __dealloc__(self):
         if self.handle != NULL:
-            with nogil:  # the driver's locks must not be taken while holding the GIL
+            with nogil:  # it commits what is open, which may start threads
                 self.drv.queue_release(self.handle)
 
     def commit(self):
@@ -249,15 +249,16 @@ cdef class Queue:
         # Always asks the driver, also for finished work: that is how a kernel's failure gets here.
         cdef mp_error error
         cdef mp_status status
+        # Before waiting: it may be the KeyboardInterrupt that ended a wait for a kernel without end.
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
         while True:
             with nogil:
                 status = self.drv.queue_wait(self.handle, serial, WAIT_SLICE_NS, &error)
             if status != MP_TIMEOUT:
                 break
             PyErr_CheckSignals()
-        if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
         return check(status, &error)
 
 

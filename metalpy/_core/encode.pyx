@@ -30,6 +30,8 @@ from metalpy._core.plan cimport (
 from metalpy._core.driver cimport Device
 from metalpy._core.pool cimport Block, pool_of
 
+from math import inf, isfinite
+
 import numpy as np
 
 from metalpy._core.array import SCALAR_CODES
@@ -38,6 +40,7 @@ from metalpy.errors import LaunchTypeError, LaunchValueError, MetalError, Scalar
 cdef enum:
     VALUE_BYTES = 4096            # Metal's own limit for arguments passed by value
     FIRST_CAPACITY = 64
+    MOST_NESTED = 64              # as NumPy's axes
 
 CASTS = {"fp16": FLOAT16, "bf16": BFLOAT16, "int32": INT32, "int16": INT16, "int8": INT8, "uint8": UINT8}
 
@@ -385,7 +388,10 @@ cdef class Encoder:
         if cast not in CASTS:
             raise LaunchValueError(f"arg_casts knows {', '.join(CASTS)}, got {cast!r}")
         code = <ScalarCode><int>CASTS[cast]
-        values = flattened(value)
+        try:
+            values = flattened(value)
+        except LaunchValueError as error:
+            raise in_argument(argument, error) from None
         if not values:
             raise LaunchValueError(f"argument {argument.name!r} of kernel {argument.kernel!r}: empty sequence")
         if isinstance(values[0], ArrayBase):
@@ -396,8 +402,11 @@ cdef class Encoder:
                                    f"{argument.declaration}, {argument.type.size} bytes, but arg_casts={cast!r} makes "
                                    f"{size}; leave the cast out to convert to the declared type")
         target = self.bind_bytes(argument, size)
-        for number, entry in enumerate(values):
-            write_wrapped(code, entry, target + <Py_ssize_t>number * item_bytes(code))
+        try:
+            for number, entry in enumerate(values):
+                write_wrapped(code, entry, target + <Py_ssize_t>number * item_bytes(code))
+        except MetalError as error:
+            raise in_argument(argument, error) from None
         return 0
 
 
@@ -444,8 +453,15 @@ cdef str described(value):
         return f"{with_article(str(array.dtype))} array of shape {array.shape}"
     if isinstance(value, np.ndarray):
         return f"a NumPy array of {value.dtype} and shape {value.shape}"
-    return f"{value.__class__.__name__} {str(value)[:40]}" if isinstance(value, (int, float, complex, np.generic)) \
+    return f"{value.__class__.__name__} {shown(value)[:40]}" if isinstance(value, (int, float, complex, np.generic)) \
         else f"a {value.__class__.__name__}"
+
+
+cdef str shown(value):
+    """A number in a message. Python refuses to write very long ones, and nobody would read them."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"an int of {value.bit_length()} bits"
+    return str(value)
 
 
 cdef str with_article(str name):
@@ -526,10 +542,10 @@ cdef object scalar_error(TypePlan type, value):
     if number is None:
         return LaunchTypeError(f"{with_article(name)} needs a number, got {described(value)}")
     if type.scalar >= FLOAT16:
-        return ScalarRangeError(f"{value} is out of the range of {name}")
+        return ScalarRangeError(f"{shown(value)} is out of the range of {name}")
     if PyFloat_CheckExact(number):
         return LaunchTypeError(f"{name} takes integers, got the float {value}; pass int({value})")
-    return ScalarRangeError(f"{value} is out of the range of {name}, {mpy_lowest[<int>type.scalar]} to "
+    return ScalarRangeError(f"{shown(value)} is out of the range of {name}, {mpy_lowest[<int>type.scalar]} to "
                             f"{mpy_highest[<int>type.scalar]}")
 
 
@@ -538,10 +554,11 @@ cdef int write_wrapped(ScalarCode code, value, char *target) except -1:
     number = plain_number(value)
     if number is None:
         raise LaunchTypeError(f"arg_casts converts numbers, got {described(value)}")
-    if code == FLOAT16:
-        mpy_write_half(number, target)
-    elif code == BFLOAT16:
-        mpy_write_bfloat(number, target)
+    if code >= FLOAT16:
+        if not write_exact(code, number, target):
+            write_exact(code, inf if number > 0 else -inf, target)
+    elif PyFloat_CheckExact(number) and not isfinite(number):
+        raise ScalarRangeError(f"{number} is no integer, which arg_casts asks for")
     else:
         wide = <uint64_t>(int(number) & 0xFFFFFFFFFFFFFFFF)
         memcpy(target, &wide, item_bytes(code))
@@ -566,12 +583,14 @@ cdef list in_rows(list values, Py_ssize_t length, TypePlan type):
     return [values[start:start + length] for start in range(0, len(values), length)]
 
 
-cdef list flattened(value):
+cdef list flattened(value, int depth=0):
     if not is_sequence(value):
         return [value]
+    if depth == MOST_NESTED:  # a list may hold itself, and C code overflows its stack without an exception
+        raise LaunchValueError(f"got a {value.__class__.__name__} nested more than {MOST_NESTED} deep")
     cdef list flat = []
     for entry in as_list(value):
-        flat.extend(flattened(entry))
+        flat.extend(flattened(entry, depth + 1))
     return flat
 
 

@@ -28,6 +28,7 @@ FORMAT = "metalpy-cache-1"
 _MAGIC = b"\nmetalpy-entry-1\n"
 _DIGEST_BYTES = 32
 DEFAULT_LIMIT = 512 * 2**20
+_GROUPS = 256  # folders that entries are spread over
 _EVICTION_TARGET = 0.8  # of the limit, so that not every store has to evict
 
 
@@ -80,7 +81,7 @@ class Cache:
         self._is_trusted = False
         self._limit = limit
         self._lock = threading.Lock()
-        self._estimate: int | None = None  # bytes when the folder was last measured and stored since; None: never
+        self._estimate: int | None = None  # bytes when the folder was last measured and stored since; None: not yet
         self.statistics = CacheStatistics()
 
     @property
@@ -153,7 +154,7 @@ class Cache:
             raise
         with self._lock:
             self.statistics.stores += 1
-        self._evict(len(payload) + len(_MAGIC) + _DIGEST_BYTES)
+        self._evict(len(payload) + len(_MAGIC) + _DIGEST_BYTES, path.parent)
         return path
 
     def size(self) -> int:
@@ -164,7 +165,7 @@ class Cache:
         """Remove every entry. Code that is loaded stays usable."""
         for _, _, path in self._entries():
             with contextlib.suppress(OSError):
-                path.unlink()
+                os.unlink(path)
 
     def info(self) -> dict[str, object]:
         """The folder, its size and limit in bytes, the number of entries, and this process's statistics."""
@@ -177,25 +178,19 @@ class Cache:
             **asdict(self.statistics),
         }
 
-    def _entries(self) -> list[tuple[float, int, Path]]:
+    def _entries(self) -> list[tuple[float, int, str]]:
         """(time of last use, bytes, path) of every entry."""
-        found = []
-        for group in self.folder.iterdir() if self.folder.exists() else ():
-            if len(group.name) != 2 or not group.is_dir():
-                continue
-            for path in group.iterdir():
-                with contextlib.suppress(OSError):
-                    status = path.stat()
-                    found.append((status.st_mtime, status.st_size, path))
-        return found
+        groups = _listed(self.folder)
+        return [entry for group in groups if len(group.name) == 2 for entry in _measured(group.path)]
 
-    def _evict(self, stored: int) -> None:
+    def _evict(self, stored: int, group: Path) -> None:
+        # Many short processes may each store one entry, and to measure a large folder takes a second: at a process's
+        # first store one group, which differs from key to key, stands for all. Then only what is stored is counted.
+        sample = _GROUPS * sum(size for _, size, _ in _measured(group)) if self._estimate is None else 0
         with self._lock:
-            # The folder is measured at the first store of a process and then only when it may have grown too far.
-            if self._estimate is not None:
-                self._estimate += stored
-                if self._estimate <= self._limit:
-                    return
+            self._estimate = sample if self._estimate is None else self._estimate + stored
+            if self._estimate <= self._limit:
+                return
         entries = sorted(self._entries())
         total = sum(size for _, size, _ in entries)
         with self._lock:
@@ -206,11 +201,30 @@ class Cache:
             if total <= self._limit * _EVICTION_TARGET:
                 break
             with contextlib.suppress(OSError):
-                path.unlink()
+                os.unlink(path)
                 total -= size
                 with self._lock:
                     self._estimate = total
                     self.statistics.evictions += 1
+
+
+def _listed(folder: str | Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing if it is none, or somebody has deleted it."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError:
+        return []
+
+
+def _measured(group: str | Path) -> list[tuple[float, int, str]]:
+    """(time of last use, bytes, path) of the entries in a group."""
+    found = []
+    for entry in _listed(group):
+        with contextlib.suppress(OSError):
+            status = entry.stat()
+            found.append((status.st_mtime, status.st_size, entry.path))
+    return found
 
 
 def _seal(payload: bytes) -> bytes:
@@ -292,10 +306,14 @@ def _chosen_folder() -> Path | None:
     chosen = os.environ.get("METALPY_CACHE_DIR")
     if chosen is not None and chosen.lower() in ("off", "0", "none"):
         return None
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser().absolute() / "metalpy"
+    folder = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "metalpy")
+    try:
+        return folder.expanduser().absolute()
+    except RuntimeError:  # in containers users need not have a home
+        raise CacheError(
+            f"the compile cache belongs into {folder}, and this user has no home folder; "
+            "set METALPY_CACHE_DIR to a folder of your own, or to 'off'"
+        ) from None
 
 
 def _chosen_limit() -> int:

@@ -96,6 +96,7 @@ class Compilation:
         self._options = options
         self._program = program
         self._lock = threading.Lock()
+        self._made: set[str] = set()  # under _lock: keys of kernels that this object has lowered
         self.kernels = {k["name"]: _kernel_info(k) for k in facts["kernels"]}
         self._numbers = {name: number for number, name in enumerate(self.kernels)}
         self.constants = {c["name"]: (c["index"], c["scalar"], tuple(c["shape"])) for c in facts["constants"]}
@@ -139,6 +140,9 @@ class Compilation:
         if not rebuild and self._store.load(key, _KERNEL) is not None:
             return self._store.path(key, _KERNEL)
         with self._lock:
+            path = self._store.path(key, _KERNEL)
+            if not rebuild and key in self._made and path.exists():  # by another thread, while this one waited
+                return path
             from .diagnostics import misuse_error
             from .lowering import lower
 
@@ -146,7 +150,8 @@ class Compilation:
                 code = lower(self._whole_program(), self._numbers[name], values)
             except Misuse as misuse:
                 raise misuse_error(misuse, self._source) from None
-        return self._store.store(key, _KERNEL, code)
+            self._made.add(key)
+            return self._store.store(key, _KERNEL, code)
 
     def _whole_program(self) -> Program:
         """The program with its IR: from the cache, or from the source again if the cache has lost it."""

@@ -10,12 +10,14 @@ of a threadgroup; one that calls a barrier or a simdgroup function gets a fiber 
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
 import tempfile
 import threading
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import NoReturn
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -31,6 +33,8 @@ __all__ = ["lower"]
 KERNEL_VERSION = 1
 KERNEL_FIBERS = 1
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
+_PROVIDED = re.compile(r"llvm\.|mp_")  # by LLVM, by the runtime
+_MEMORY = {"memcpy", "memmove", "memset", "memcmp", "bcmp"}  # what LLVM itself makes of loops and copies
 _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
 
 _lock = threading.Lock()  # LLVM's targets are initialised once; llvmlite's contexts are not for many threads
@@ -58,7 +62,7 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
     CompileError
         The kernel needs a function constant that has no value.
     Misuse
-        The kernel recurses.
+        The kernel recurses, or calls a function without a body.
     """
     with _lock:
         _initialize()
@@ -70,6 +74,7 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         _keep_only(module, {f"__mp_thread_{k}", f"__mp_group_{k}"})
         _run_passes(module, machine, reachable_only=True)
         _refuse_recursion(module, program, k)
+        _refuse_undefined(module, program, k)
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
         module, static_memory = _place_threadgroup_variables(module, machine)
         entry = f"__mp_thread_{k}" if uses_fibers else f"__mp_group_{k}"
@@ -213,7 +218,8 @@ def _refuse_recursion(module: llvm.ModuleRef, program: Program, k: int) -> None:
     def visit(name: str, callers: tuple[str, ...]) -> None:
         for callee in calls[name] & calls.keys() - finished:
             if callee in (*callers, name):
-                _fail_recursion(program, k, callee)
+                message = "function {function} of kernel {kernel} calls itself; Metal has no recursion"
+                raise _misuse_of(callee, program, k, message)
             visit(callee, (*callers, name))
         finished.add(name)
 
@@ -221,10 +227,40 @@ def _refuse_recursion(module: llvm.ModuleRef, program: Program, k: int) -> None:
         visit(name, ())
 
 
-def _fail_recursion(program: Program, k: int, symbol: str) -> NoReturn:
+def _refuse_undefined(module: llvm.ModuleRef, program: Program, k: int) -> None:
+    """Refuse calls of what has no body here: the loader would take any function of the process with that name."""
+    for function in module.functions:
+        name = function.name
+        if function.is_declaration and not _PROVIDED.match(name) and name not in _MEMORY and not _is_math(name):
+            raise _misuse_of(name, program, k, "kernel {kernel} calls {function}, which is declared but not defined")
+
+
+class _SymbolPlace(ctypes.Structure):  # Dl_info of <dlfcn.h>
+    _fields_ = (
+        ("file", ctypes.c_char_p),
+        ("base", ctypes.c_void_p),
+        ("symbol", ctypes.c_char_p),
+        ("address", ctypes.c_void_p),
+    )
+
+
+@cache
+def _is_math(name: str) -> bool:
+    """True for functions of libm itself: looking a name up there finds those of the C library, too."""
+    try:
+        function = getattr(ctypes.CDLL("libm.so.6"), name)
+    except AttributeError:
+        return False
+    place = _SymbolPlace()
+    ctypes.CDLL(None).dladdr(function, ctypes.byref(place))
+    return os.path.basename(place.file or b"").startswith(b"libm")
+
+
+def _misuse_of(symbol: str, program: Program, k: int, message: str) -> Misuse:
+    """What is wrong about a function that kernel number `k` reaches, placed where the function is declared."""
     info = program.kernels[k]
     function, line, file = symbol, info.line, info.file
-    node = re.search(rf'^!\d+ = distinct !DISubprogram\(name: "([^"]+)", linkageName: "{re.escape(symbol)}".*?$',
+    node = re.search(rf'^!\d+ = (?:distinct )?!DISubprogram\(name: "([^"]+)", linkageName: "{re.escape(symbol)}".*?$',
                      program.ir, re.MULTILINE)  # fmt: skip
     if node:
         function = node[1]
@@ -233,8 +269,7 @@ def _fail_recursion(program: Program, k: int, symbol: str) -> NoReturn:
         held = re.search(r"\bfile: !(\d+)", node[0])
         place = held and re.search(rf'^!{held[1]} = !DIFile\(filename: "([^"]+)"', program.ir, re.MULTILINE)
         file = place[1] if place else file
-    message = f"function '{function}' of kernel '{info.name}' calls itself; Metal has no recursion"
-    raise Misuse(message, file, line, function)
+    return Misuse(message.format(kernel=repr(info.name), function=repr(function)), file, line, function)
 
 
 # ---- what the runtime must know ----

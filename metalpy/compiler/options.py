@@ -73,7 +73,7 @@ def _define(name: object, value: object) -> tuple[str, str]:
     if isinstance(value, (int, float)):
         return name, repr(value)
     if isinstance(value, str):
-        if "\n" in value:
+        if re.search(r"[\n\r\0]", value):
             raise ValueError(f"the value of macro {name} must be one line")
         return name, value
     raise TypeError(f"the value of macro {name} must be a str, int, float, bool or None, not {type(value).__name__}")

@@ -18,6 +18,7 @@ __all__ = ["PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Source", "blanked", 
 PROGRAM_SOURCE = "program_source"  # Apple's name for source that has no file
 STANDARD_HEADERS = Path(__file__).parent / "include"
 MAX_INCLUDE_DEPTH = 200
+BYTE_ORDER_MARK = "\ufeff"  # some editors' first character; clang knows it only as the first of all it reads
 
 # Comments and literals are matched so that directives inside them are passed over.
 _LEXEMES = re.compile(
@@ -87,7 +88,7 @@ def read_source(text: str, name: str = PROGRAM_SOURCE, include_dirs: tuple[str, 
         Includes that contain each other without an include guard.
     """
     splicer = _Splicer(include_dirs)
-    spliced = splicer.splice(text, name, 0)
+    spliced = splicer.splice(text.removeprefix(BYTE_ORDER_MARK), name, 0)
     return Source(spliced, name, splicer.files, splicer.is_closed)
 
 
@@ -135,6 +136,8 @@ class _Splicer:
         self._stack.pop()
         if not out[-1].endswith("\n"):
             out.append("\n")
+        if text.endswith(("\\", "\\\n")):  # which would take in what follows
+            out.append("\n")
         return "".join(out)
 
     def _include(self, rest: str, includer: str, text: str, end: int, depth: int) -> str | None:
@@ -178,6 +181,6 @@ class _Splicer:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+        return Path(path).read_text(encoding="utf-8", errors="surrogateescape").removeprefix(BYTE_ORDER_MARK)
     except OSError as error:
         raise CompileError(f"cannot read {path}: {error.strerror}") from error

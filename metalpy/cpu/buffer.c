@@ -46,8 +46,9 @@ mp_status sw_buffer_create(mp_device *device, uint64_t size, mp_buffer **buffer,
         else
             free(memory);
         atomic_fetch_sub(&device->allocated, reserved);
-        return sw_fail(error, MP_ERROR_MEMORY, "no memory for a buffer of %llu bytes (%llu bytes are in use)",
-                       (unsigned long long)size, (unsigned long long)before);
+        return sw_fail(error, MP_ERROR_MEMORY,
+                       "no memory for a buffer of %llu bytes (%llu bytes are in use, the machine has %llu)",
+                       (unsigned long long)size, (unsigned long long)before, (unsigned long long)device->memory);
     }
     *made = (mp_buffer){.mapped = mapped, .memory = memory, .size = size, .reserved = reserved};
     atomic_init(&made->references, 1);

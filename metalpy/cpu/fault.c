@@ -5,6 +5,7 @@
  * from anywhere else go to whoever handled them before.
  */
 #include "software.h"
+#include "fiber.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,8 +178,8 @@ static void on_stop(int number, siginfo_t *info, void *context)
     if (!self)
         return;
     atomic_store(&self->stop_sent, false);
-    if (!self->in_kernel)
-        return; /* the loop over chunks looks at the clock itself */
+    if (!self->in_kernel || sw_fiber_switching)
+        return; /* the loop over chunks looks at the clock itself; the monitor tries again */
     uint64_t now = sw_now(), deadline = atomic_load(&self->deadline), expected = atomic_load(&self->expected);
     if (deadline && now >= deadline)
         self->fault.cause = SW_TOO_LONG;

@@ -9,6 +9,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef SW_ASAN
+__thread volatile sig_atomic_t sw_fiber_switching __attribute__((tls_model("initial-exec")));
+#endif
+
 #ifndef SW_FIBER_UCONTEXT
 
 #if defined(__x86_64__)

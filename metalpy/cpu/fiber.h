@@ -29,6 +29,11 @@
 #endif
 #ifdef SW_ASAN
 #include <sanitizer/common_interface_defs.h>
+#include <signal.h>
+/* AddressSanitizer ends the process when a switch begins inside another: a kernel is not stopped in one. */
+extern __thread volatile sig_atomic_t sw_fiber_switching;
+#else
+#define sw_fiber_switching 0
 #endif
 #ifdef SW_TSAN
 #include <sanitizer/tsan_interface.h>
@@ -70,6 +75,7 @@ static inline void sw_fiber_entered(struct sw_fiber *fiber)
     (void)fiber;
 #ifdef SW_ASAN
     __sanitizer_finish_switch_fiber(fiber->fake_stack, NULL, NULL);
+    sw_fiber_switching = 0;
 #endif
 }
 
@@ -79,6 +85,7 @@ static inline void sw_fiber_announce(struct sw_fiber *from, struct sw_fiber *to)
     (void)from;
     (void)to;
 #ifdef SW_ASAN
+    sw_fiber_switching = 1;
     __sanitizer_start_switch_fiber(&from->fake_stack, to->bottom, to->size);
 #endif
 #ifdef SW_TSAN

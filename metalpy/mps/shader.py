@@ -13,7 +13,7 @@ from metalpy.compiler.compilation import Compilation, compile_source
 from metalpy.compiler.options import make_options
 from metalpy.compiler.source import PROGRAM_SOURCE, read_source
 from metalpy.device import device as _device
-from metalpy.errors import MetalError
+from metalpy.errors import ForkError, MetalError
 
 if TYPE_CHECKING:
     from metalpy._core.driver import Device, Pipeline
@@ -84,7 +84,7 @@ def compile_file(
     OSError
         The file cannot be read.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(path)
     with open(name, encoding="utf-8", errors="surrogateescape") as file:
         source = file.read()
     return _compile(source, name, include_dirs, defines, math_mode, device)
@@ -107,27 +107,29 @@ class ShaderLibrary:
     """Compiled Metal source; each kernel is an attribute, and ``dir()`` lists exactly the kernels.
 
     ``lib.name`` is always the same `Kernel` object. ``lib["name"]`` reaches kernels whose host name is no Python
-    identifier. Kernels outlive their library.
+    identifier, or a name that the library itself uses. Kernels outlive their library.
     """
 
     def __init__(self, compilation: Compilation, device: Device) -> None:
         self._compilation = compilation
         self._device = device
+        self._kernels: dict[str, Kernel] = {}
 
     def __getattr__(self, name: str) -> Kernel:
-        # Only reached for what is not in __dict__ yet: each kernel is made once.
-        if name.startswith("__") or name in ("_compilation", "_device"):
+        # Only reached for what is not in __dict__ yet, so the next look-up is as fast as any.
+        if name.startswith("__") or name in ("_compilation", "_device", "_kernels"):
             raise AttributeError(name)
         if name not in self._compilation.kernels:
             raise AttributeError(_unknown(name, list(self._compilation.kernels)), name=name, obj=self)
-        kernel: Kernel = self.__dict__.setdefault(name, _kernel(self._compilation, self._device, name, {}))
+        kernel: Kernel = self.__dict__.setdefault(name, self[name])
         return kernel
 
     def __getitem__(self, name: str) -> Kernel:
         if name not in self._compilation.kernels:
             raise KeyError(_unknown(name, list(self._compilation.kernels)))
-        kernel: Kernel = getattr(self, name)
-        return kernel
+        if name not in self._kernels:
+            self._kernels.setdefault(name, _kernel(self._compilation, self._device, name, {}))
+        return self._kernels[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._compilation.kernels
@@ -176,6 +178,8 @@ def _load(compilation: Compilation, device: Device, name: str, values: Mapping[i
     path = compilation.native(name, values)
     try:
         library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
+    except ForkError:
+        raise
     except MetalError:
         # Another process may have evicted the entry between the look and the load.
         path = compilation.native(name, values, rebuild=True)

@@ -140,6 +140,21 @@ def test_least_recently_used_entries_go(folder):
     assert fresh.load(keys[5], ".x") is None
 
 
+def test_entries_of_earlier_processes_count(folder):
+    for number in range(200):
+        Cache(folder).store(make_key(str(number)), ".so", bytes(1000))
+    grown = Cache(folder).size()
+    assert grown > 200_000
+    for number in range(200, 400):  # each in a process of its own, as the cache sees it
+        Cache(folder, limit=100_000).store(make_key(str(number)), ".so", bytes(1000))
+    assert Cache(folder).size() <= 110_000
+
+
+def test_first_store_of_a_process_does_not_read_the_whole_folder(folder, monkeypatch):
+    monkeypatch.setattr(Cache, "_entries", None)
+    Cache(folder).store(KEY, ".x", b"payload")
+
+
 def test_entry_larger_than_the_limit(folder):
     cache = Cache(folder, limit=1000)
     cache.store(KEY, ".x", bytes(5000))
@@ -234,6 +249,14 @@ def test_chosen_folder(chosen, tmp_path):
     assert chosen(METALPY_CACHE_DIR=str(tmp_path / "mine")).folder == tmp_path / "mine"
     assert chosen(XDG_CACHE_HOME=str(tmp_path)).folder == tmp_path / "metalpy"
     assert chosen(HOME=str(tmp_path / "home")).folder == tmp_path / "home" / ".cache" / "metalpy"
+
+
+def test_user_without_a_home(monkeypatch):
+    for name in ("METALPY_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # a KeyError, as for users that the system does not know
+    with pytest.raises(CacheError, match=r"no home folder.*METALPY_CACHE_DIR"):
+        cache_module._chosen_folder()
 
 
 def test_cache_switched_off(chosen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
@@ -97,9 +98,49 @@ def test_options_in_any_order_are_equal():
     ("options", "kind"),
     [
         ({"math_mode": "quick"}, ValueError), ({"defines": {"a b": 1}}, ValueError), ({"defines": {1: 1}}, ValueError),
-        ({"defines": {"A": "1\n2"}}, ValueError), ({"defines": {"A": [1]}}, TypeError), ({"defines": "A=1"}, TypeError),
+        ({"defines": {"A": "1\n2"}}, ValueError), ({"defines": {"A": "1\r2"}}, ValueError),
+        ({"defines": {"A": "1\0"}}, ValueError), ({"defines": {"A": [1]}}, TypeError), ({"defines": "A=1"}, TypeError),
     ],
 )  # fmt: skip
 def test_bad_options(options, kind):
     with pytest.raises(kind):
         make_options(**options)
+
+
+def test_threads_that_need_the_same_kernel_compile_it_once(store, monkeypatch):
+    compilation = compile_source(read_source(TEXT), make_options(), store)
+    lowered, started = [], threading.Barrier(4)
+
+    def lower(program, number, values):
+        lowered.append(number)
+        return b"code"
+
+    def look(key, kind, load=store.load):
+        found = load(key, kind)
+        if kind == ".so":
+            started.wait(20)  # all have looked before any stores
+        return found
+
+    monkeypatch.setattr("metalpy.compiler.lowering.lower", lower)
+    monkeypatch.setattr(store, "load", look)
+    paths = []
+    threads = [threading.Thread(target=lambda: paths.append(compilation.native("k"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lowered == [0]
+    assert len(paths) == 4 and len(set(paths)) == 1
+    monkeypatch.undo()
+    paths[0].unlink()
+    assert compilation.native("k").exists()
+
+
+@pytest.mark.parametrize(("part", "misses"), [("versions", 3), ("_compiler_identity", 3), ("cpu_identity", 1)])
+def test_another_compiler_or_processor_makes_entries_of_its_own(store, monkeypatch, part, misses):
+    assert build(store) > 0
+    assert build(store) == 0
+    changed = ("another",) if part == "versions" else "another"
+    monkeypatch.setattr(f"metalpy.compiler.compilation.{part}", lambda: changed)
+    assert 0 < build(store) <= misses
+    assert build(store) == 0

@@ -152,6 +152,23 @@ def test_line_ends_of_other_systems(files):
     assert lines_of(source) == [("x.h", 1, "int x1;"), ("x.h", 2, "int x2;"), ("program_source", 2, "int p2;")]
 
 
+def test_byte_order_marks(files):
+    folder = files()
+    (folder / "x.h").write_bytes("\ufeff#pragma once\nint x;\n".encode())
+    source = read_source('\ufeff#include "x.h"\n#include "x.h"\nint p3;\n', include_dirs=(str(folder),))
+    assert "\ufeff" not in source.text
+    assert lines_of(source) == [("x.h", 2, "int x;"), ("program_source", 3, "int p3;")]
+
+
+@pytest.mark.parametrize("ending", ["\\", "\\\n"], ids=["bare", "with a line end"])
+def test_backslash_at_the_end_takes_in_nothing(files, ending):
+    folder = files()
+    (folder / "x.h").write_text("int x;" + ending)
+    source = read_source('#include "x.h"\nint p2;' + ending, include_dirs=(str(folder),))
+    assert "int x;\\\n\n#line 2" in source.text
+    assert source.text.endswith("int p2;\\\n\n")
+
+
 def test_names_with_quotes_and_spaces(files):
     folder = files()
     (folder / "with space.h").write_text("int x;\n")

@@ -42,6 +42,12 @@ def test_every_dtype_there_and_back(device, dtype):
     assert mp.empty((2, 3), dtype, device).shape == (2, 3)
 
 
+@pytest.mark.parametrize("shape", [(2**62, 2), (0, 2**62, 2**62), (2**31, 2**31, 2)])
+def test_shapes_that_no_memory_has(shape):
+    with pytest.raises(ValueError, match="too big"):
+        mp.empty(shape)
+
+
 @pytest.mark.parametrize(
     ("value", "dtype"),
     [

@@ -274,6 +274,21 @@ def test_recursion():
     assert_no_insides(str(raised.value))
 
 
+@pytest.mark.parametrize(
+    ("declaration", "call", "name"),
+    [
+        ("float g(float);", "g(1)", "g"),
+        ('extern "C" int system(const constant char*);', 'system("true")', "system"),  # which the process has
+    ],
+)
+def test_function_without_a_body(lib, declaration, call, name):
+    kernel = compile_shader(f"{declaration}\nkernel void calls(device float* x) {{ x[0] = {call}; }}").calls
+    with pytest.raises(mp.CompileError, match=f"'calls' calls '{name}', which is declared but not defined") as raised:
+        kernel(mp.zeros(1))
+    assert_no_insides(str(raised.value))
+    assert_works(lib)
+
+
 def test_missing_function_constant():
     lib = compile_shader("constant int n [[function_constant(3)]];\nkernel void k(device int* x) { *x = n; }")
     with pytest.raises(mp.MetalError, match=r"'n'.*function_constant\(3\).*specialize"):

@@ -556,3 +556,27 @@ def test_bad_options():
         mp.compile_file("/nowhere/at/all.metal")
     with pytest.raises(TypeError, match="no_such_option"):
         compile_shader(FULL).full(mp.zeros(3), 1.0, no_such_option=1)
+
+
+def test_kernels_with_names_that_the_library_uses():
+    names = ("_device", "_kernels", "_compilation", "__len__")
+    lib = compile_shader("".join(f"kernel void {n}(device float* x) {{ x[0] += 1; }}\n" for n in names))
+    x = mp.zeros(1)
+    for name in names:
+        assert lib[name] is lib[name]
+        lib[name](x)
+    assert dir(lib) == sorted(names) and len(lib) == 4 and x.item() == 4
+
+
+def test_code_that_was_evicted_before_it_is_loaded_is_made_again(monkeypatch, tmp_path):
+    lib = compile_shader("kernel void evicted(device float* x) { x[0] = 6; }")
+    compilation = lib._compilation
+    native = compilation.native
+
+    def evicting(name, values, *, rebuild=False):
+        return native(name, values, rebuild=True) if rebuild else tmp_path / "gone.so"
+
+    monkeypatch.setattr(compilation, "native", evicting)
+    x = mp.zeros(1)
+    lib.evicted(x)
+    assert x.item() == 6

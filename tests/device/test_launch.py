@@ -239,7 +239,8 @@ def test_the_time_limit_stops_a_kernel(device, slow):
     assert x.item() == 1
 
 
-def test_ctrl_c_ends_a_wait(device, slow):
+@pytest.mark.parametrize("read", [np.asarray, mp.Array.numpy, lambda x: x.device.synchronize()])
+def test_ctrl_c_ends_a_wait(device, slow, read):
     # The waiting thread may run kernels itself and looks up between threadgroups.
     groups = 100
     out = mp.zeros(groups, "int32", device)
@@ -247,7 +248,7 @@ def test_ctrl_c_ends_a_wait(device, slow):
     threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
     start = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
-        device.synchronize()
+        read(out)
     assert time.perf_counter() - start < 0.4
     device.synchronize()
     assert out.tolist() == [1] * groups

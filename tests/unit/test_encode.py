@@ -1,6 +1,7 @@
 """Values to argument bytes, compared with NumPy's and struct's packing; a mock device shows what arrives."""
 
 import ctypes
+import math
 import struct as packing
 
 import ml_dtypes
@@ -441,6 +442,23 @@ def test_arg_casts_override_the_declaration(send, mock):
 def test_wrong_arg_casts(send, casts, kind, message):
     with pytest.raises(kind, match=message):
         send(k.scalar("float"), 1.0, arg_casts=casts)
+
+
+def test_arg_casts_of_values_that_no_number_stands_for(send):
+    endless = []
+    endless.append(endless)
+    with pytest.raises(mp.LaunchValueError, match=r"argument 'x' of kernel 'k'.*nested"):
+        send(k.scalar("uchar"), endless, False, arg_casts="fp16")
+    for value in (math.nan, math.inf):
+        with pytest.raises(mp.ScalarRangeError, match=r"argument 'x' of kernel 'k'.*no integer"):
+            send(k.scalar("uchar"), value, False, arg_casts="int32")
+    assert send(k.scalar("half"), -(10**400), arg_casts="fp16") == np.float16(-np.inf).tobytes()
+
+
+@pytest.mark.parametrize("name", ["float", "half", "int", "ulong"])
+def test_numbers_too_long_to_be_written(send, name):
+    with pytest.raises(mp.ScalarRangeError, match="an int of 16610 bits is out of the range"):
+        send(k.scalar(name), 10**5000)
 
 
 def test_none_is_for_optional_arguments(mock):
