@@ -53,6 +53,7 @@ software_device = sorted(glob("metalpy/cpu/*.c") + glob("metalpy/cpu/*.S"))
 EXTENSIONS = [
     extension("check"),
     extension("driver", software_device, ["dl", "m"]),
+    extension("stream"),
     extension("pool"),
     extension("array"),
     extension("plan"),

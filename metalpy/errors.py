@@ -12,6 +12,8 @@ __all__ = [
     "CacheError",
     "CompileError",
     "Diagnostic",
+    "EventError",
+    "EventTypeError",
     "ForkError",
     "KernelFaultError",
     "LaunchTypeError",
@@ -113,6 +115,14 @@ class KernelFaultError(MetalError):
 
 class TimeLimitError(MetalError, TimeoutError):
     """A kernel ran longer than the time limit and was stopped."""
+
+
+class EventError(MetalError, ValueError):
+    """An event cannot answer: it was not recorded, was made without timing, or belongs to another device."""
+
+
+class EventTypeError(MetalError, TypeError):
+    """Something else was given where an event or a stream is needed."""
 
 
 class ForkError(MetalError):

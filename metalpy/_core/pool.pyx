@@ -317,10 +317,12 @@ cdef class Memory:
         """Waits for every command that uses the memory; raises if a kernel failed up to there."""
         cdef Queue queue = self.queue
         cdef uint64_t serial = self.serial
-        if self.others is not None:
-            for other, other_serial in self.others:
+        cdef list others = self.others
+        if others is not None:
+            for other, other_serial in others:
                 (<Queue>other).wait_serial(other_serial)
-            self.others = None
+            if self.others is others:  # as below
+                self.others = None
         if queue is not None:
             queue.wait_serial(serial)
             if self.queue is queue and self.serial == serial:  # unless another thread has used it meanwhile
