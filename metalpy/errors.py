@@ -19,6 +19,7 @@ __all__ = [
     "MetalError",
     "MetalWarning",
     "OutOfMemoryError",
+    "RandomStateError",
     "ScalarRangeError",
     "TimeLimitError",
     "UnsupportedError",
@@ -117,6 +118,10 @@ class TimeLimitError(MetalError, TimeoutError):
 
 class ForkError(MetalError):
     """metalpy was used in the child of a ``fork()``; start processes with ``spawn`` instead."""
+
+
+class RandomStateError(MetalError, ValueError):
+    """Bytes that are no state of a random number generator."""
 
 
 class CacheError(MetalError):
