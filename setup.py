@@ -5,10 +5,12 @@ METALPY_DEBUG_BUILD=1 compiles with -O0 -g and asserts, METALPY_ANNOTATE=1 write
 
 import os
 from glob import glob
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 DEBUG = os.environ.get("METALPY_DEBUG_BUILD", "0") != "0"
 COMPILE_ARGS = ["-std=gnu11", "-fvisibility=hidden", "-Wall", "-pthread"]
@@ -31,6 +33,25 @@ class BuildExtensions(build_ext):
         if ".S" not in self.compiler.src_extensions:
             self.compiler.src_extensions.append(".S")
         super().build_extensions()
+
+
+class BuildPackage(build_py):
+    """Puts metalpy's own kernels into the package; an editable one finds them in the source tree."""
+
+    def run(self):
+        super().run()
+        for source, target in self.shaders():
+            self.mkpath(str(target.parent))
+            self.copy_file(str(source), str(target))
+
+    def shaders(self):
+        if getattr(self, "editable_mode", False):
+            return []
+        files = [path for path in sorted(Path("shaders").iterdir()) if path.suffix in (".h", ".metal")]
+        return [(path, Path(self.build_lib, "metalpy", path)) for path in files]
+
+    def get_outputs(self, include_bytecode=1):
+        return super().get_outputs(include_bytecode) + [str(target) for _, target in self.shaders()]
 
 
 def extension(name, sources=(), libraries=()):
@@ -65,5 +86,5 @@ setup(
     ext_modules=cythonize(
         EXTENSIONS, compiler_directives=DIRECTIVES, annotate=os.environ.get("METALPY_ANNOTATE", "0") != "0"
     ),
-    cmdclass={"build_ext": BuildExtensions},
+    cmdclass={"build_ext": BuildExtensions, "build_py": BuildPackage},
 )

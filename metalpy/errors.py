@@ -21,6 +21,7 @@ __all__ = [
     "MetalError",
     "MetalWarning",
     "OutOfMemoryError",
+    "RandomStateError",
     "ScalarRangeError",
     "TimeLimitError",
     "UnsupportedError",
@@ -127,6 +128,10 @@ class EventTypeError(MetalError, TypeError):
 
 class ForkError(MetalError):
     """metalpy was used in the child of a ``fork()``; start processes with ``spawn`` instead."""
+
+
+class RandomStateError(MetalError, ValueError):
+    """Bytes that are no state of a random number generator."""
 
 
 class CacheError(MetalError):

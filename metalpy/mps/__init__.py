@@ -6,6 +6,7 @@ from metalpy._core import pool as _pool
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
 from metalpy.mps.event import Event
+from metalpy.mps.rng import get_rng_state, manual_seed, seed, set_rng_state
 from metalpy.mps.shader import ShaderLibrary, compile_shader
 from metalpy.mps.stream import Stream, StreamContext, current_stream, default_stream, set_stream, stream
 
@@ -21,8 +22,12 @@ __all__ = [
     "device_count",
     "driver_allocated_memory",
     "empty_cache",
+    "get_rng_state",
     "is_available",
+    "manual_seed",
     "recommended_max_memory",
+    "seed",
+    "set_rng_state",
     "set_stream",
     "set_time_limit",
     "stream",
