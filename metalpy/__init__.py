@@ -21,7 +21,7 @@ except ModuleNotFoundError as _error:
     ) from _error
 
 # The submodules array and device give way to the functions of these names; `import metalpy.array` is not needed.
-from metalpy import dtypes, mps, random
+from metalpy import backends, dtypes, mps, random
 from metalpy.array import Array
 from metalpy.compiler.cache import cache_info, clear_cache
 from metalpy.creation import (
@@ -71,6 +71,7 @@ __all__ = [
     "arange",
     "array",
     "asarray",
+    "backends",
     "bfloat16",
     "bool_",
     "cache_info",

@@ -103,14 +103,14 @@ cdef class ArrayBase:
 
     def _fill(self, bytes pattern not None):
         """Record a fill of a contiguous array with the bytes of one element."""
-        cdef Queue queue = current_queue(self.device)
+        cdef Queue queue = <Queue>current_queue(self.device)
         if self.block is not None:
             touch(self.block.memory, queue, queue.fill(
                 self.block.memory.buffer, self.offset, self.nbytes, <const char *>pattern, <uint32_t>len(pattern)))
 
     def _copy_from(self, ArrayBase source not None):
         """Record a copy between contiguous arrays of one device and as many bytes."""
-        cdef Queue queue = current_queue(self.device)
+        cdef Queue queue = <Queue>current_queue(self.device)
         cdef uint64_t serial
         if self.nbytes != source.nbytes or not self.contiguous or not source.contiguous:
             raise ValueError("both arrays must be contiguous and have the same number of bytes")

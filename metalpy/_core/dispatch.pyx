@@ -81,7 +81,7 @@ cdef class Kernel:
         cdef Encoder encoder
         cdef tuple values = args
         cdef Pipeline pipeline = self.pipeline
-        cdef Queue queue
+        cdef PyObject *queue
         cdef uint64_t serial
         cdef uint32_t number
         if pipeline is None:
@@ -100,10 +100,10 @@ cdef class Kernel:
                 dispatch.arguments = encoder.arguments
                 dispatch.argument_count = encoder.count
                 queue = current_queue(self.device)
-                serial = queue.dispatch(&dispatch)
+                serial = (<Queue>queue).dispatch(&dispatch)
                 for number in range(encoder.count):
                     if encoder.blocks[number] != NULL:
-                        touch((<Block>encoder.blocks[number]).memory, queue, serial)
+                        touch((<Block>encoder.blocks[number]).memory, <Queue>queue, serial)
         finally:
             return_encoder(encoder)
 

@@ -1,3 +1,4 @@
+from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
 
 from metalpy._core.driver cimport Device, Event, Queue
@@ -22,9 +23,9 @@ cdef class EventBase:
     cdef bint reached(self) noexcept
 
 
-cdef Queue switched_queue(Device device)
+cdef PyObject *switched_queue(Device device) except NULL
 
 
-cdef inline Queue current_queue(Device device):
-    """The queue that takes what the calling thread gives to a device."""
-    return switched_queue(device) if device.switched else device.queue
+cdef inline PyObject *current_queue(Device device) except NULL:
+    """The queue that takes what the calling thread gives to a device. Borrowed: the thread keeps it as its own."""
+    return switched_queue(device) if device.switched else <PyObject *>device.queue

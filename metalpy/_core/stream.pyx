@@ -95,9 +95,10 @@ cdef StreamBase chosen_stream(Device device):
     return None if found == NULL else <StreamBase>found
 
 
-cdef Queue switched_queue(Device device):
-    cdef StreamBase stream = chosen_stream(device)
-    return device.queue if stream is None else stream.queue
+cdef PyObject *switched_queue(Device device) except NULL:
+    cdef PyObject *own = PyThreadState_GetDict()
+    cdef PyObject *found = NULL if own == NULL else PyDict_GetItemWithError(own, device)
+    return <PyObject *>(device.queue if found == NULL else (<StreamBase>found).queue)
 
 
 def selected_stream(Device device not None):
@@ -107,7 +108,7 @@ def selected_stream(Device device not None):
 
 def selected_queue(Device device not None):
     """The queue that takes what the calling thread gives to a device."""
-    return current_queue(device)
+    return <Queue>current_queue(device)
 
 
 cdef class EventBase:
@@ -126,7 +127,7 @@ cdef class EventBase:
         cdef Event event
         cdef uint64_t value = self.value + 1, serial
         if stream is None:
-            queue = current_queue(device)
+            queue = <Queue>current_queue(device)
         else:
             queue, device = stream.queue, stream.device
         event = self.event
@@ -145,7 +146,7 @@ cdef class EventBase:
         if event is None or self.reached():
             return
         if stream is None:
-            queue, device = current_queue(self.device), self.device
+            queue, device = <Queue>current_queue(self.device), self.device
         else:
             queue, device = stream.queue, stream.device
         if device is not self.device:
