@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 __all__ = ["Operators"]
 
 
-def _binary(name: str, a: Any, b: Any) -> Any:  # untyped, for it may be NotImplemented
+def _binary(name: str, a: Any, b: Any) -> Array:
     from metalpy.ops import elementwise
 
     if not (elementwise.is_operand(a) and elementwise.is_operand(b)):
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     return elementwise.binary(name, a, b)
 
 
@@ -24,7 +24,7 @@ def _in_place(name: str, a: Any, b: Any) -> Any:
     return elementwise.in_place(name, a, b) if elementwise.is_operand(b) else NotImplemented
 
 
-def _unary(name: str, a: Any) -> Any:
+def _unary(name: str, a: Any) -> Array:
     from metalpy.ops import elementwise
 
     return elementwise.unary(name, a)
@@ -48,7 +48,7 @@ class Operators:
         return _binary("add", other, self)
 
     def __iadd__(self, other: Any) -> Self:
-        return _in_place("add", self, other)
+        return _in_place("add", self, other)  # type: ignore[no-any-return]
 
     def __sub__(self, other: Any) -> Array:
         return _binary("subtract", self, other)
@@ -57,7 +57,7 @@ class Operators:
         return _binary("subtract", other, self)
 
     def __isub__(self, other: Any) -> Self:
-        return _in_place("subtract", self, other)
+        return _in_place("subtract", self, other)  # type: ignore[no-any-return]
 
     def __mul__(self, other: Any) -> Array:
         return _binary("multiply", self, other)
@@ -66,7 +66,7 @@ class Operators:
         return _binary("multiply", other, self)
 
     def __imul__(self, other: Any) -> Self:
-        return _in_place("multiply", self, other)
+        return _in_place("multiply", self, other)  # type: ignore[no-any-return]
 
     def __truediv__(self, other: Any) -> Array:
         return _binary("true_divide", self, other)
@@ -75,7 +75,7 @@ class Operators:
         return _binary("true_divide", other, self)
 
     def __itruediv__(self, other: Any) -> Self:
-        return _in_place("true_divide", self, other)
+        return _in_place("true_divide", self, other)  # type: ignore[no-any-return]
 
     def __floordiv__(self, other: Any) -> Array:
         return _binary("floor_divide", self, other)
@@ -84,7 +84,7 @@ class Operators:
         return _binary("floor_divide", other, self)
 
     def __ifloordiv__(self, other: Any) -> Self:
-        return _in_place("floor_divide", self, other)
+        return _in_place("floor_divide", self, other)  # type: ignore[no-any-return]
 
     def __mod__(self, other: Any) -> Array:
         return _binary("remainder", self, other)
@@ -93,7 +93,7 @@ class Operators:
         return _binary("remainder", other, self)
 
     def __imod__(self, other: Any) -> Self:
-        return _in_place("remainder", self, other)
+        return _in_place("remainder", self, other)  # type: ignore[no-any-return]
 
     def __pow__(self, other: Any) -> Array:
         return _binary("power", self, other)
@@ -102,7 +102,7 @@ class Operators:
         return _binary("power", other, self)
 
     def __ipow__(self, other: Any) -> Self:
-        return _in_place("power", self, other)
+        return _in_place("power", self, other)  # type: ignore[no-any-return]
 
     def __lt__(self, other: Any) -> Array:
         return _binary("less", self, other)

@@ -113,7 +113,7 @@ struct Power {
   float operator()(float a, float b) const { return b == 2.0f ? a * a : pow(a, b); }
   float2 operator()(float2 a, float2 b) const {
     if (b.x == 0.0f && b.y == 0.0f) return float2(1.0f, 0.0f);
-    if (a.x == 0.0f && a.y == 0.0f) return b.x > 0.0f && b.y == 0.0f ? float2(0.0f) : float2(NAN, NAN);
+    if (a.x == 0.0f && a.y == 0.0f) return b.x > 0.0f ? float2(0.0f) : float2(NAN, NAN);
     if (b.y == 0.0f && b.x == rint(b.x) && fabs(b.x) < 100.0f) {
       float2 result = float2(1.0f, 0.0f), factor = a;
       for (int n = int(fabs(b.x)); n; n >>= 1) {

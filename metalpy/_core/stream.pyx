@@ -181,10 +181,13 @@ cdef class EventBase:
     def _elapsed(self, EventBase end not None):
         """Milliseconds from this event to `end`, both recorded; waits for them."""
         cdef Queue start_queue = self.queue, end_queue = end.queue
+        cdef Event start_event = self.event, end_event = end.event
+        cdef uint64_t end_serial = end.serial, start_time
         start_queue.wait_serial(self.serial)
-        end_queue.wait_serial(end.serial)
-        # As signed numbers: `end` may lie before.
-        return (<double><int64_t>(end.event.time - self.event.time)) * 1e-6
+        start_time = start_event.drv.event_time(start_event.handle)
+        end_queue.wait_serial(end_serial)
+        # As a signed number: `end` may lie before.
+        return (<double><int64_t>(end_event.drv.event_time(end_event.handle) - start_time)) * 1e-6
 
     def _mark(self):
         """(driver's event, value, queue, serial) of the last record, whose queue is committed; None before it."""

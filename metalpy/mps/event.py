@@ -71,13 +71,14 @@ class Event(EventBase):
     def add_done_callback(self, callback: Callable[[Event], object]) -> None:
         """Call ``callback(event)`` when the work before the last record is done; at once if it is, or there is none.
 
+        Calls for one stream come in the order of its work if they were asked for in that order.
         The call comes from the calling thread or from one of metalpy's own. What `callback` raises goes to
         `threading.excepthook`. A kernel's failure is not reported here, but by the next call that waits.
         """
         from metalpy.mps.notify import call, notify
 
         mark = self._mark()
-        if mark is None or self.query():
+        if mark is None:
             call(callback, self)
         else:
             notify(mark[0], mark[1], mark[2], mark[3], lambda: callback(self))
@@ -108,10 +109,7 @@ class Event(EventBase):
             else:
                 made.set_result(self)
 
-        if event.value >= value:
-            resolve()
-        else:
-            notify(event, value, queue, serial, resolve)
+        notify(event, value, queue, serial, resolve)
         return made
 
     def __await__(self) -> Generator[Any, None, Event]:

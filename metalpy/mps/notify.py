@@ -28,6 +28,10 @@ class _Watcher:
         """True if it waits for nothing that may come later. Under the lock, as all that touches its fields."""
         return self._queue is None or (self._queue is queue and self._serial <= serial)
 
+    def serves(self, queue: Queue) -> bool:
+        """True if it has calls to make for a queue."""
+        return self._queue is queue and bool(self._tasks)
+
     def add(self, event: Event, value: int, queue: Queue, serial: int, callback: Callable[[], object]) -> None:
         self._queue, self._serial = queue, serial
         self._tasks.append((event, value, callback))
@@ -53,18 +57,29 @@ _watchers: list[_Watcher] = []
 
 
 def notify(event: Event, value: int, queue: Queue, serial: int, callback: Callable[[], object]) -> None:
-    """Call `callback` when `event`, signalled by command `serial` of `queue`, has reached `value`."""
+    """Call `callback` when `event`, signalled by command `serial` of `queue`, has reached `value`.
+
+    At once if it has, unless calls for earlier commands of the queue are still to come: order is kept.
+    """
     with _changed:
-        watcher = next((known for known in _watchers if known.takes(queue, serial)), None)
-        if watcher is not None:
-            watcher.add(event, value, queue, serial, callback)
-            _changed.notify_all()
+        if event.value < value or any(known.serves(queue) for known in _watchers):
+            _hand_over(event, value, queue, serial, callback)
             return
-        watcher = _Watcher()
+    call(callback)
+
+
+def _hand_over(event: Event, value: int, queue: Queue, serial: int, callback: Callable[[], object]) -> None:
+    """To a watcher that takes it, or to a new one. Under the lock."""
+    watcher = next((known for known in _watchers if known.takes(queue, serial)), None)
+    if watcher is not None:
         watcher.add(event, value, queue, serial, callback)
-        thread = threading.Thread(target=watcher.run, name="metalpy event watcher", daemon=True)
-        thread.start()  # before it is known: starting may fail
-        _watchers.append(watcher)
+        _changed.notify_all()
+        return
+    watcher = _Watcher()
+    watcher.add(event, value, queue, serial, callback)
+    thread = threading.Thread(target=watcher.run, name="metalpy event watcher", daemon=True)
+    thread.start()  # before it is known: starting may fail
+    _watchers.append(watcher)
 
 
 def call(callback: Callable[..., object], *arguments: Any) -> None:

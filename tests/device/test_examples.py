@@ -90,6 +90,13 @@ def test_argument_buffers(tmp_path):
     assert one == two and "16128" in one
 
 
+def test_events_and_streams(tmp_path):
+    squared, took, awaited = run("events_and_streams.py", cwd=tmp_path).splitlines()
+    assert float(squared.split()[-1]) == pytest.approx(2, abs=1e-5)
+    assert 0 < float(took.split()[-2]) < 60_000
+    assert awaited == "awaited: 1.414214, 1.414214, 1.414214"
+
+
 def test_error_messages(tmp_path):
     said = run("error_messages.py", cwd=tmp_path)
     for name in ("CompileError", "LaunchTypeError", "ScalarRangeError", "LaunchValueError"):
