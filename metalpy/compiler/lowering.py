@@ -21,6 +21,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from ..errors import CompileError, MetalError
+from .convergence import order_meetings
 from .frontend import Constant, Program
 from .source import Misuse
 from .toolchain import linker, run_tool
@@ -71,8 +72,13 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         _refuse_recursion(module, program, k)
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
         static_memory = _threadgroup_memory(module, machine)
-        _keep_only(module, {f"__mp_thread_{k}" if uses_fibers else f"__mp_group_{k}"})
+        entry = f"__mp_thread_{k}" if uses_fibers else f"__mp_group_{k}"
+        _keep_only(module, {entry})
+        if uses_fibers:
+            _inline_all(module, entry)  # so that every meeting is in one function, where its order is known
         _run_passes(module, machine)
+        if uses_fibers:
+            module = llvm.parse_assembly(order_meetings(str(module)))
         record = _record(k, uses_fibers, static_memory, program.max_threads[k], _stack_size(module, machine))
         module.link_in(llvm.parse_assembly(record.replace("TRIPLE", module.triple)))
         return _link(machine.emit_object(module))
@@ -104,6 +110,13 @@ def _keep_only(module: llvm.ModuleRef, exported: set[str]) -> None:
     for value in (*module.functions, *module.global_variables):
         if not value.is_declaration and not value.name.startswith("llvm."):
             value.linkage = "external" if value.name in exported else "internal"
+
+
+def _inline_all(module: llvm.ModuleRef, entry: str) -> None:
+    for function in module.functions:
+        attributes = b" ".join(function.attributes)
+        if not function.is_declaration and function.name != entry and b"noinline" not in attributes:
+            function.add_function_attribute("alwaysinline")
 
 
 def _run_passes(module: llvm.ModuleRef, machine: llvm.TargetMachine, *, reachable_only: bool = False) -> None:

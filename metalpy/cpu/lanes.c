@@ -135,6 +135,7 @@ static void lane_main(void)
     struct sw_lane *lane = &fibers->lanes[fibers->current];
     sw_fiber_entered(&lane->fiber);
     for (;;) {
+        lane->order = 0;
         if (fibers->whole)
             fibers->kernel->run_group(fibers->group);
         else

@@ -12,6 +12,7 @@
 struct sw_lane {
     uint64_t value;           /* into and out of a meeting, as bits */
     uintptr_t site;           /* the call at which it waits */
+    uint32_t order;           /* of that call, by mp_site; 0 in kernels that do not tell */
     uint32_t operation;       /* enum in simdgroup.c */
     uint32_t source;          /* lane to shuffle from */
     bool started;             /* its fiber stands in its loop, ready for the next threadgroup */

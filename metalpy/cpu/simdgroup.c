@@ -165,7 +165,7 @@ static uint64_t meet(uint32_t operation, uint64_t value, uint32_t source, void *
     lane->value = value;
     lane->source = source;
     lane->operation = operation;
-    lane->site = (uintptr_t)site;
+    lane->site = lane->order ? lane->order : (uintptr_t)site;
     fibers->simdgroups[index / SW_WIDTH].meeting |= 1u << (index % SW_WIDTH);
     sw_lanes_yield(fibers);
     return lane->value;
@@ -176,6 +176,13 @@ static uint64_t meet(uint32_t operation, uint64_t value, uint32_t source, void *
 void mp_simdgroup_barrier(void)
 {
     meet(OP_BARRIER, 0, 0, HERE);
+}
+
+void mp_site(mp_u32 order)
+{
+    struct sw_fibers *fibers = own_fibers();
+    if (fibers)
+        fibers->lanes[fibers->current].order = order;
 }
 
 mp_u32 mp_simd_lane(void)

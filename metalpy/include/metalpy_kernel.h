@@ -65,8 +65,9 @@ typedef struct mp_native_kernel {
 /* ---- what kernels call; all of them meet the other threads of the threadgroup or simdgroup ----
  *
  * `convergent` keeps the optimiser from moving a call into or out of divergent control flow. Lanes meet when they
- * wait at the same call (same return address); of several such sets the one with the lowest address goes first,
- * which makes loops reconverge as on a GPU. Lanes that are elsewhere or have ended are inactive.
+ * wait at the same call; of several such sets the one whose call comes first goes first, so that lanes reconverge as
+ * on a GPU. Calls are told apart, and ordered, by the number that the lane gave to mp_site before, or by their return
+ * address if it gave none. Lanes that are elsewhere or have ended are inactive.
  */
 #if defined(__METAL_VERSION__)
 #define MP_KERNEL_CALL MP_KERNEL_ABI __attribute__((convergent))
@@ -76,7 +77,8 @@ typedef struct mp_native_kernel {
 #define MP_KERNEL_CALL MP_KERNEL_ABI __attribute__((visibility("default")))
 #endif
 
-MP_KERNEL_CALL mp_u32 mp_simd_lane(void);         /* the caller's lane, 0..31; the one call that meets nobody */
+MP_KERNEL_CALL mp_u32 mp_simd_lane(void);         /* the caller's lane, 0..31; meets nobody */
+MP_KERNEL_CALL void mp_site(mp_u32 order);        /* the place of the caller's next call, from 1; meets nobody */
 MP_KERNEL_CALL void mp_threadgroup_barrier(void); /* every thread of the group that has not ended */
 MP_KERNEL_CALL void mp_simdgroup_barrier(void);   /* every lane of the simdgroup that has not ended */
 /* Bit i is set if lane i takes part in this call. */
