@@ -163,7 +163,9 @@ def run(program: Path, battery: str, feed: str, order: str, tests: tuple[int, in
             found.append(one)
             distance = min(one["p"], 1 - one["p"])
             verdict = "FAILED" if distance < FAILED else "suspect" if distance < SUSPECT else "ok"
-            print(f"{battery} {feed} {order} {one['test']:3} {one['name']:28} p = {one['p']:<12.6g} {verdict}", flush=True)
+            print(
+                f"{battery} {feed} {order} {one['test']:3} {one['name']:28} p = {one['p']:<12.6g} {verdict}", flush=True
+            )
     if process.wait():
         sys.exit(f"the driver ended with {process.returncode}")
     return found

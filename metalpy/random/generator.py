@@ -7,7 +7,7 @@ import numbers
 import operator
 import struct
 from collections.abc import Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Generator(Stream):
         """
         count = 1 if n is None else operator.index(n)
         seeds = self.integers(0, 2**64, count, np.uint64).tolist()
-        made: list[Self] = [type(self)(self._device, seed=seed) for seed in seeds]
+        made = [type(self)(self._device, seed=seed) for seed in seeds]
         return made[0] if n is None else made
 
     # ---- real numbers ----
@@ -332,7 +332,7 @@ class Generator(Stream):
 
 def _number(name: str, value: Any) -> float:
     if isinstance(value, (numbers.Real, np.bool_)) or (isinstance(value, (np.ndarray, Array)) and value.ndim == 0):
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)
         if math.isfinite(number):
             return number
         raise ValueError(f"{name} must be finite, got {value}")

@@ -122,7 +122,7 @@ def _indices(generator: Generator, n: int) -> Array:
 def _taken(source: Array, places: Array, axis: int) -> Array:
     """A new array of the parts of `source` at `places` along `axis`."""
     whole = source if source.contiguous else source.copy()
-    shape = source.shape[:axis] + (places.size,) + source.shape[axis + 1 :]
+    shape = (*source.shape[:axis], places.size, *source.shape[axis + 1 :])
     out = empty(shape, source.dtype, source.device)
     _gather(out, whole, places, axis)
     return out

@@ -168,7 +168,11 @@ def test_seeding_starts_again(generator):
 
 @pytest.mark.parametrize("seed", [2**64, -(2**63) - 1, 10**30])
 def test_seed_out_of_range(generator, seed):
-    for call in (lambda: mp.Generator(seed=seed), lambda: generator.manual_seed(seed), lambda: mp.mps.manual_seed(seed)):
+    for call in (
+        lambda: mp.Generator(seed=seed),
+        lambda: generator.manual_seed(seed),
+        lambda: mp.mps.manual_seed(seed),
+    ):
         with pytest.raises(mp.ScalarRangeError, match="a seed lies in") as caught:
             call()
         assert isinstance(caught.value, (RuntimeError, OverflowError))

@@ -56,7 +56,9 @@ def furthest(sample, distribution):
 
 
 def words_of_interest(rng):
-    edges = [w for at in (0, 2**31, 2**32, 0xB504F334, 2**29, 2**30, 3 * 2**29, 3 * 2**30) for w in range(at - 64, at + 64)]
+    edges = [
+        w for at in (0, 2**31, 2**32, 0xB504F334, 2**29, 2**30, 3 * 2**29, 3 * 2**30) for w in range(at - 64, at + 64)
+    ]
     powers = [2**k + d for k in range(32) for d in (-1, 0, 1)]
     return np.concatenate([np.array([w for w in edges + powers if 0 <= w < 2**32], np.uint32),
                            rng.integers(0, 2**32, 1 << 20, np.uint32)])  # fmt: skip
