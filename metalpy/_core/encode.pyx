@@ -255,6 +255,8 @@ cdef class Encoder:
         """Writes one value of a declared type; `target` is set to 0."""
         cdef Py_ssize_t column, row
         if type.kind == SCALAR:
+            if isinstance(value, (list, tuple)) and len(value) == 1:  # as a sequence to `T*`, whose first is meant
+                value = value[0]
             return write_scalar(type, value, target)
         if type.kind == POINTER:
             return self.encode_address(type, value, target)

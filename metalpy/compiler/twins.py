@@ -2,13 +2,14 @@
 
 Metal code defines ``f(device T*)`` and ``f(threadgroup T*)``, methods ``get() const device`` and ``get() const
 thread``, traits for ``device T*`` and ``constant T*``. To C++ the second is a redefinition. clang says exactly where;
-if the two differ in address spaces alone, the later one is blanked (the text keeps its length) and the program
-compiled again. They are taken to do the same, as twins in public code do; the first stands for all.
+if the two definitions, bodies included, differ in address spaces alone, the later one is blanked (the text keeps its
+length) and the program compiled again: the first stands for all. Twins that do different things stay an error.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from .lexer import Token, closing, tokenize
@@ -47,7 +48,7 @@ def drop_twins(original: str, rewritten: str, messages: str) -> str | None:
     for later, earlier in places:
         for offset in text.offsets(*later):
             span = text.definition(offset)
-            if span and (earlier is None or text.differ_in_space(span, earlier)) and text.names_space(span):
+            if span and text.are_twins(span, earlier):
                 spans.add(span)
     for start, end in spans:
         rewritten = rewritten[:start] + blanked(rewritten[start:end]) + rewritten[end:]
@@ -57,21 +58,16 @@ def drop_twins(original: str, rewritten: str, messages: str) -> str | None:
 _Place = tuple[str, int, int]  # file, line, column
 
 
-def _complaints(messages: str) -> Iterator[tuple[_Place, _Place | None]]:
-    """(the later definition, the earlier one if clang names it) of each redefinition."""
-    pending: _Place | None = None
+def _complaints(messages: str) -> Iterator[tuple[_Place, _Place]]:
+    """(the later definition, the earlier one) of each redefinition."""
+    later: _Place | None = None
     for line in messages.splitlines():
-        if match := _PREVIOUS.match(line):
-            if pending:
-                yield pending, (match["file"], int(match["line"]), int(match["column"]))
-            pending = None
-        elif ": error: " in line:
-            if pending:
-                yield pending, None
+        previous = _PREVIOUS.match(line)
+        if previous and later:
+            yield later, (previous["file"], int(previous["line"]), int(previous["column"]))
+        if previous or ": error: " in line:
             match = _REDEFINITION.match(line)
-            pending = (match["file"], int(match["line"]), int(match["column"])) if match else None
-    if pending:
-        yield pending, None
+            later = (match["file"], int(match["line"]), int(match["column"])) if match else None
 
 
 class _Text:
@@ -142,27 +138,25 @@ class _Text:
             i += 1
         return i
 
-    def _head(self, span: tuple[int, int]) -> list[str]:
-        """The words of a definition before its body."""
-        start = self._index[span[0]]
-        words = []
-        for token in self._tokens[start:]:
-            if token.start >= span[1] or token.text in ("{", ";"):
-                break
-            words.append(token.text)
-        return words
+    def _words(self, span: tuple[int, int]) -> list[str]:
+        first = self._index[span[0]]
+        last = bisect_left(self._tokens, span[1], first, key=lambda token: token.start)
+        return [token.text for token in self._tokens[first:last]]
 
-    def names_space(self, span: tuple[int, int]) -> bool:
-        """Whether a definition's head names an address space at all."""
-        return not _SPACES.isdisjoint(self._head(span))
-
-    def differ_in_space(self, span: tuple[int, int], earlier: _Place) -> bool:
-        """False if the definition at `earlier` is the same one, address spaces included: a real redefinition."""
+    def are_twins(self, span: tuple[int, int], earlier: _Place) -> bool:
+        """Whether the definition at `span` and the one at `earlier` differ, and in nothing but address spaces."""
+        words = self._words(span)
         for offset in self.offsets(*earlier):
             other = self.definition(offset)
-            if other and other != span and self._head(other) == self._head(span):
-                return False
-        return True
+            if other and other != span:
+                others = self._words(other)
+                return words != others and _erased(words) == _erased(others)
+        return False
+
+
+def _erased(words: list[str]) -> list[str]:
+    """Without address spaces, and without `const`, which goes with some of them only."""
+    return [word for word in words if word not in _SPACES and word != "const"]
 
 
 def _ends_declaration(tokens: list[Token], at: int) -> bool:

@@ -127,7 +127,7 @@ REWRITES = {
     "int a = b[c[0]];": "int a = b[c[0]];",
     "threadgroup float x[32];": "threadgroup float x[32];",
     "threadgroup float4 s; threadgroup int a, b;": "threadgroup float4 s; threadgroup int a, b;",
-    "threadgroup array<float, 4> s = {};": "threadgroup array<float, 4> s     ;",
+    "threadgroup array<float, 4> s = {};": "threadgroup array<float, 4> s ;",
     "threadgroup float* p = q;": "float* p = q;",
     "void f(threadgroup float& r, threadgroup T (&t)[4])": "void f( float& r, T (&t)[4])",
     "(threadgroup half*)raw": "( half*)raw",

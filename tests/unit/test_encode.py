@@ -108,10 +108,14 @@ def test_finite_floats_do_not_become_infinite(send, name, fits, too_big):
         send(k.scalar(name), too_big)
 
 
-@pytest.mark.parametrize("value", ["1", b"", {}, object(), 1j, [1], np.zeros(3), np.zeros((1,))])
+@pytest.mark.parametrize("value", ["1", b"", {}, object(), 1j, [], [1, 2], np.zeros(3), np.zeros((1,))])
 def test_what_is_no_number(send, value):
     with pytest.raises((mp.LaunchTypeError, mp.LaunchValueError), match="'x' of kernel 'k' is constant float&"):
         send(k.scalar("float"), value)
+
+
+def test_a_list_of_one_is_a_number(send):
+    assert send(k.scalar("float"), [2.5]) == send(k.scalar("float"), 2.5)
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])

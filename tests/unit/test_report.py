@@ -46,6 +46,7 @@ def test_a_part_that_fails_says_so_and_the_others_are_shown(monkeypatch):
 
 
 def test_a_compiler_that_cannot_be_found_is_reported(monkeypatch):
+    monkeypatch.delenv("METALPY_CACHE_DIR", raising=False)  # names are padded to the longest
     monkeypatch.setenv("METALPY_CLANG", "/nowhere/clang")
     text = report.text()
     assert "failed: MetalError: METALPY_CLANG is set to '/nowhere/clang'" in section(text, "compiler")
