@@ -10,14 +10,14 @@ import metalpy as mp
 @pytest.mark.benchmark(group="event")
 def test_event_record(benchmark):
     event = mp.mps.Event()
-    benchmark.pedantic(event.record, rounds=200, iterations=100, warmup_rounds=5, teardown=mp.mps.synchronize)
+    benchmark.pedantic(event.record, rounds=200, iterations=100, warmup_rounds=5, teardown=_synchronize)
 
 
 @pytest.mark.benchmark(group="event")
 def test_event_record_on_a_stream(benchmark):
     event, stream = mp.mps.Event(enable_timing=True), mp.mps.Stream()
     benchmark.pedantic(
-        event.record, args=(stream,), rounds=200, iterations=100, warmup_rounds=5, teardown=mp.mps.synchronize
+        event.record, args=(stream,), rounds=200, iterations=100, warmup_rounds=5, teardown=_synchronize
     )  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def test_event_handover(benchmark):
         event.record(two)
         event.wait(one)
 
-    benchmark.pedantic(hand_over, rounds=100, iterations=20, warmup_rounds=5, teardown=mp.mps.synchronize)
+    benchmark.pedantic(hand_over, rounds=100, iterations=20, warmup_rounds=5, teardown=_synchronize)
 
 
 @pytest.mark.benchmark(group="event")
@@ -61,6 +61,8 @@ def test_stream_switch(benchmark):
 def test_launch_on_a_stream(benchmark, full_library):
     x, full = mp.zeros(16), full_library.full
     with mp.mps.stream(mp.mps.Stream()):
-        benchmark.pedantic(
-            full, args=(x, 3.0), rounds=200, iterations=100, warmup_rounds=5, teardown=lambda *_: mp.mps.synchronize()
-        )
+        benchmark.pedantic(full, args=(x, 3.0), rounds=200, iterations=100, warmup_rounds=5, teardown=_synchronize)
+
+
+def _synchronize(*_args) -> None:
+    mp.mps.synchronize()

@@ -2,7 +2,7 @@
 //
 // Everything is made of integer operations, +, -, *, sqrt and fma in single precision, each of which IEEE 754 defines
 // to the last bit: the numbers are the same on every device. That is why log, sin and cos are polynomials of our own.
-// They are minimax fits; `tests/device/test_random_accuracy.py` holds the errors stated here.
+// They are minimax fits; `tests/device/test_random_numbers.py` holds the errors stated here.
 #pragma once
 #include "philox.h"
 

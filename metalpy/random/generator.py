@@ -7,7 +7,7 @@ import numbers
 import operator
 import struct
 from collections.abc import Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Generator(Stream):
         """
         count = 1 if n is None else operator.index(n)
         seeds = self.integers(0, 2**64, count, np.uint64).tolist()
-        made: list[Self] = [type(self)(self._device, seed=seed) for seed in seeds]
+        made = [type(self)(self._device, seed=seed) for seed in seeds]
         return made[0] if n is None else made
 
     # ---- real numbers ----
@@ -166,7 +166,7 @@ class Generator(Stream):
         return self.exponential(1.0, size, dtype)
 
     def _real(self, name: str, size: Size, dtype: np.dtype[Any], line: bytes) -> Array:
-        return launch(f"{name}_{_FLOATS[dtype.name]}", self._device, self._take(), size, dtype, line)
+        return launch(f"{name}_{_FLOATS[dtype.name]}", self, size, dtype, line)
 
     # ---- integers ----
 
@@ -215,11 +215,8 @@ class Generator(Stream):
         count = last - first + 1
         mask = 2**64 - 1
         if count <= 2**32:
-            interval = _COIN.pack(first & mask, count)
-            return launch(f"integers32_{wanted.itemsize}", self._device, self._take(), size, wanted, interval)
-        return launch(
-            "integers64", self._device, self._take(), size, wanted, _COIN.pack(first & mask, count & mask), per_block=2
-        )
+            return launch(f"integers32_{wanted.itemsize}", self, size, wanted, _COIN.pack(first & mask, count))
+        return launch("integers64", self, size, wanted, _COIN.pack(first & mask, count & mask), per_block=2)
 
     def randint(self, low: int, high: int | None = None, size: Size = None, dtype: Any = int64) -> Array:
         """Integers of [low, high), or of [0, low); `integers` without `endpoint`."""
@@ -259,7 +256,7 @@ class Generator(Stream):
             raise TypeError(f"1 and 0 are made in integer and float dtypes and bool, not {dtype}")
         bits = np.array([on], dtype).view(f"u{dtype.itemsize}").item()
         coin = _COIN.pack(round(p * 2**32), bits)
-        return launch(f"bernoulli_{dtype.itemsize}", self._device, self._take(), size, dtype, coin)
+        return launch(f"bernoulli_{dtype.itemsize}", self, size, dtype, coin)
 
     # ---- order ----
 
@@ -335,7 +332,7 @@ class Generator(Stream):
 
 def _number(name: str, value: Any) -> float:
     if isinstance(value, (numbers.Real, np.bool_)) or (isinstance(value, (np.ndarray, Array)) and value.ndim == 0):
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)
         if math.isfinite(number):
             return number
         raise ValueError(f"{name} must be finite, got {value}")

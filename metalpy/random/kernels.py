@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from metalpy.array import Array
     from metalpy.device import Device
     from metalpy.mps.shader import ShaderLibrary
-    from metalpy.random.stream import Draw
+    from metalpy.random.stream import Draw, Stream
 
 __all__ = ["MAX_BLOCKS", "UNSIGNED", "draw_blocks", "launch", "library", "packed", "shader_folder"]
 
@@ -64,9 +64,9 @@ def draw_blocks(count: int, per_block: int) -> int:
 
 
 def launch(
-    name: str, device: Device, draw: Draw, size: Any, dtype: np.dtype[Any], parameters: bytes, per_block: int = 4
+    name: str, generator: Stream, size: Any, dtype: np.dtype[Any], parameters: bytes, per_block: int = 4
 ) -> Array:
-    """A new array, filled by a kernel that takes ``(out, draw, parameters)``.
+    """A new array, filled with the generator's next draw by a kernel that takes ``(out, draw, parameters)``.
 
     Kernels whose name ends in a size write elements of any kind as unsigned integers.
     """
@@ -75,9 +75,10 @@ def launch(
     for extent in shape:
         count *= extent
     blocks = draw_blocks(count, per_block)
-    out = empty(shape, dtype, device)
+    out = empty(shape, dtype, generator.device)
+    draw = generator._take()  # nothing fails from here on that is the caller's mistake
     if count:
         flat = out.reshape(-1) if out.ndim != 1 else out
         target = flat.view(UNSIGNED[dtype.itemsize]) if name[-1].isdigit() else flat
-        library(device)[name](target, packed(draw, count), parameters, threads=blocks)
+        library(generator.device)[name](target, packed(draw, count), parameters, threads=blocks)
     return out

@@ -98,11 +98,7 @@ def _indices(generator: Generator, n: int) -> Array:
     if n > 2**32 - 1:
         raise ValueError(f"permutations have at most 2**32 - 1 elements, not {n}")
     device = generator.device
-    dealing, shuffling = (packed(generator._take(), n) for _ in range(2))
-    out = empty(n, int64, device)
-    if n == 0:
-        return out
-    draw_blocks(n, 4)
+    out, order = empty(n, int64, device), empty(n, uint32, device)
     buckets = 1
     while buckets * BUCKET < n and buckets < MAX_BUCKETS:
         buckets *= 2
@@ -110,8 +106,10 @@ def _indices(generator: Generator, n: int) -> Array:
     chunks = -(-n // chunk)
     deal = _DEAL.pack(buckets, 33 - buckets.bit_length(), chunk, chunks)
     lib = library(device)
-    order, starts = empty(n, uint32, device), empty(buckets + 1, uint32, device)
-    table = empty((buckets, chunks), uint32, device)
+    starts, table = empty(buckets + 1, uint32, device), empty((buckets, chunks), uint32, device)
+    dealing, shuffling = (packed(generator._take(), n) for _ in range(2))
+    if n == 0:
+        return out
     lib.shuffle_count(table, dealing, deal, threads=chunks)
     lib.shuffle_sum(table, starts, deal, threads=buckets)
     lib.shuffle_starts(starts, deal, threads=1)
@@ -124,7 +122,7 @@ def _indices(generator: Generator, n: int) -> Array:
 def _taken(source: Array, places: Array, axis: int) -> Array:
     """A new array of the parts of `source` at `places` along `axis`."""
     whole = source if source.contiguous else source.copy()
-    shape = source.shape[:axis] + (places.size,) + source.shape[axis + 1 :]
+    shape = (*source.shape[:axis], places.size, *source.shape[axis + 1 :])
     out = empty(shape, source.dtype, source.device)
     _gather(out, whole, places, axis)
     return out
@@ -171,7 +169,8 @@ def _weighted(generator: Generator, weights: np.ndarray, count: int) -> Array:
     ends[scaled >= 2.0**64] = 2**64 - 1
     device = generator.device
     out = empty(count, int64, device)
-    draw, blocks = generator._take(), draw_blocks(count, 2)
+    blocks = draw_blocks(count, 2)
+    draw = generator._take()
     if count:
         table = array(ends, device=device)
         library(device).weighted(out, packed(draw, count), table, len(ends), threads=blocks)

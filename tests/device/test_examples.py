@@ -105,6 +105,14 @@ def test_error_messages(tmp_path):
     assert said.endswith("[2. 2. 2. 2. 2. 2. 2. 2.]\n")
 
 
+def test_random_numbers(tmp_path):
+    said = run("random_numbers.py", cwd=tmp_path)
+    assert run("random_numbers.py", cwd=tmp_path) == said
+    assert re.search(r"again: +True", said)
+    estimates = [float(x) for x in re.findall(r"about (\d\.\d+)", said)]
+    assert len(set(estimates)) == 4 and all(abs(x - np.pi) < 0.02 for x in estimates)
+
+
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "kernels").glob("*.metal")), ids=lambda p: p.name)
 def test_kernel_file_compiles(path):
     lib = mp.compile_file(path)
