@@ -1,6 +1,6 @@
 // Element-wise operators on arrays, as NumPy defines them.
 //
-// The host compiles this once for each operator and choice of types, with these macros:
+// The host compiles this once for each operator and choice of types, with these macros (addition of floats without them):
 //   OPERATOR       one of the functors below
 //   A, B, R        types of the elements in memory: operands and result
 //   CA, CB         types in which the operator computes; float for the 16-bit floating-point types
@@ -9,6 +9,16 @@
 
 #include <metal_stdlib>
 using namespace metal;
+
+#ifndef OPERATOR // on its own, for tools
+#define OPERATOR Add
+#define UNARY 0
+#define A float
+#define B float
+#define R float
+#define CA float
+#define CB float
+#endif
 
 template <typename To>
 struct Convert {
