@@ -26,7 +26,7 @@ _MESSAGE = re.compile(
 _BARE = re.compile(r"^(?:clang: )?(?P<severity>fatal error|error): (?P<message>.*)$")
 # How C++ spells Metal's scalar types in messages.
 _SPELLINGS = (
-    (re.compile(r"\bmetal::"), ""),
+    (re.compile(r"(?<!did you mean ')\bmetal::"), ""),  # what is meant may be `sin` where there is no `using`
     (re.compile(r"\b_Float16\b"), "half"),
     (re.compile(r"\b__bf16\b"), "bfloat"),
     (re.compile(r"\bunsigned (char|short|int|long)\b"), r"u\1"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ..errors import Diagnostic
@@ -55,6 +56,10 @@ _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?!line\b|include[ \t]*<metal|pragma\b)"
 _STANDARD_INCLUDE = re.compile(r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|simd/)", re.MULTILINE)
 # IR for any CPU: which one is decided when a kernel is lowered.
 _TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack-protector-buffer-size)"="[^"]*"')
+# `#pragma unroll` and its kin say what is good on a GPU; LLVM would print a warning wherever it cannot follow them.
+_LOOP_HINTS = re.compile(r'!"llvm\.loop\.(?=(?:unroll|vectorize|interleave|distribute)\.(?:enable|full|count|width)")')
+# A scalar is shifted by the low bits of the amount, as on a GPU; C++ leaves it open.
+_SHIFT = re.compile(r"^( +%\S+ = (?:shl|lshr|ashr) i(8|16|32|64|128) [^,\n]+, )([^,\n]+)(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -139,9 +144,23 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
         messages = result.stderr.decode("utf-8", "replace")
         if result.returncode == 0:
             ir = _TARGET_ATTRIBUTES.sub("", result.stdout.decode("utf-8", "surrogateescape"))
+            ir = _masked_shifts(_LOOP_HINTS.sub('!"mp.', ir))
             return ir, tuple(parse_diagnostics(messages, found.entries))
         without_twins = drop_twins(source.text, program, messages)
         if without_twins is None:
             break
         program = without_twins
     raise compile_error(messages, source, options.include_dirs, found.entries)
+
+
+def _masked_shifts(ir: str) -> str:
+    number = count()
+
+    def mask(match: re.Match[str]) -> str:
+        start, width, amount, rest = match.groups()
+        if amount.isdecimal():
+            return f"{start}{int(amount) % int(width)}{rest}"
+        masked = f"%mp.shift.{next(number)}"
+        return f"  {masked} = and i{width} {amount}, {int(width) - 1}\n{start}{masked}{rest}"
+
+    return _SHIFT.sub(mask, ir)

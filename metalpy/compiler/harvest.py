@@ -34,7 +34,7 @@ _UNSUPPORTED_ATTRIBUTES = frozenset(
     "user_instance_id render_target_array_index threads_per_object_threadgroup patch_id".split()
 )
 _IGNORED_ATTRIBUTES = frozenset(
-    {"maybe_unused", "buffer", "threadgroup", "function_constant", "clang", "raster_order_group"}
+    {"maybe_unused", "buffer", "threadgroup", "function_constant", "access", "user", "clang", "raster_order_group"}
 )
 _LINE_MARK = re.compile(r'[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\])*)"')
 

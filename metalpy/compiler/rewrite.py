@@ -8,6 +8,7 @@ a macro cannot express:
 * ``threadgroup`` stays where it declares a variable (a storage class), whose initializer goes, and is blanked where
   it qualifies a pointer, a reference or a method;
 * ``constant`` is blanked where it qualifies a constructor, which C++ cannot make ``const``;
+* constructors that are all ``= default`` go: since C++20 they keep a class from being an aggregate;
 * ``constant T x [[function_constant(n)]]`` becomes ``extern   T x``, to be defined when a kernel is specialised;
 * ``1.0bf`` becomes ``1.0_b`` and ``1.0H`` becomes ``1.0h``, since clang's lexer refuses the former.
 """
@@ -45,6 +46,8 @@ def blank_for_cpp(text: str) -> str:
                 edits.append((token.start, token.end, " " * len(token.text)))
         elif token.kind == "id" and token.text == "constant" and _qualifies_constructor(tokens, i):
             edits.append((token.start, token.end, " " * len(token.text)))
+        elif token.kind == "id" and token.text == "default" and tokens[i - 1].text == "=":
+            edits += _defaulted_edits(text, tokens, i)
         elif token.kind == "number" and token.text[-1] in "fF":
             match = _BFLOAT_LITERAL.match(token.text)
             if match:
@@ -97,6 +100,33 @@ def _storage_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
         if token.text in ("static", "constexpr", "const", "inline") and token is not storage:
             edits.append((token.start, token.end, " " * len(token.text)))
     return edits
+
+
+def _defaulted_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
+    """Blank the constructor whose ``default`` is at `at`, unless its class has one that does something."""
+    first = at
+    while first > 0 and tokens[first - 1].text not in (";", "{", "}", ":"):
+        first -= 1
+    names = [t.text for t in tokens[first:at] if t.kind == "id" and t.text not in ("constexpr", "inline", "explicit")]
+    opening, depth = first - 1, 0
+    while opening > 0 and (depth or tokens[opening].text != "{"):
+        depth += (tokens[opening].text == "}") - (tokens[opening].text == "{")
+        opening -= 1
+    class_words = [t.text for t in tokens[max(opening - 8, 0) : opening]]
+    if not names or names[0] not in class_words or tokens[at + 1].text != ";":
+        return []
+    i, end = opening + 1, closing(tokens, opening)
+    while i < end:
+        if tokens[i].text == names[0] and tokens[i - 1].text != "~":
+            j = closing(tokens, i + 1) + 1 if tokens[i + 1].text == "<" else i + 1
+            if tokens[j].text == "(":
+                while j < end and tokens[j].text not in (";", "{", ":"):
+                    j += 1
+                if tokens[j - 1].text != "default":
+                    return []
+        i = closing(tokens, i) + 1 if tokens[i].text in ("{", "(") else i + 1
+    start, stop = tokens[first].start, tokens[at + 1].end
+    return [(start, stop, blanked(text[start:stop]))]
 
 
 def _initializer_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:

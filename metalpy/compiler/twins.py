@@ -3,7 +3,8 @@
 Metal code defines ``f(device T*)`` and ``f(threadgroup T*)``, methods ``get() const device`` and ``get() const
 thread``, traits for ``device T*`` and ``constant T*``. To C++ the second is a redefinition. clang says exactly where;
 if the two definitions, bodies included, differ in address spaces alone, the later one is blanked (the text keeps its
-length) and the program compiled again: the first stands for all. Twins that do different things stay an error.
+length) and the program compiled again: the first stands for all. So it does where the later one is a method that
+applies the first to a copy of the object. Twins that do different things stay an error.
 """
 
 from __future__ import annotations
@@ -150,8 +151,24 @@ class _Text:
             other = self.definition(offset)
             if other and other != span:
                 others = self._words(other)
-                return words != others and _erased(words) == _erased(others)
+                same = _erased(words) == _erased(others) or (
+                    _head(words) == _head(others) and _FORWARDS.search(" ".join(words)) is not None
+                )
+                return words != others and same
         return False
+
+
+# A method for one address space that is the one for `thread` memory on a copy: `return Name(*this) + other;`
+_FORWARDS = re.compile(
+    r" operator ((?:\W )+)\( (?:\w+ (\w+) \)[\w ]* \{ return \w+ \( \* this \) \1\2 ; \}"
+    r"|\)[\w ]* \{ return \1\w+ \( \* this \) ; \})$"
+    r"| (\w+) \( (?:\w+ (\w+) \)[\w ]* \{ return \w+ \( \* this \) \. \3 \( \4 \) ; \}"
+    r"|\)[\w ]* \{ return \w+ \( \* this \) \. \3 \( \) ; \})$"
+)
+
+
+def _head(words: list[str]) -> list[str]:
+    return _erased(words[: words.index("{")] if "{" in words else words)
 
 
 def _erased(words: list[str]) -> list[str]:

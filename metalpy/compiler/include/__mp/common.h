@@ -50,7 +50,10 @@ MP_LIFT1(abs, __mp::numbers, __mp::common_t)
 
 MP_FLOAT3(mix, x + (y - x) * z)
 MP_CX_FLOAT1(saturate, __builtin_fminf(__builtin_fmaxf(x, 0), 1))
-MP_CX_FLOAT1(sign, x > 0 ? 1 : x < 0 ? -1 : x == x ? x : 0)
+// No sign of integers: generated code brings its own, as a template.
+MP_CX float sign(float x) { return x > 0 ? 1 : x < 0 ? -1 : x == x ? x : 0; }
+MP_CX half sign(half x) { return static_cast<half>(sign(static_cast<float>(x))); }
+MP_LIFT1(sign, __mp::no_integers, __mp::float_t)
 MP_CX_FLOAT2(step, y < x ? 0 : 1)
 MP_CX float smoothstep(float low, float high, float x) {
     float t = saturate((x - low) / (high - low));

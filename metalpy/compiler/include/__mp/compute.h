@@ -5,7 +5,7 @@
 #include <metalpy_kernel.h>
 
 MP_BEGIN
-// Where only argument-dependent lookup finds their operators (see vec.h).
+// Where only argument-dependent lookup finds the operators (see vec.h); it has to find the barriers, too.
 namespace __mp::flags {
 enum class mem_flags {
     mem_none = 0,
@@ -17,10 +17,16 @@ enum class mem_flags {
 };
 MP_CX mem_flags operator|(mem_flags a, mem_flags b) { return static_cast<mem_flags>(int(a) | int(b)); }
 MP_CX mem_flags operator&(mem_flags a, mem_flags b) { return static_cast<mem_flags>(int(a) & int(b)); }
+
+// A threadgroup runs on one OS thread: a barrier is a meeting, and no memory operation moves across a call.
+MP_MEET void threadgroup_barrier(mem_flags) { mp_threadgroup_barrier(); }
+template <class Scope> MP_MEET void threadgroup_barrier(mem_flags, Scope) { mp_threadgroup_barrier(); }
+MP_MEET void simdgroup_barrier(mem_flags) { mp_simdgroup_barrier(); }
+template <class Scope> MP_MEET void simdgroup_barrier(mem_flags, Scope) { mp_simdgroup_barrier(); }
 } // namespace __mp::flags
 
 namespace metal {
-using __mp::flags::mem_flags;
+using __mp::flags::mem_flags, __mp::flags::simdgroup_barrier, __mp::flags::threadgroup_barrier;
 
 enum memory_order {
     memory_order_relaxed = __METAL_MEMORY_ORDER_RELAXED__,
@@ -40,11 +46,5 @@ enum memory_scope {
     memory_scope_device = __METAL_MEMORY_SCOPE_DEVICE__,
     memory_scope_simdgroup = __METAL_MEMORY_SCOPE_SIMDGROUP__
 };
-
-// A threadgroup runs on one OS thread: a barrier is a meeting, and no memory operation moves across a call.
-MP_MEET void threadgroup_barrier(mem_flags) { mp_threadgroup_barrier(); }
-template <class Scope> MP_MEET void threadgroup_barrier(mem_flags, Scope) { mp_threadgroup_barrier(); }
-MP_MEET void simdgroup_barrier(mem_flags) { mp_simdgroup_barrier(); }
-template <class Scope> MP_MEET void simdgroup_barrier(mem_flags, Scope) { mp_simdgroup_barrier(); }
 } // namespace metal
 MP_END

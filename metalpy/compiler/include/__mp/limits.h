@@ -73,15 +73,21 @@ private:
 } // namespace __mp
 
 namespace metal {
-template <class T> struct numeric_limits {
+// What programs specialise for types of their own, so it bears the name that it has in Metal's headers.
+template <class T> struct _numeric_limits_impl {
     static constexpr bool is_specialized = false;
 };
-template <class T> requires __is_integral(T) struct numeric_limits<T> : __mp::integer_limits<T> {};
-template <> struct numeric_limits<float> : __mp::float_limits<float, 24, 6, 9, -125, -37, 128, 38> {};
-template <> struct numeric_limits<half> : __mp::float_limits<half, 11, 3, 5, -13, -4, 16, 4> {};
-template <> struct numeric_limits<bfloat> : __mp::float_limits<bfloat, 8, 2, 4, -125, -37, 128, 38> {};
-template <class T> struct numeric_limits<const T> : numeric_limits<T> {};
-template <class T> struct numeric_limits<volatile T> : numeric_limits<T> {};
-template <class T> struct numeric_limits<const volatile T> : numeric_limits<T> {};
+template <class T> requires __is_integral(T) struct _numeric_limits_impl<T> : __mp::integer_limits<T> {};
+template <> struct _numeric_limits_impl<float> : __mp::float_limits<float, 24, 6, 9, -125, -37, 128, 38> {};
+template <> struct _numeric_limits_impl<half> : __mp::float_limits<half, 11, 3, 5, -13, -4, 16, 4> {};
+template <> struct _numeric_limits_impl<bfloat> : __mp::float_limits<bfloat, 8, 2, 4, -125, -37, 128, 38> {};
+template <class T, int N> struct _numeric_limits_impl<vec<T, N>> : _numeric_limits_impl<T> {
+    using scalar = _numeric_limits_impl<T>;
+    static constexpr vec<T, N> min() { return scalar::min(); }
+    static constexpr vec<T, N> max() { return scalar::max(); }
+    static constexpr vec<T, N> lowest() { return scalar::lowest(); }
+    static constexpr vec<T, N> infinity() { return scalar::infinity(); }
+};
+template <class T> struct numeric_limits : _numeric_limits_impl<__remove_cv(T)> {};
 } // namespace metal
 MP_END

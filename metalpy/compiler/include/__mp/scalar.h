@@ -136,6 +136,7 @@ template <class T> using wide_t = typename wide<T>::t;
 // What constrains the functions.
 template <class... T> concept numbers = requires { typename common_t<T...>; };
 template <class... T> concept floats = numbers<T...> && floating<element_t<float_t<T...>>>;
+template <class... T> concept no_integers = floats<T...> && floating<element_t<common_t<T...>>>;
 template <class... T> concept integers = numbers<T...> && integer<element_t<common_t<T...>>>;
 } // namespace __mp
 MP_END

@@ -117,6 +117,13 @@ MP_PREDICATE(is_fundamental, __is_fundamental(T) || __mp::floating<__remove_cv(T
 MP_PREDICATE(is_compound, !__is_fundamental(T) && !__mp::floating<__remove_cv(T)>)
 MP_PREDICATE(is_scalar, __is_scalar(T) || __mp::floating<__remove_cv(T)>)
 MP_PREDICATE(is_vector, __mp::is_vec_or_packed<__remove_cv(T)>)
+// The number of components, 0 for a scalar.
+template <class T>
+struct vec_elements : integral_constant<uint, is_vector<T>::value ? __mp::shape<__remove_cv(T)>::lanes : 0> {};
+// Asked by programs that specialise for what simdgroup functions take; 64-bit integers bring functions of their own.
+template <class T>
+struct __is_valid_simdgroup_type
+    : bool_constant<requires { requires sizeof(__mp::element_t<T>) < 8 && !__mp::same<__mp::element_t<T>, bool>; }> {};
 MP_PREDICATE(is_object, __is_object(T))
 MP_PREDICATE(is_array, __is_array(T))
 MP_PREDICATE(is_pointer, __is_pointer(T))

@@ -183,11 +183,21 @@ private:
 };
 } // namespace __mp::vectors
 
+// Objects in volatile memory are read and written whole. Templates, since a copy that is none leaves vectors trivial.
+#define MP_VOLATILE(Vec, N)                                                                                           \
+    template <class = void> constexpr Vec(const volatile Vec &v) {                                                    \
+        for (int i = 0; i < N; ++i) (*this)[i] = (&v.x)[i];                                                           \
+    }                                                                                                                 \
+    template <class = void> constexpr void operator=(Vec v) volatile {                                                \
+        for (int i = 0; i < N; ++i) (&this->x)[i] = v[i];                                                             \
+    }
+
 // Fewer components than the vector has, as in `uint4 k = {a, b, c}`, leave the rest zero.
 namespace metal {
 template <class T>
 struct alignas(2 * sizeof(T)) vec<T, 2> : __mp::vectors::lanes<T, 2>, __mp::vectors::assigning<vec<T, 2>, T, 2> {
     vec() = default;
+    MP_VOLATILE(vec, 2)
     constexpr vec(T s) : __mp::vectors::lanes<T, 2>{s, s} {}
     template <class S> requires __mp::bfloat_conversion<T, S> constexpr vec(S s) : vec(T(s)) {}
     constexpr vec(T a, T b) : __mp::vectors::lanes<T, 2>{a, b} {}
@@ -200,6 +210,7 @@ struct alignas(2 * sizeof(T)) vec<T, 2> : __mp::vectors::lanes<T, 2>, __mp::vect
 template <class T> struct packed_vec<T, 2>
     : __mp::vectors::lanes<T, 2>, __mp::vectors::assigning<packed_vec<T, 2>, T, 2> {
     packed_vec() = default;
+    MP_VOLATILE(packed_vec, 2)
     constexpr packed_vec(T s) : __mp::vectors::lanes<T, 2>{s, s} {}
     template <class S> requires __mp::bfloat_conversion<T, S> constexpr packed_vec(S s) : packed_vec(T(s)) {}
     constexpr packed_vec(T a, T b) : __mp::vectors::lanes<T, 2>{a, b} {}
@@ -213,6 +224,7 @@ template <class T> struct packed_vec<T, 2>
 template <class T>
 struct alignas(4 * sizeof(T)) vec<T, 3> : __mp::vectors::lanes<T, 3>, __mp::vectors::assigning<vec<T, 3>, T, 3> {
     vec() = default;
+    MP_VOLATILE(vec, 3)
     constexpr vec(T s) : __mp::vectors::lanes<T, 3>{s, s, s} {}
     template <class S> requires __mp::bfloat_conversion<T, S> constexpr vec(S s) : vec(T(s)) {}
     constexpr vec(T a, T b, T c) : __mp::vectors::lanes<T, 3>{a, b, c} {}
@@ -228,6 +240,7 @@ struct alignas(4 * sizeof(T)) vec<T, 3> : __mp::vectors::lanes<T, 3>, __mp::vect
 template <class T> struct packed_vec<T, 3>
     : __mp::vectors::lanes<T, 3>, __mp::vectors::assigning<packed_vec<T, 3>, T, 3> {
     packed_vec() = default;
+    MP_VOLATILE(packed_vec, 3)
     constexpr packed_vec(T s) : __mp::vectors::lanes<T, 3>{s, s, s} {}
     template <class S> requires __mp::bfloat_conversion<T, S> constexpr packed_vec(S s) : packed_vec(T(s)) {}
     constexpr packed_vec(T a, T b, T c) : __mp::vectors::lanes<T, 3>{a, b, c} {}
@@ -244,6 +257,7 @@ template <class T> struct packed_vec<T, 3>
 template <class T>
 struct alignas(4 * sizeof(T)) vec<T, 4> : __mp::vectors::lanes<T, 4>, __mp::vectors::assigning<vec<T, 4>, T, 4> {
     vec() = default;
+    MP_VOLATILE(vec, 4)
     constexpr vec(T s) : __mp::vectors::lanes<T, 4>{s, s, s, s} {}
     template <class S> requires __mp::bfloat_conversion<T, S> constexpr vec(S s) : vec(T(s)) {}
     constexpr vec(T a, T b, T c, T d) : __mp::vectors::lanes<T, 4>{a, b, c, d} {}
@@ -264,6 +278,7 @@ struct alignas(4 * sizeof(T)) vec<T, 4> : __mp::vectors::lanes<T, 4>, __mp::vect
 template <class T> struct packed_vec<T, 4>
     : __mp::vectors::lanes<T, 4>, __mp::vectors::assigning<packed_vec<T, 4>, T, 4> {
     packed_vec() = default;
+    MP_VOLATILE(packed_vec, 4)
     constexpr packed_vec(T s) : __mp::vectors::lanes<T, 4>{s, s, s, s} {}
     template <class S> requires __mp::bfloat_conversion<T, S> constexpr packed_vec(S s) : packed_vec(T(s)) {}
     constexpr packed_vec(T a, T b, T c, T d) : __mp::vectors::lanes<T, 4>{a, b, c, d} {}
@@ -281,6 +296,7 @@ template <class T> struct packed_vec<T, 4>
     template <class U> explicit constexpr packed_vec(packed_vec<U, 4> v)
         : __mp::vectors::lanes<T, 4>{T(v.x), T(v.y), T(v.z), T(v.w)} {}
 };
+#undef MP_VOLATILE
 MP_END
 } // namespace metal
 
