@@ -5,9 +5,11 @@ METALPY_DEBUG_BUILD=1 compiles with -O0 -g and asserts, METALPY_ANNOTATE=1 write
 
 import os
 from glob import glob
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 DEBUG = os.environ.get("METALPY_DEBUG_BUILD", "0") != "0"
 COMPILE_ARGS = ["-std=gnu11", "-fvisibility=hidden", "-Wall", "-pthread"]
@@ -21,6 +23,25 @@ DIRECTIVES = {
     "initializedcheck": False,
     "embedsignature": True,
 }
+
+
+class BuildPackage(build_py):
+    """Puts metalpy's own kernels into the package; an editable one finds them in the source tree."""
+
+    def run(self):
+        super().run()
+        for source, target in self.shaders():
+            self.mkpath(str(target.parent))
+            self.copy_file(str(source), str(target))
+
+    def shaders(self):
+        if getattr(self, "editable_mode", False):
+            return []
+        files = [path for path in sorted(Path("shaders").iterdir()) if path.suffix in (".h", ".metal")]
+        return [(path, Path(self.build_lib, "metalpy", path)) for path in files]
+
+    def get_outputs(self, include_bytecode=1):
+        return super().get_outputs(include_bytecode) + [str(target) for _, target in self.shaders()]
 
 
 def extension(name, sources=(), libraries=()):
@@ -43,6 +64,7 @@ software_device = sorted(glob("metalpy/cpu/*.c"))
 EXTENSIONS = [
     extension("check"),
     extension("driver", software_device, ["dl", "m"]),
+    extension("stream"),
     extension("pool"),
     extension("array"),
     extension("plan"),
@@ -54,4 +76,5 @@ setup(
     ext_modules=cythonize(
         EXTENSIONS, compiler_directives=DIRECTIVES, annotate=os.environ.get("METALPY_ANNOTATE", "0") != "0"
     ),
+    cmdclass={"build_py": BuildPackage},
 )

@@ -21,7 +21,7 @@ except ModuleNotFoundError as _error:
     ) from _error
 
 # The submodules array and device give way to the functions of these names; `import metalpy.array` is not needed.
-from metalpy import dtypes, mps
+from metalpy import backends, dtypes, mps, random
 from metalpy.array import Array
 from metalpy.compiler.cache import cache_info, clear_cache
 from metalpy.creation import (
@@ -54,6 +54,7 @@ from metalpy.dtypes import (
     uint64,
 )
 from metalpy.mps.shader import compile_file
+from metalpy.random.generator import Generator
 
 if TYPE_CHECKING:
     from metalpy.dtypes import bfloat16
@@ -65,10 +66,12 @@ __version__ = "0.1.0"
 __all__ = [
     "Array",
     "Device",
+    "Generator",
     "Kernel",
     "arange",
     "array",
     "asarray",
+    "backends",
     "bfloat16",
     "bool_",
     "cache_info",
@@ -93,6 +96,7 @@ __all__ = [
     "mps",
     "ones",
     "ones_like",
+    "random",
     "uint8",
     "uint16",
     "uint32",

@@ -11,17 +11,20 @@ import numpy as np
 from metalpy._core.array import ArrayBase
 from metalpy._core.array import allocate as _allocate
 from metalpy.dtypes import as_dtype
+from metalpy.operators import Operators
 
 __all__ = ["Array"]
 
 _INDEX_TYPES = (int, np.integer, slice, types.EllipsisType, types.NoneType)
 
 
-class Array(ArrayBase):
+class Array(Operators, ArrayBase):
     """Elements of one dtype in a device's memory, which the host sees too.
 
     Made by `metalpy.array`, `zeros`, `empty` and their like. Reading from the host, in whatever way, first waits for
-    the kernels that use the array. Indexing, `reshape`, `T` and `view` give arrays over the same memory.
+    the kernels that use the array. Indexing, `reshape`, `T` and `view` give arrays over the same memory. Operators
+    work element by element, on the device and without waiting, with NumPy's types and broadcasting; float64 and
+    complex128 become float32 and complex64.
 
     Attributes
     ----------

@@ -18,11 +18,16 @@ def _found() -> list[tuple[int, int]]:
     tables = driver.driver_tables()
     wanted = os.environ.get("METALPY_DRIVER")
     if wanted:
-        names = [driver.driver_name(table) for table in tables]
-        if wanted not in names:
-            raise MetalError(f"METALPY_DRIVER is {wanted!r}, but this build of metalpy has {', '.join(names)}")
-        tables = [tables[names.index(wanted)]]
+        if wanted not in known_drivers():
+            raise MetalError(f"METALPY_DRIVER is {wanted!r}; drivers are {', '.join(known_drivers())}")
+        tables = [table for table in tables if driver.driver_name(table) == wanted]
     return [(table, index) for table in tables for index in range(driver.device_count(table))]
+
+
+def known_drivers() -> tuple[str, ...]:
+    """Names of the drivers of this build and of Apple's, the preferred one first."""
+    built = [driver.driver_name(table) for table in driver.driver_tables()]
+    return tuple(built) if "metal" in built else ("metal", *built)
 
 
 def device_count() -> int:
@@ -67,5 +72,9 @@ def device(name: str | int | Device | None = None) -> Device:
         return _opened[number]
     found = _found()
     if number >= len(found):
-        raise MetalError(f"there is no device mps:{number}; this machine has {len(found)}")
+        wanted = os.environ.get("METALPY_DRIVER")
+        only = f" of METALPY_DRIVER={wanted}" if wanted else ""
+        raise MetalError(
+            f"there is no device mps:{number}; there are {len(found)}{only}, see metalpy.backends.mps.drivers()"
+        )
     return _opened.setdefault(number, driver.open_device(*found[number], f"mps:{number}"))

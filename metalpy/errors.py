@@ -12,6 +12,8 @@ __all__ = [
     "CacheError",
     "CompileError",
     "Diagnostic",
+    "EventError",
+    "EventTypeError",
     "ForkError",
     "KernelFaultError",
     "LaunchTypeError",
@@ -19,6 +21,7 @@ __all__ = [
     "MetalError",
     "MetalWarning",
     "OutOfMemoryError",
+    "RandomStateError",
     "ScalarRangeError",
     "TimeLimitError",
     "UnsupportedError",
@@ -115,8 +118,20 @@ class TimeLimitError(MetalError, TimeoutError):
     """A kernel ran longer than the time limit and was stopped."""
 
 
+class EventError(MetalError, ValueError):
+    """An event cannot answer: it was not recorded, was made without timing, or belongs to another device."""
+
+
+class EventTypeError(MetalError, TypeError):
+    """Something else was given where an event or a stream is needed."""
+
+
 class ForkError(MetalError):
     """metalpy was used in the child of a ``fork()``; start processes with ``spawn`` instead."""
+
+
+class RandomStateError(MetalError, ValueError):
+    """Bytes that are no state of a random number generator."""
 
 
 class CacheError(MetalError):

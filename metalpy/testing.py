@@ -23,6 +23,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from metalpy._core.driver import Event
+from metalpy._core.stream import selected_queue
 from metalpy.array import Array
 from metalpy.device import Device, device
 
@@ -132,7 +133,7 @@ class _Stopwatch:
 
     def time(self, launch: Callable[[], object]) -> float:
         self._value += 1
-        queue = self._device.queue
+        queue = selected_queue(self._device)
         queue.signal_event(self._start, self._value)
         launch()
         queue.signal_event(self._end, self._value)

@@ -7,6 +7,7 @@ from libc.stdint cimport uint32_t
 
 from metalpy._core.driver cimport Queue
 from metalpy._core.pool cimport pool_of, touch, wrap
+from metalpy._core.stream cimport current_queue
 
 import numpy as np
 
@@ -54,6 +55,7 @@ cdef class ArrayBase:
         cdef Py_ssize_t *layout = NULL
         cdef int ndim = <int>len(self.shape)
         cdef int axis
+        cdef Queue queue
         if self.code not in FORMATS:
             raise BufferError(f"the buffer protocol has no format for {self.dtype}; use numpy()")
         if flags & PyBUF_WRITABLE and not self.writable:
@@ -64,7 +66,10 @@ cdef class ArrayBase:
             self.wait()
         except BaseException as failure:
             # NumPy drops what goes wrong here and asks __array__ next: the next wait must raise it.
-            self.device.queue.failure = failure
+            queue = self.device.queue if self.block is None else self.block.memory.queue
+            if queue is None:
+                queue = self.device.queue
+            queue.failure = failure
             raise BufferError(f"the array's pending work failed: {failure}") from failure
         if ndim:
             layout = <Py_ssize_t *>PyMem_Malloc(2 * ndim * sizeof(Py_ssize_t))
@@ -98,14 +103,14 @@ cdef class ArrayBase:
 
     def _fill(self, bytes pattern not None):
         """Record a fill of a contiguous array with the bytes of one element."""
-        cdef Queue queue = self.device.queue
+        cdef Queue queue = <Queue>current_queue(self.device)
         if self.block is not None:
             touch(self.block.memory, queue, queue.fill(
                 self.block.memory.buffer, self.offset, self.nbytes, <const char *>pattern, <uint32_t>len(pattern)))
 
     def _copy_from(self, ArrayBase source not None):
         """Record a copy between contiguous arrays of one device and as many bytes."""
-        cdef Queue queue = self.device.queue
+        cdef Queue queue = <Queue>current_queue(self.device)
         cdef uint64_t serial
         if self.nbytes != source.nbytes or not self.contiguous or not source.contiguous:
             raise ValueError("both arrays must be contiguous and have the same number of bytes")

@@ -7,9 +7,11 @@ from libc.stdint cimport uint64_t
 
 from metalpy._abi cimport MP_ARGUMENT_THREADGROUP
 from metalpy._core.array cimport ArrayBase
+from metalpy._core.driver cimport Queue
 from metalpy._core.encode cimport return_encoder, take_encoder
 from metalpy._core.plan cimport ArgumentPlan
 from metalpy._core.pool cimport Block, touch
+from metalpy._core.stream cimport current_queue
 
 from operator import index
 
@@ -79,6 +81,7 @@ cdef class Kernel:
         cdef Encoder encoder
         cdef tuple values = args
         cdef Pipeline pipeline = self.pipeline
+        cdef PyObject *queue
         cdef uint64_t serial
         cdef uint32_t number
         if pipeline is None:
@@ -96,10 +99,11 @@ cdef class Kernel:
                 dispatch.pipeline = pipeline.handle
                 dispatch.arguments = encoder.arguments
                 dispatch.argument_count = encoder.count
-                serial = self.device.queue.dispatch(&dispatch)
+                queue = current_queue(self.device)
+                serial = (<Queue>queue).dispatch(&dispatch)
                 for number in range(encoder.count):
                     if encoder.blocks[number] != NULL:
-                        touch((<Block>encoder.blocks[number]).memory, self.device.queue, serial)
+                        touch((<Block>encoder.blocks[number]).memory, <Queue>queue, serial)
         finally:
             return_encoder(encoder)
 

@@ -20,6 +20,8 @@ cdef class Queue:
         mp_queue *handle          # owned; keeps its device alive
         uint64_t recorded         # serial of the newest command recorded here
         object failure            # an exception that could not be raised where it appeared; the next wait does
+        readonly uint32_t number  # of its streams: 0 for the device's default queue
+        uint32_t users            # streams over it
         object __weakref__
     cdef uint64_t note(self, uint64_t serial) noexcept
     cdef uint64_t dispatch(self, const mp_dispatch *dispatch) except 0
@@ -38,9 +40,15 @@ cdef class Device:
         mp_device_info info
         readonly uint32_t index   # the driver's number for it
         readonly Queue queue      # the default queue, on which kernels, fills and copies run
+        list queues               # those of streams; a dropped stream's stays until its work is done
+        uint32_t last_number      # of a queue
+        bint switched             # some thread has chosen another queue than the default: see stream.current_queue
         object pool               # of buffers; made on first use by pool.pool_of, which knows the type
         str label                 # "mps:0"
         object __weakref__
+    cdef Queue open_queue(self)
+    cdef Queue find_queue(self, uint32_t number)
+    cdef int drop_finished_queues(self) except -1
 
 
 cdef class Library:

@@ -70,14 +70,33 @@ cdef class Device:
         return self.label
 
     def synchronize(self):
-        """Block until all work given to the device's default queue is done.
+        """Block until all work given to the device is done, on every stream.
 
         Raises
         ------
         KernelFaultError, TimeLimitError
             If a kernel failed since the last call that waited; each failure is reported once.
         """
-        self.queue.wait()
+        cdef Queue queue
+        cdef list pending
+        if not self.queues:
+            self.queue.wait_serial(self.queue.recorded)
+            return
+        pending = [(queue, queue.recorded) for queue in [self.queue, *self.queues]]
+        for queue, _ in pending:
+            queue.commit()  # first, so that all of them run at once
+        failure = None
+        for queue, serial in pending:
+            try:
+                queue.wait_serial(serial)
+            except Exception as error:  # raised when the others are done too
+                if failure is None:
+                    failure = error
+                elif queue.failure is None:
+                    queue.failure = error
+        self.drop_finished_queues()
+        if failure is not None:
+            raise failure
 
     def set_time_limit(self, seconds):
         """Stop every kernel that runs longer than `seconds`; None, the default, sets no limit.
@@ -96,6 +115,40 @@ cdef class Device:
             if limit_ns == 0:
                 raise ValueError("a time limit must be longer than 0 seconds; None sets no limit")
         check(self.drv.device_set_time_limit(self.handle, limit_ns, &error), &error)
+
+    cdef Queue open_queue(self):
+        """A new queue, of which `synchronize` knows."""
+        cdef Queue queue
+        self.drop_finished_queues()
+        queue = Queue(self)
+        self.last_number += 1
+        queue.number = self.last_number
+        self.queues.append(queue)
+        return queue
+
+    cdef Queue find_queue(self, uint32_t number):
+        """The queue with a number; None if no stream uses it any more."""
+        cdef Queue queue
+        if number == 0:
+            return self.queue
+        for queue in self.queues:
+            if queue.number == number and queue.users:
+                return queue
+        return None
+
+    cdef int drop_finished_queues(self) except -1:
+        """Lets go of queues without streams whose work is done; keeps their failures for the next wait."""
+        cdef Queue queue
+        for queue in list(self.queues):
+            if queue.users == 0 and queue.completed_serial() >= queue.recorded:
+                try:
+                    queue.wait_serial(queue.recorded)
+                except Exception as error:
+                    if self.queue.failure is None:
+                        self.queue.failure = error
+                if queue in self.queues:  # the wait lets other threads run
+                    self.queues.remove(queue)
+        return 0
 
     @property
     def type(self):
@@ -426,6 +479,7 @@ def open_device(size_t table, uint32_t index, str label not None):
     device.index = index
     device.label = label
     drv.device_info(handle, &device.info)
+    device.queues = []
     device.queue = Queue(device)
     # Another thread may have opened it meanwhile; the driver shares the device, so one object of the two goes.
     return opened.setdefault((table, index), device)

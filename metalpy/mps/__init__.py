@@ -5,18 +5,32 @@ from __future__ import annotations
 from metalpy._core import pool as _pool
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
+from metalpy.mps.event import Event
+from metalpy.mps.rng import get_rng_state, manual_seed, seed, set_rng_state
 from metalpy.mps.shader import ShaderLibrary, compile_shader
+from metalpy.mps.stream import Stream, StreamContext, current_stream, default_stream, set_stream, stream
 
 __all__ = [
+    "Event",
     "ShaderLibrary",
+    "Stream",
+    "StreamContext",
     "compile_shader",
     "current_allocated_memory",
+    "current_stream",
+    "default_stream",
     "device_count",
     "driver_allocated_memory",
     "empty_cache",
+    "get_rng_state",
     "is_available",
+    "manual_seed",
     "recommended_max_memory",
+    "seed",
+    "set_rng_state",
+    "set_stream",
     "set_time_limit",
+    "stream",
     "synchronize",
 ]
 
@@ -32,7 +46,7 @@ def is_available() -> bool:
 
 
 def synchronize() -> None:
-    """Block until all work given to the default device is done.
+    """Block until all work given to the default device is done, on every stream.
 
     Raises
     ------

@@ -90,12 +90,27 @@ def test_argument_buffers(tmp_path):
     assert one == two and "16128" in one
 
 
+def test_events_and_streams(tmp_path):
+    squared, took, awaited = run("events_and_streams.py", cwd=tmp_path).splitlines()
+    assert float(squared.split()[-1]) == pytest.approx(2, abs=1e-5)
+    assert 0 < float(took.split()[-2]) < 60_000
+    assert awaited == "awaited: 1.414214, 1.414214, 1.414214"
+
+
 def test_error_messages(tmp_path):
     said = run("error_messages.py", cwd=tmp_path)
     for name in ("CompileError", "LaunchTypeError", "ScalarRangeError", "LaunchValueError"):
         assert f"{name}: " in said
     assert "program_source:6:3: error: use of undeclared identifier 'y'\n  y[i] *= by;\n  ^" in said
     assert said.endswith("[2. 2. 2. 2. 2. 2. 2. 2.]\n")
+
+
+def test_random_numbers(tmp_path):
+    said = run("random_numbers.py", cwd=tmp_path)
+    assert run("random_numbers.py", cwd=tmp_path) == said
+    assert re.search(r"again: +True", said)
+    estimates = [float(x) for x in re.findall(r"about (\d\.\d+)", said)]
+    assert len(set(estimates)) == 4 and all(abs(x - np.pi) < 0.02 for x in estimates)
 
 
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "kernels").glob("*.metal")), ids=lambda p: p.name)

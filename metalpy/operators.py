@@ -1,0 +1,132 @@
+"""The operators of arrays; `metalpy.ops.elementwise` has what they do and is imported when first needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from metalpy.array import Array
+
+__all__ = ["Operators"]
+
+
+def _binary(name: str, a: Any, b: Any) -> Array:
+    from metalpy.ops import elementwise
+
+    if not (elementwise.is_operand(a) and elementwise.is_operand(b)):
+        return NotImplemented  # type: ignore[no-any-return]
+    return elementwise.binary(name, a, b)
+
+
+def _in_place(name: str, a: Any, b: Any) -> Any:
+    from metalpy.ops import elementwise
+
+    return elementwise.in_place(name, a, b) if elementwise.is_operand(b) else NotImplemented
+
+
+def _unary(name: str, a: Any) -> Array:
+    from metalpy.ops import elementwise
+
+    return elementwise.unary(name, a)
+
+
+class Operators:
+    """Arithmetic and comparisons, element by element, on the device and without waiting.
+
+    Types and broadcasting are NumPy's, except that float64 and complex128 become float32 and complex64. Dividing
+    integers by zero with ``//`` or ``%`` gives 0. ``==`` compares elements; arrays stay hashable, by identity.
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000  # `numpy array + Array` comes here; NumPy's functions still take Arrays, on the host
+    __hash__ = object.__hash__
+
+    def __add__(self, other: Any) -> Array:
+        return _binary("add", self, other)
+
+    def __radd__(self, other: Any) -> Array:
+        return _binary("add", other, self)
+
+    def __iadd__(self, other: Any) -> Self:
+        return _in_place("add", self, other)  # type: ignore[no-any-return]
+
+    def __sub__(self, other: Any) -> Array:
+        return _binary("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Array:
+        return _binary("subtract", other, self)
+
+    def __isub__(self, other: Any) -> Self:
+        return _in_place("subtract", self, other)  # type: ignore[no-any-return]
+
+    def __mul__(self, other: Any) -> Array:
+        return _binary("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Array:
+        return _binary("multiply", other, self)
+
+    def __imul__(self, other: Any) -> Self:
+        return _in_place("multiply", self, other)  # type: ignore[no-any-return]
+
+    def __truediv__(self, other: Any) -> Array:
+        return _binary("true_divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Array:
+        return _binary("true_divide", other, self)
+
+    def __itruediv__(self, other: Any) -> Self:
+        return _in_place("true_divide", self, other)  # type: ignore[no-any-return]
+
+    def __floordiv__(self, other: Any) -> Array:
+        return _binary("floor_divide", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Array:
+        return _binary("floor_divide", other, self)
+
+    def __ifloordiv__(self, other: Any) -> Self:
+        return _in_place("floor_divide", self, other)  # type: ignore[no-any-return]
+
+    def __mod__(self, other: Any) -> Array:
+        return _binary("remainder", self, other)
+
+    def __rmod__(self, other: Any) -> Array:
+        return _binary("remainder", other, self)
+
+    def __imod__(self, other: Any) -> Self:
+        return _in_place("remainder", self, other)  # type: ignore[no-any-return]
+
+    def __pow__(self, other: Any) -> Array:
+        return _binary("power", self, other)
+
+    def __rpow__(self, other: Any) -> Array:
+        return _binary("power", other, self)
+
+    def __ipow__(self, other: Any) -> Self:
+        return _in_place("power", self, other)  # type: ignore[no-any-return]
+
+    def __lt__(self, other: Any) -> Array:
+        return _binary("less", self, other)
+
+    def __le__(self, other: Any) -> Array:
+        return _binary("less_equal", self, other)
+
+    def __gt__(self, other: Any) -> Array:
+        return _binary("greater", self, other)
+
+    def __ge__(self, other: Any) -> Array:
+        return _binary("greater_equal", self, other)
+
+    def __eq__(self, other: object) -> Array:  # type: ignore[override]  # as NumPy's
+        return _binary("equal", self, other)
+
+    def __ne__(self, other: object) -> Array:  # type: ignore[override]  # as NumPy's
+        return _binary("not_equal", self, other)
+
+    def __neg__(self) -> Array:
+        return _unary("negative", self)
+
+    def __pos__(self) -> Array:
+        return _unary("positive", self)
+
+    def __abs__(self) -> Array:
+        return _unary("absolute", self)
