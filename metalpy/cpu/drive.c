@@ -39,7 +39,7 @@ static void measure(const struct sw_command *command, uint64_t units, uint64_t e
 }
 
 /* A caller that waits with a timeout gets no way out of a running threadgroup: a group can be neither left half done
- * nor moved to another thread (its threadgroup variables are thread-local). So such a caller runs a kernel itself
+ * nor moved to another thread (its threadgroup memory and fibers are the thread's). So such a caller runs a kernel itself
  * only when experience says that a group takes a small part of the time left; kernels without experience go to a
  * worker. Should a formerly fast kernel run away nevertheless, Ctrl-C still stops it: see monitor.c. */
 bool sw_may_help(const mp_queue *queue, uint64_t now, uint64_t deadline)
