@@ -28,7 +28,6 @@ _BARE = re.compile(r"^(?:clang: )?(?P<severity>fatal error|error): (?P<message>.
 _SPELLINGS = (
     (re.compile(r"(?<!did you mean ')\bmetal::"), ""),  # what is meant may be `sin` where there is no `using`
     (re.compile(r"\b_Float16\b"), "half"),
-    (re.compile(r"\b__bf16\b"), "bfloat"),
     (re.compile(r"\bunsigned (char|short|int|long)\b"), r"u\1"),
     (re.compile(r"\bpacked_vec<(\w+), (\d)>"), r"packed_\1\2"),
     (re.compile(r"\bvec<(\w+), (\d)>"), r"\1\2"),

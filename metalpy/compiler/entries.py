@@ -14,13 +14,13 @@ globals whose initialisers LLVM folds to literals.
 
 from __future__ import annotations
 
+from .debuginfo import MAX_THREADS
 from .harvest import Entry, FunctionConstant, Harvest, Parameter
 from .source import line_mark
 
 __all__ = ["ENTRIES_NAME", "defined_flags", "write_entries"]
 
 ENTRIES_NAME = "metalpy_entries"  # the "file" of generated code in compiler messages; never shown
-MAX_THREADS = 1024
 # Names of __mp that the entry points use.
 _NAMES = "implicit_index indices input from number parameter run_group signature threadgroup_memory".split()
 

@@ -84,8 +84,9 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         _run_passes(module, machine)
         if uses_fibers:
             module = llvm.parse_assembly(order_meetings(str(module)))
-        record = _record(k, uses_fibers, static_memory, program.max_threads[k], _stack_size(module, machine))
-        module.link_in(llvm.parse_assembly(record.replace("TRIPLE", module.triple)))
+        stack = _stack_size(module, machine)
+        record = _record(module.triple, entry, uses_fibers, static_memory, program.max_threads[k], stack)
+        module.link_in(llvm.parse_assembly(record))
         return _link(machine.emit_object(module))
 
 
@@ -332,38 +333,18 @@ def _type_size(text: str, structs: Mapping[str, int]) -> int:
     return {"float": 4, "half": 2, "bfloat": 2, "double": 8, "ptr": 8}.get(text) or structs.get(text, 4096)
 
 
-def _record(k: int, uses_fibers: bool, memory: int, max_threads: int, stack: int) -> str:
-    entry = f"__mp_thread_{k}" if uses_fibers else f"__mp_group_{k}"
+def _record(triple: str, entry: str, uses_fibers: bool, memory: int, max_threads: int, stack: int) -> str:
+    """The ``mp_kernel`` record that the runtime looks for, as IR to link in."""
     parameters = "ptr, ptr" if uses_fibers else "ptr"
     pointers = f"ptr null, ptr @{entry}" if uses_fibers else f"ptr @{entry}, ptr null"
     numbers = (KERNEL_VERSION, KERNEL_FIBERS if uses_fibers else 0, memory, max_threads, stack, 0)
     fields = ", ".join(f"i32 {n}" for n in numbers)
     return (
-        'target triple = "TRIPLE"\n'
+        f'target triple = "{triple}"\n'
         "%mp_native_kernel = type { i32, i32, i32, i32, i32, i32, ptr, ptr }\n"
         f"@mp_kernel = constant %mp_native_kernel {{ {fields}, {pointers} }}\n"
         f"declare void @{entry}({parameters})\n"
-        f"{_CONVERSIONS}"
     )
-
-
-# Without AVX512-BF16 LLVM calls this to narrow a float: round to nearest even, NaN stays NaN.
-_CONVERSIONS = """
-define weak hidden bfloat @__truncsfbf2(float %x) {
-  %bits = bitcast float %x to i32
-  %odd = lshr i32 %bits, 16
-  %lsb = and i32 %odd, 1
-  %bias = add i32 %lsb, 32767
-  %rounded = add i32 %bits, %bias
-  %nan = fcmp uno float %x, 0.0
-  %quiet = or i32 %bits, 4194304
-  %chosen = select i1 %nan, i32 %quiet, i32 %rounded
-  %high = lshr i32 %chosen, 16
-  %half = trunc i32 %high to i16
-  %result = bitcast i16 %half to bfloat
-  ret bfloat %result
-}
-"""
 
 
 def _link(native: bytes) -> bytes:
