@@ -34,6 +34,8 @@ cdef extern from "metalpy_abi.h" nogil:
 
     ctypedef struct mp_device:
         pass
+    ctypedef struct mp_heap:
+        pass
     ctypedef struct mp_buffer:
         pass
     ctypedef struct mp_library:
@@ -96,6 +98,50 @@ cdef extern from "metalpy_abi.h" nogil:
         uint32_t group_size[3]
         uint32_t reserved
 
+    enum:
+        MP_RESOURCE_PRIVATE
+        MP_RESOURCE_UNTRACKED
+
+    enum:
+        MP_TRACE_TIMES
+        MP_TRACE_INTERVALS
+        MP_TRACE_EVENTS
+        MP_TRACE_OPERATIONS
+        MP_TRACE_COPIES
+
+    ctypedef struct mp_timing:
+        uint64_t serial
+        uint64_t start
+        uint64_t end
+
+    enum:
+        MP_MESSAGE_DEBUG
+        MP_MESSAGE_INFO
+        MP_MESSAGE_DEFAULT
+        MP_MESSAGE_ERROR
+        MP_MESSAGE_FAULT
+        MP_MESSAGE_PRINT
+        MP_MESSAGE_REPORT
+        MP_MESSAGE_LOST
+
+    ctypedef struct mp_message:
+        uint64_t serial
+        uint32_t level
+        uint32_t line
+        uint32_t has_thread
+        uint32_t thread[3]
+        const char *kernel
+        const char *file
+        const char *subsystem
+        const char *category
+        const char *text
+
+    ctypedef void (*mp_message_callback)(void *context, const mp_message *message) noexcept nogil
+
+    enum:
+        MP_CAPTURE_ENABLED
+        MP_CAPTURE_RUNNING
+
     ctypedef void (*mp_release_callback)(void *context) noexcept nogil
 
     ctypedef struct mp_driver:
@@ -111,7 +157,19 @@ cdef extern from "metalpy_abi.h" nogil:
         mp_status (*device_set_time_limit)(mp_device *device, uint64_t limit_ns, mp_error *error) noexcept nogil
         uint64_t (*device_now)(mp_device *device) noexcept nogil
 
-        mp_status (*buffer_create)(mp_device *device, uint64_t size, mp_buffer **buffer,
+        mp_status (*device_start_capture)(mp_device *device, const char *path, mp_error *error) noexcept nogil
+        void (*device_stop_capture)(mp_device *device) noexcept nogil
+        uint32_t (*device_capture_state)(mp_device *device) noexcept nogil
+
+        uint64_t (*heap_buffer_size)(mp_device *device, uint64_t size) noexcept nogil
+        mp_status (*heap_create)(mp_device *device, uint64_t size, uint32_t options, mp_heap **heap,
+                                 mp_error *error) noexcept nogil
+        void (*heap_release)(mp_heap *heap) noexcept nogil
+        uint64_t (*heap_available)(mp_heap *heap) noexcept nogil
+        mp_status (*heap_buffer_create)(mp_heap *heap, uint64_t size, mp_buffer **buffer,
+                                        mp_error *error) noexcept nogil
+
+        mp_status (*buffer_create)(mp_device *device, uint64_t size, uint32_t options, mp_buffer **buffer,
                                    mp_error *error) noexcept nogil
         mp_status (*buffer_wrap)(mp_device *device, void *memory, uint64_t size, mp_release_callback release,
                                  void *context, mp_buffer **buffer, mp_error *error) noexcept nogil
@@ -146,6 +204,9 @@ cdef extern from "metalpy_abi.h" nogil:
         mp_status (*queue_commit)(mp_queue *queue, mp_error *error) noexcept nogil
         mp_status (*queue_wait)(mp_queue *queue, uint64_t serial, uint64_t timeout_ns, mp_error *error) noexcept nogil
         uint64_t (*queue_completed)(mp_queue *queue) noexcept nogil
+        mp_status (*queue_set_trace)(mp_queue *queue, uint32_t trace, mp_error *error) noexcept nogil
+        uint32_t (*queue_take_timings)(mp_queue *queue, mp_timing *timings, uint32_t capacity) noexcept nogil
+        uint32_t (*queue_take_messages)(mp_queue *queue, mp_message_callback each, void *context) noexcept nogil
 
         mp_status (*event_create)(mp_device *device, mp_event **event, mp_error *error) noexcept nogil
         void (*event_release)(mp_event *event) noexcept nogil

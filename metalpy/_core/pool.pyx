@@ -208,7 +208,7 @@ cdef class Pool:
                 memory.size = size
                 self.reserved += size  # before the GIL goes, or two threads could pass the limit together
                 with nogil:
-                    status = self.drv.buffer_create(self.handle, size, &memory.buffer, &error)
+                    status = self.drv.buffer_create(self.handle, size, 0, &memory.buffer, &error)
                 if status == MP_OK:
                     memory.contents = <char *>self.drv.buffer_contents(memory.buffer)
                     self.misses += 1

@@ -14,7 +14,7 @@ static uint64_t round_up(uint64_t value, uint64_t unit)
     return (value + unit - 1) / unit * unit;
 }
 
-mp_status sw_buffer_create(mp_device *device, uint64_t size, mp_buffer **buffer, mp_error *error)
+mp_status sw_buffer_create(mp_device *device, uint64_t size, uint32_t options, mp_buffer **buffer, mp_error *error)
 {
     mp_status status = sw_check_fork(error);
     if (status)
@@ -50,7 +50,8 @@ mp_status sw_buffer_create(mp_device *device, uint64_t size, mp_buffer **buffer,
                        "no memory for a buffer of %llu bytes (%llu bytes are in use, the machine has %llu)",
                        (unsigned long long)size, (unsigned long long)before, (unsigned long long)device->memory);
     }
-    *made = (mp_buffer){.mapped = mapped, .memory = memory, .size = size, .reserved = reserved};
+    *made = (mp_buffer){.mapped = mapped, .memory = memory, .size = size, .reserved = reserved,
+                         .hidden = (options & MP_RESOURCE_PRIVATE) != 0};
     atomic_init(&made->references, 1);
     sw_count(1);
     *buffer = made;
@@ -101,7 +102,7 @@ void sw_buffer_release(mp_buffer *buffer)
 
 void *sw_buffer_contents(mp_buffer *buffer)
 {
-    return buffer->memory;
+    return buffer->hidden ? NULL : buffer->memory;
 }
 
 uint64_t sw_buffer_address(mp_buffer *buffer)

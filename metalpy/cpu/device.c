@@ -156,3 +156,22 @@ uint64_t sw_device_now(mp_device *device)
     (void)device;
     return sw_now();
 }
+
+mp_status sw_device_start_capture(mp_device *device, const char *path, mp_error *error)
+{
+    (void)device;
+    return sw_fail(error, MP_ERROR_UNSUPPORTED,
+                   "the software device writes no .gputrace documents such as '%s'; metalpy.mps.profiler.profile() "
+                   "writes a timeline", path);
+}
+
+void sw_device_stop_capture(mp_device *device)
+{
+    (void)device;
+}
+
+uint32_t sw_device_capture_state(mp_device *device)
+{
+    (void)device;
+    return 0;
+}

@@ -22,6 +22,16 @@ static const mp_driver driver = {
     .device_set_time_limit = sw_device_set_time_limit,
     .device_now = sw_device_now,
 
+    .device_start_capture = sw_device_start_capture,
+    .device_stop_capture = sw_device_stop_capture,
+    .device_capture_state = sw_device_capture_state,
+
+    .heap_buffer_size = sw_heap_buffer_size,
+    .heap_create = sw_heap_create,
+    .heap_release = sw_heap_release,
+    .heap_available = sw_heap_available,
+    .heap_buffer_create = sw_heap_buffer_create,
+
     .buffer_create = sw_buffer_create,
     .buffer_wrap = sw_buffer_wrap,
     .buffer_retain = sw_buffer_retain,
@@ -46,6 +56,9 @@ static const mp_driver driver = {
     .queue_commit = sw_queue_commit,
     .queue_wait = sw_queue_wait,
     .queue_completed = sw_queue_completed,
+    .queue_set_trace = sw_queue_set_trace,
+    .queue_take_timings = sw_queue_take_timings,
+    .queue_take_messages = sw_queue_take_messages,
 
     .event_create = sw_event_create,
     .event_release = sw_event_release,

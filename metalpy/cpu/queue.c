@@ -181,3 +181,21 @@ mp_status sw_queue_wait(mp_queue *queue, uint64_t serial, uint64_t timeout_ns, m
     pthread_mutex_unlock(&sw_device.lock);
     return status;
 }
+
+mp_status sw_queue_set_trace(mp_queue *queue, uint32_t trace, mp_error *error)
+{
+    (void)queue, (void)trace;
+    return sw_check_fork(error);
+}
+
+uint32_t sw_queue_take_timings(mp_queue *queue, mp_timing *timings, uint32_t capacity)
+{
+    (void)queue, (void)timings, (void)capacity;
+    return 0;
+}
+
+uint32_t sw_queue_take_messages(mp_queue *queue, mp_message_callback each, void *context)
+{
+    (void)queue, (void)each, (void)context;
+    return 0;
+}

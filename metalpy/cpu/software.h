@@ -71,6 +71,7 @@ extern _Atomic int64_t sw_live_objects;     /* buffers, libraries, pipelines, qu
 struct mp_buffer {
     _Atomic uint32_t references;
     bool mapped;                      /* memory came from mmap */
+    bool hidden;                      /* private storage: the host is not told where it is */
     void *memory;
     uint64_t size;
     uint64_t reserved;                /* bytes counted in sw_device.allocated; 0 when wrapped */
@@ -296,9 +297,19 @@ void sw_device_info(mp_device *device, mp_device_info *info);
 uint64_t sw_device_allocated_size(mp_device *device);
 mp_status sw_device_set_time_limit(mp_device *device, uint64_t limit_ns, mp_error *error);
 uint64_t sw_device_now(mp_device *device);
+mp_status sw_device_start_capture(mp_device *device, const char *path, mp_error *error);
+void sw_device_stop_capture(mp_device *device);
+uint32_t sw_device_capture_state(mp_device *device);
+
+/* ---- heap.c ---- */
+uint64_t sw_heap_buffer_size(mp_device *device, uint64_t size);
+mp_status sw_heap_create(mp_device *device, uint64_t size, uint32_t options, mp_heap **heap, mp_error *error);
+void sw_heap_release(mp_heap *heap);
+uint64_t sw_heap_available(mp_heap *heap);
+mp_status sw_heap_buffer_create(mp_heap *heap, uint64_t size, mp_buffer **buffer, mp_error *error);
 
 /* ---- buffer.c ---- */
-mp_status sw_buffer_create(mp_device *device, uint64_t size, mp_buffer **buffer, mp_error *error);
+mp_status sw_buffer_create(mp_device *device, uint64_t size, uint32_t options, mp_buffer **buffer, mp_error *error);
 mp_status sw_buffer_wrap(mp_device *device, void *memory, uint64_t size, mp_release_callback release, void *context,
                          mp_buffer **buffer, mp_error *error);
 void sw_buffer_retain(mp_buffer *buffer);
@@ -332,6 +343,9 @@ void sw_queue_release(mp_queue *queue);
 mp_status sw_queue_commit(mp_queue *queue, mp_error *error);
 mp_status sw_queue_wait(mp_queue *queue, uint64_t serial, uint64_t timeout_ns, mp_error *error);
 uint64_t sw_queue_completed(mp_queue *queue);
+mp_status sw_queue_set_trace(mp_queue *queue, uint32_t trace, mp_error *error);
+uint32_t sw_queue_take_timings(mp_queue *queue, mp_timing *timings, uint32_t capacity);
+uint32_t sw_queue_take_messages(mp_queue *queue, mp_message_callback each, void *context);
 /* Hands the open batch to the scheduler; the caller holds record_lock. With `wake`, a worker hears of it. */
 void sw_queue_commit_open(mp_queue *queue, bool wake);
 void sw_queue_destroy(mp_queue *queue);

@@ -23,7 +23,7 @@
 extern "C" {
 #endif
 
-#define MP_ABI_VERSION 1
+#define MP_ABI_VERSION 2
 
 /* Metal's limits, the same on every device (Metal Feature Set Tables, Apple7 family). */
 #define MP_MAX_BUFFERS 31                    /* [[buffer(0)]] .. [[buffer(30)]] */
@@ -56,6 +56,7 @@ typedef struct mp_error {
 } mp_error;
 
 typedef struct mp_device mp_device;
+typedef struct mp_heap mp_heap;
 typedef struct mp_buffer mp_buffer;
 typedef struct mp_library mp_library;
 typedef struct mp_pipeline mp_pipeline;
@@ -121,6 +122,58 @@ typedef struct mp_dispatch {
     uint32_t reserved;
 } mp_dispatch;
 
+enum { /* options of buffers and heaps: bits, as MTLResourceOptions */
+    MP_RESOURCE_PRIVATE = 1,     /* only the device reaches it: buffer_contents is NULL */
+    MP_RESOURCE_UNTRACKED = 2    /* heaps: the caller orders the uses of its buffers across queues */
+};
+
+enum { /* what queue_set_trace asks for: bits */
+    MP_TRACE_TIMES = 1,          /* times for queue_take_timings */
+    MP_TRACE_INTERVALS = 2,      /* signpost intervals from start to end of each command (Apple) */
+    MP_TRACE_EVENTS = 4,         /* a signpost at the end of each command (Apple) */
+    MP_TRACE_OPERATIONS = 8,     /* signposts for launches */
+    MP_TRACE_COPIES = 16         /* signposts for copies and fills */
+};
+
+/* When a command ran, on the clock of device_now. */
+typedef struct mp_timing {
+    uint64_t serial;
+    uint64_t start;
+    uint64_t end;
+} mp_timing;
+
+enum { /* mp_message.level: os_log's types, then ours */
+    MP_MESSAGE_DEBUG = 1,
+    MP_MESSAGE_INFO = 2,
+    MP_MESSAGE_DEFAULT = 3,
+    MP_MESSAGE_ERROR = 4,
+    MP_MESSAGE_FAULT = 5,
+    MP_MESSAGE_PRINT = 6,        /* printf */
+    MP_MESSAGE_REPORT = 7,       /* an error that the next wait is to raise */
+    MP_MESSAGE_LOST = 8          /* text says how many messages of the command did not fit */
+};
+
+/* What a kernel said. The strings are UTF-8 and the driver's; NULL where there is none. */
+typedef struct mp_message {
+    uint64_t serial;             /* of the command; 0 where the device does not tell */
+    uint32_t level;
+    uint32_t line;               /* of the source; 0: unknown */
+    uint32_t has_thread;         /* 1: thread is [[thread_position_in_grid]] */
+    uint32_t thread[3];
+    const char *kernel;
+    const char *file;
+    const char *subsystem;       /* of os_log */
+    const char *category;
+    const char *text;
+} mp_message;
+
+typedef void (*mp_message_callback)(void *context, const mp_message *message);
+
+enum { /* device_capture_state: bits */
+    MP_CAPTURE_ENABLED = 1,      /* this process may write .gputrace documents */
+    MP_CAPTURE_RUNNING = 2
+};
+
 /* Called once when the last reference to wrapped memory is gone, from any thread. It must not call the driver. */
 typedef void (*mp_release_callback)(void *context);
 
@@ -146,11 +199,31 @@ typedef struct mp_driver {
     /* The clock of event time stamps. */
     uint64_t (*device_now)(mp_device *device);
 
+    /* Writes everything that the device does from now on to the .gputrace document `path`, until stopped.
+     * MP_ERROR_UNSUPPORTED where there is no such thing, or the process may not. */
+    mp_status (*device_start_capture)(mp_device *device, const char *path, mp_error *error);
+    void (*device_stop_capture)(mp_device *device);
+    uint32_t (*device_capture_state)(mp_device *device);
+
+    /* ---- heaps: memory that buffers are cut from ---- */
+
+    /* Bytes that a buffer of `size` bytes takes in a heap (heapBufferSizeAndAlign, rounded up to the alignment). */
+    uint64_t (*heap_buffer_size)(mp_device *device, uint64_t size);
+    /* `size` bytes; `options`: MP_RESOURCE_*. A heap's buffers keep it alive. */
+    mp_status (*heap_create)(mp_device *device, uint64_t size, uint32_t options, mp_heap **heap, mp_error *error);
+    void (*heap_release)(mp_heap *heap);
+    /* Bytes of the largest buffer that heap_buffer_create can give now. */
+    uint64_t (*heap_available)(mp_heap *heap);
+    /* As buffer_create; MP_ERROR_MEMORY when the heap has no room. */
+    mp_status (*heap_buffer_create)(mp_heap *heap, uint64_t size, mp_buffer **buffer, mp_error *error);
+
     /* ---- buffers ---- */
 
-    /* `size` bytes (at least 1) of shared memory, aligned to at least 256. Contents are not initialised.
-     * MP_ERROR_MEMORY when there is none, MP_ERROR_INVALID when `size` is 0 or over max_buffer_length. */
-    mp_status (*buffer_create)(mp_device *device, uint64_t size, mp_buffer **buffer, mp_error *error);
+    /* `size` bytes (at least 1) of memory, aligned to at least 256; `options`: MP_RESOURCE_PRIVATE or 0. Contents are
+     * not initialised. MP_ERROR_MEMORY when there is none, MP_ERROR_INVALID when `size` is 0 or over
+     * max_buffer_length. */
+    mp_status (*buffer_create)(mp_device *device, uint64_t size, uint32_t options, mp_buffer **buffer,
+                               mp_error *error);
     /* A buffer over `size` bytes of the caller's memory, not copied. `release(context)` runs when the device
      * no longer needs it; `release` may be NULL. On failure it is not called.
      * Apple needs page-aligned memory and size (MP_ERROR_UNSUPPORTED otherwise). */
@@ -211,6 +284,16 @@ typedef struct mp_driver {
     mp_status (*queue_wait)(mp_queue *queue, uint64_t serial, uint64_t timeout_ns, mp_error *error);
     /* Highest serial that is complete, with all before it; its writes are visible to the caller. Never blocks. */
     uint64_t (*queue_completed)(mp_queue *queue);
+    /* Traces commands that are recorded from now on; 0: none, the default. Bits that a device has nothing for are
+     * ignored. */
+    mp_status (*queue_set_trace)(mp_queue *queue, uint32_t trace, mp_error *error);
+    /* Moves the times of up to `capacity` traced commands that are complete to `timings`, in order; returns how many.
+     * The driver keeps a bounded number and drops the oldest. */
+    uint32_t (*queue_take_timings)(mp_queue *queue, mp_timing *timings, uint32_t capacity);
+    /* Hands what kernels of complete commands have said to `each`, in the order of the commands and, within one,
+     * of each thread, and forgets it; returns how many. `each` must not call the driver. Never blocks, and costs
+     * next to nothing when there is none. */
+    uint32_t (*queue_take_messages)(mp_queue *queue, mp_message_callback each, void *context);
 
     /* ---- events: a value that only grows, with the time at which it last grew ---- */
 

@@ -62,6 +62,25 @@ class Dispatch(Structure):
     ]
 
 
+class Timing(Structure):
+    _fields_ = [("serial", c_uint64), ("start", c_uint64), ("end", c_uint64)]
+
+
+class Message(Structure):
+    _fields_ = [
+        ("serial", c_uint64),
+        ("level", c_uint32),
+        ("line", c_uint32),
+        ("has_thread", c_uint32),
+        ("thread", c_uint32 * 3),
+        ("kernel", c_char_p),
+        ("file", c_char_p),
+        ("subsystem", c_char_p),
+        ("category", c_char_p),
+        ("text", c_char_p),
+    ]
+
+
 _status, _handle, _out, _error, _serial = c_int32, c_void_p, POINTER(c_void_p), POINTER(Error), POINTER(c_uint64)
 _u32, _u64 = c_uint32, c_uint64
 
@@ -74,7 +93,15 @@ FUNCTIONS = [
     ("device_allocated_size", _u64, (_handle,)),
     ("device_set_time_limit", _status, (_handle, _u64, _error)),
     ("device_now", _u64, (_handle,)),
-    ("buffer_create", _status, (_handle, _u64, _out, _error)),
+    ("device_start_capture", _status, (_handle, c_char_p, _error)),
+    ("device_stop_capture", None, (_handle,)),
+    ("device_capture_state", _u32, (_handle,)),
+    ("heap_buffer_size", _u64, (_handle, _u64)),
+    ("heap_create", _status, (_handle, _u64, _u32, _out, _error)),
+    ("heap_release", None, (_handle,)),
+    ("heap_available", _u64, (_handle,)),
+    ("heap_buffer_create", _status, (_handle, _u64, _out, _error)),
+    ("buffer_create", _status, (_handle, _u64, _u32, _out, _error)),
     ("buffer_wrap", _status, (_handle, c_void_p, _u64, c_void_p, c_void_p, _out, _error)),
     ("buffer_retain", None, (_handle,)),
     ("buffer_release", None, (_handle,)),
@@ -96,6 +123,9 @@ FUNCTIONS = [
     ("queue_commit", _status, (_handle, _error)),
     ("queue_wait", _status, (_handle, _u64, _u64, _error)),
     ("queue_completed", _u64, (_handle,)),
+    ("queue_set_trace", _status, (_handle, _u32, _error)),
+    ("queue_take_timings", _u32, (_handle, POINTER(Timing), _u32)),
+    ("queue_take_messages", _u32, (_handle, c_void_p, c_void_p)),
     ("event_create", _status, (_handle, _out, _error)),
     ("event_release", None, (_handle,)),
     ("event_value", _u64, (_handle,)),
@@ -121,6 +151,8 @@ STRUCTS = {
     "mp_library_desc": LibraryDesc,
     "mp_argument": Argument,
     "mp_dispatch": Dispatch,
+    "mp_timing": Timing,
+    "mp_message": Message,
     "mp_driver": Driver,
 }
 

@@ -57,7 +57,7 @@ class MockDriver:
         self.next_handle = 0x1000
         self.device_references = 0
         self.table = abi.Driver()
-        self.table.abi_version = 1
+        self.table.abi_version = 2
         self.table.struct_size = ctypes.sizeof(abi.Driver)
         self.table.name = b"mock"
         for name, kind in abi.Driver._fields_[3:]:
@@ -121,7 +121,31 @@ class MockDriver:
     def device_now(self, device):
         return 7
 
-    def buffer_create(self, device, size, out, error):
+    def device_start_capture(self, device, path, error):
+        return self.fail(error, abi.UNSUPPORTED, "the mock captures nothing")
+
+    def device_stop_capture(self, device):
+        pass
+
+    def device_capture_state(self, device):
+        return 0
+
+    def heap_buffer_size(self, device, size):
+        return (size + 255) & ~255
+
+    def heap_create(self, device, size, options, out, error):
+        return self.fail(error, abi.UNSUPPORTED, "the mock has no heaps")
+
+    def heap_release(self, heap):
+        pass
+
+    def heap_available(self, heap):
+        return 0
+
+    def heap_buffer_create(self, heap, size, out, error):
+        return self.fail(error, abi.UNSUPPORTED, "the mock has no heaps")
+
+    def buffer_create(self, device, size, options, out, error):
         self.calls.append(("create", size))
         if self.used + size > self.budget:
             return self.fail(error, abi.MEMORY, "the mock has no memory left")
@@ -249,6 +273,15 @@ class MockDriver:
 
     def queue_completed(self, queue):
         return self.completed[queue]
+
+    def queue_set_trace(self, queue, trace, error):
+        return abi.OK
+
+    def queue_take_timings(self, queue, timings, capacity):
+        return 0
+
+    def queue_take_messages(self, queue, each, context):
+        return 0
 
     def event_create(self, device, out, error):
         out[0] = self.handle()

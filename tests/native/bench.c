@@ -46,8 +46,8 @@ int main(void)
     mp_queue *queue;
     mp_buffer *a, *b;
     OK(mp->queue_create(device, &queue, error));
-    OK(mp->buffer_create(device, 64 << 20, &a, error));
-    OK(mp->buffer_create(device, 64 << 20, &b, error));
+    OK(mp->buffer_create(device, 64 << 20, 0, &a, error));
+    OK(mp->buffer_create(device, 64 << 20, 0, &b, error));
     memset(mp->buffer_contents(a), 0, 64 << 20);
     memset(mp->buffer_contents(b), 0, 64 << 20);
     mp_pipeline *saxpy = open_kernel("saxpy"), *barriers = open_kernel("barriers");

@@ -24,7 +24,7 @@ mp_pipeline *load(const char *name)
 mp_buffer *new_buffer(uint64_t size)
 {
     mp_buffer *buffer = NULL;
-    OK(mp->buffer_create(device, size, &buffer, error));
+    OK(mp->buffer_create(device, size, 0, &buffer, error));
     memset(mp->buffer_contents(buffer), 0, size);
     return buffer;
 }

@@ -33,10 +33,10 @@ void test_memory(void)
         CHECK(mp->device_allocated_size(device) == before);
     }
     mp_buffer *none = NULL;
-    FAILS(MP_ERROR_INVALID, "at least 1", mp->buffer_create(device, 0, &none, error));
-    FAILS(MP_ERROR_INVALID, "4611686018427387904", mp->buffer_create(device, UINT64_C(1) << 62, &none, error));
-    FAILS(MP_ERROR_INVALID, "limit", mp->buffer_create(device, UINT64_MAX, &none, error));
-    FAILS(MP_ERROR_MEMORY, "bytes", mp->buffer_create(device, info.max_buffer_length, &none, error));
+    FAILS(MP_ERROR_INVALID, "at least 1", mp->buffer_create(device, 0, 0, &none, error));
+    FAILS(MP_ERROR_INVALID, "4611686018427387904", mp->buffer_create(device, UINT64_C(1) << 62, 0, &none, error));
+    FAILS(MP_ERROR_INVALID, "limit", mp->buffer_create(device, UINT64_MAX, 0, &none, error));
+    FAILS(MP_ERROR_MEMORY, "bytes", mp->buffer_create(device, info.max_buffer_length, 0, &none, error));
     CHECK(!none && mp->device_allocated_size(device) == before);
 
     int memory[64] = {0};

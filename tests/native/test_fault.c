@@ -211,7 +211,7 @@ __attribute__((unused)) static void in_forked_child(mp_queue *queue, mp_buffer *
     mp_queue *queue2;
     mp_event *event2;
     FAILS(MP_ERROR_FORKED, "spawn", mp->device_open(0, &other, error));
-    FAILS(MP_ERROR_FORKED, "fork", mp->buffer_create(device, 16, &another, error));
+    FAILS(MP_ERROR_FORKED, "fork", mp->buffer_create(device, 16, 0, &another, error));
     FAILS(MP_ERROR_FORKED, "fork", mp->buffer_wrap(device, &another, 8, NULL, NULL, &another, error));
     FAILS(MP_ERROR_FORKED, "fork", mp->queue_create(device, &queue2, error));
     FAILS(MP_ERROR_FORKED, "fork", launch(queue, pipeline, 1, 1, NULL, 0, error));

@@ -47,7 +47,7 @@ def header_functions():
 
 
 def test_the_parsers_find_everything():
-    assert len(header_functions()) == HEADER.count("(*") - 1  # mp_release_callback is a type of its own
+    assert len(header_functions()) == HEADER.count("(*") - HEADER.count("typedef void (*")
     assert set(header_structs()) == set(abi.STRUCTS)
 
 
