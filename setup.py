@@ -67,6 +67,7 @@ EXTENSIONS = [
     extension("stream"),
     extension("pool"),
     extension("array"),
+    extension("texture"),
     extension("plan"),
     extension("encode"),
     extension("dispatch"),

@@ -13,7 +13,7 @@ cdef class Kernel:
         object load               # () -> Pipeline, called once, on first need
         object specializer        # (dict of constants) -> Kernel, or None
         Pipeline pipeline         # None until loaded
-        tuple plans               # of ArgumentPlan, by ascending buffer index
+        tuple plans               # of ArgumentPlan, in the order of calling
         tuple threadgroup         # of reflection's Argument, those in threadgroup memory
         dict positions            # argument name -> position in `plans`
         object __weakref__
@@ -23,4 +23,4 @@ cdef class Kernel:
     cdef int encode_cast(self, Encoder encoder, tuple values, arg_casts) except -1
     cdef int encode_threadgroup(self, Encoder encoder, threadgroup_memory) except -1
     cdef int set_grid(self, mp_dispatch *dispatch, tuple values, threads, groups, group_size) except -1
-    cdef uint32_t first_size(self, tuple values) except? 0
+    cdef int default_grid(self, tuple values, uint32_t *grid) except -1

@@ -11,6 +11,7 @@ from metalpy._abi cimport (
     mp_pipeline,
     mp_pipeline_limits,
     mp_queue,
+    mp_texture,
 )
 
 
@@ -29,6 +30,7 @@ cdef class Queue:
                        uint64_t source_offset, uint64_t size) except 0
     cdef uint64_t fill(self, mp_buffer *target, uint64_t offset, uint64_t size, const void *pattern,
                        uint32_t pattern_size) except 0
+    cdef uint64_t generate_mipmaps(self, mp_texture *texture) except 0
     cdef uint64_t completed_serial(self) noexcept
     cdef int wait_serial(self, uint64_t serial) except -1
 

@@ -5,7 +5,8 @@ For kernel number ``k`` the program gets
 * ``__mp_thread_k(group, thread)``: run the kernel for one thread, parameters filled from the two records;
 * ``__mp_group_k(group)``: the same for all threads of a threadgroup, one after another;
 * ``__mp_function_k``: the kernel's address, whose debug information holds the parameters' types;
-* ``__mp_buffers_k``, ``__mp_threadgroups_k``: the argument indices after implicit numbering;
+* ``__mp_buffers_k``, ``__mp_threadgroups_k``, ``__mp_textures_k``, ``__mp_samplers_k``: the argument indices after
+  implicit numbering;
 * ``__mp_limit_k``: its ``max_total_threads_per_threadgroup``.
 
 and for function constant number ``k`` ``__mp_constant_k`` (its address) and ``__mp_constant_index_k``. All are plain
@@ -20,9 +21,11 @@ from .source import line_mark
 
 __all__ = ["ENTRIES_NAME", "defined_flags", "write_entries"]
 
+_ROLES = ("buffer", "threadgroup", "texture", "sampler")
+
 ENTRIES_NAME = "metalpy_entries"  # the "file" of generated code in compiler messages; never shown
 # Names of __mp that the entry points use.
-_NAMES = "implicit_index indices input from number parameter run_group signature threadgroup_memory".split()
+_NAMES = "count handles implicit_index indices input from number parameter run_group signature threadgroup_memory".split()
 
 
 def write_entries(harvest: Harvest) -> str:
@@ -57,7 +60,7 @@ def _literal(name: str, expression: str) -> str:
 
 
 def _entry(k: int, entry: Entry) -> str:
-    position = {"buffer": 0, "threadgroup": 0}
+    position = dict.fromkeys(_ROLES, 0)
     arguments = [_argument(k, i, parameter, position) for i, parameter in enumerate(entry.parameters)]
     # The type is spelled out where the name alone may be that of several functions; else it follows from the name.
     function_type = entry.signature or f"decltype({entry.callee})"
@@ -65,8 +68,7 @@ def _entry(k: int, entry: Entry) -> str:
         f"namespace {entry.scope} {{" if entry.scope else "",
         f'extern "C" {{ using __mp_type_{k} = {function_type};',
         f"auto* __mp_function_{k} = static_cast<__mp_type_{k}*>(&{entry.callee});",
-        *_indices(k, "buffer", entry),
-        *_indices(k, "threadgroup", entry),
+        *(declaration for role in _ROLES for declaration in _indices(k, role, entry)),
         _literal(f"__mp_limit_{k}", entry.max_threads or str(MAX_THREADS)),
         f"void __mp_thread_{k}(const mp_group* __mp_g, const mp_thread* __mp_t) {{",
         f"(void)__mp_g, (void)__mp_t; using __mp_s = __mp::signature<__mp_type_{k}>;",
@@ -78,14 +80,19 @@ def _entry(k: int, entry: Entry) -> str:
 
 
 def _indices(k: int, role: str, entry: Entry) -> list[str]:
-    given = [f"int({p.index})" if p.index else "__mp::implicit_index" for p in entry.parameters if p.role == role]
-    if not given:
+    those = [(i, p) for i, p in enumerate(entry.parameters) if p.role == role]
+    if not those:
         return []
-    count = len(given)
+    given = [f"int({p.index})" if p.index else "__mp::implicit_index" for _, p in those]
+    counts = ["1"] * len(those)
+    if role in ("texture", "sampler"):  # an array of them takes several
+        counts = [f"__mp::handles<__mp::signature<__mp_type_{k}>::parameter<{i}>>::count" for i, _ in those]
+    count = len(those)
     name = f"__mp_{role}s_{k}"
     return [
         f"extern const __mp::indices<{count}> {name};",
-        f"constexpr __mp::indices<{count}> {name} = __mp::number<{count}>({{{{{', '.join(given)}}}}});",
+        f"constexpr __mp::indices<{count}> {name} = __mp::number<{count}>({{{{{', '.join(given)}}}}}, "
+        f"{{{{{', '.join(counts)}}}}});",
     ]
 
 
@@ -95,5 +102,5 @@ def _argument(k: int, i: int, parameter: Parameter, position: dict[str, int]) ->
         return f"__mp::input<{parameter_type}>::from(__mp::{parameter.role}(__mp_g, __mp_t))"
     at = position[parameter.role]
     position[parameter.role] += 1
-    source = "buffer" if parameter.role == "buffer" else "threadgroup_memory"
+    source = "threadgroup_memory" if parameter.role == "threadgroup" else parameter.role
     return f"__mp::{source}<{parameter_type}>(__mp_g, __mp_{parameter.role}s_{k}[{at}])"

@@ -30,7 +30,7 @@ from .toolchain import linker, run_tool
 
 __all__ = ["lower"]
 
-KERNEL_VERSION = 1
+KERNEL_VERSION = 2
 KERNEL_FIBERS = 1
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
 _PROVIDED = re.compile(r"llvm\.|mp_")  # by LLVM, by the runtime
