@@ -186,7 +186,12 @@ mp_status sw_texture_create(mp_device *device, const mp_texture_desc *desc, mp_b
     uint64_t size = lay_out(desc, bytes_per_row, &made->view);
     if (bytes_per_row) /* the last row need not be complete */
         size -= bytes_per_row - (uint64_t)desc->width * format->bytes;
-    if (!buffer || offset > buffer->size || size > buffer->size - offset || offset % LEVEL_ALIGNMENT) {
+    if (offset % LEVEL_ALIGNMENT) {
+        free(made);
+        return sw_fail(error, MP_ERROR_INVALID, "a texture starts at a multiple of %d bytes of a buffer, not at %llu",
+                       LEVEL_ALIGNMENT, (unsigned long long)offset);
+    }
+    if (!buffer || offset > buffer->size || size > buffer->size - offset) {
         free(made);
         return sw_fail(error, MP_ERROR_INVALID,
                        "a texture of %llu bytes does not lie at offset %llu of a buffer of %llu bytes",
