@@ -62,10 +62,46 @@ MP_FN unsigned char *texel_at(const mp_texture_view *view, uint x, uint y, uint 
     return texel;
 }
 
+// The commonest formats here, where the machine's own conversions are at hand; the others by the runtime's functions.
+enum { r8_unorm = 10, r32_float = 55, rgba8_unorm = 70, bgra8_unorm = 80, rgba16_float = 115, rgba32_float = 125 };
+typedef uchar bytes4 __attribute__((vector_size(4)));
+typedef half halfs4 __attribute__((vector_size(8)));
+
+// Texels start at a multiple of their channel's size.
+template <class V, class Part> MP_FN V channels_at(const unsigned char *texel) {
+    struct __attribute__((packed, aligned(sizeof(Part)))) held { V value; };
+    return reinterpret_cast<const held *>(texel)->value;
+}
+
+MP_FN mp_texel decoded(const mp_texture_view *view, const unsigned char *texel) {
+    switch (view->pixel_format) {
+    case rgba8_unorm:
+        return __builtin_convertvector(channels_at<bytes4, uchar>(texel), mp_texel) / 255.0f;
+    case bgra8_unorm: {
+        const mp_texel v = __builtin_convertvector(channels_at<bytes4, uchar>(texel), mp_texel) / 255.0f;
+        return __builtin_shufflevector(v, v, 2, 1, 0, 3);
+    }
+    case rgba16_float:
+        return __builtin_convertvector(channels_at<halfs4, half>(texel), mp_texel);
+    case rgba32_float:
+        return channels_at<mp_texel, float>(texel);
+    case r8_unorm:
+        return mp_texel{*texel / 255.0f, 0, 0, 1};
+    case r32_float:
+        return mp_texel{channels_at<float, float>(texel), 0, 0, 1};
+    default:
+        return view->load(texel);
+    }
+}
+
 template <class T, int axes, bool many>
 MP_FN vec<T, 4> load(const mp_texture_view *view, uint x, uint y, uint z, uint image, uint lod) {
     const unsigned char *texel = texel_at<axes, many>(view, x, y, z, image, lod);
-    return components<T>(texel ? view->load(texel) : mp_texel{0, 0, 0, 0});
+    if (!texel) return vec<T, 4>(T(0));
+    if constexpr (integer<T>)
+        return components<T>(view->load(texel));
+    else
+        return components<T>(decoded(view, texel));
 }
 
 template <class T, int axes, bool many>
