@@ -44,7 +44,7 @@ cdef class Kernel:
         positional values of a kernel that has such arguments are in the order of the source.
     threads : int or sequence of 1 to 3 ints, optional
         The grid: exactly so many threads run. By default as many as the first Array has elements; if there is none,
-        as many along each axis as the first Texture has texels.
+        as many along each axis as the first Texture that the kernel writes has texels, else the first of all.
     groups : int or sequence of 1 to 3 ints, optional
         The grid in threadgroups, instead of `threads`; needs `group_size`.
     group_size : int or sequence of 1 to 3 ints, optional
@@ -314,8 +314,9 @@ cdef class Kernel:
         return 0
 
     cdef int default_grid(self, tuple values, uint32_t *grid) except -1:
-        """One thread for each element of the first array, or each texel of the first texture; returns the axes."""
-        cdef TextureBase texture
+        """One thread for each element of the first array, or each texel of a texture; returns the axes."""
+        cdef TextureBase texture = None
+        cdef Py_ssize_t number
         grid[0] = grid[1] = grid[2] = 1
         for value in values:
             if isinstance(value, ArrayBase):
@@ -324,13 +325,16 @@ cdef class Kernel:
                                            "can have along one axis; pass threads=")
                 grid[0] = <uint32_t>(<ArrayBase>value).size
                 return 1
-        for value in values:
-            if isinstance(value, TextureBase):
+        for number, value in enumerate(values):
+            if isinstance(value, TextureBase) and (texture is None or (<ArgumentPlan>self.plans[number]).writes):
                 texture = <TextureBase>value
-                grid[0], grid[1], grid[2] = texture.desc.width, texture.desc.height, texture.desc.depth
-                return 3 if grid[2] > 1 else 2 if grid[1] > 1 else 1
-        raise MetalError(f"number of threads undefined: kernel {self.name!r} got no Array or Texture to take it from; "
-                         "pass threads=")
+                if (<ArgumentPlan>self.plans[number]).writes:
+                    break
+        if texture is None:
+            raise MetalError(f"number of threads undefined: kernel {self.name!r} got no Array or Texture to take it "
+                             "from; pass threads=")
+        grid[0], grid[1], grid[2] = texture.desc.width, texture.desc.height, texture.desc.depth
+        return 3 if grid[2] > 1 else 2 if grid[1] > 1 else 1
 
 
 def in_order_of_calling(arguments):

@@ -115,7 +115,7 @@ cdef class ArgumentPlan:
         self.index = argument.index
         self.is_reference = argument.is_reference
         self.optional = argument.optional
-        self.writes = argument.access != "read"
+        self.writes = argument.access in ("write", "read_write")
         self.is_handle = argument.kind in ("texture", "sampler")
         self.by_value = not self.writes
         self.declaration = declared(argument)

@@ -159,6 +159,13 @@ def test_default_grid(device, lib):
     lib.count(made)
     y, x = np.mgrid[:3, :5]
     np.testing.assert_array_equal(made.numpy(), np.stack([x, y, x * 0 + 5, x * 0 + 3], -1))
+    larger = mp.texture(np.zeros((9, 9), np.float32), device=device)
+    target = mp.texture(np.zeros((3, 5), np.float32), device=device)
+    lib.add(larger, 1, target)  # the texture that is written tells, not the first
+    assert (target.numpy() == 1).all()
+    target = mp.texture(np.zeros((12, 10), np.float32), device=device)
+    lib.add(larger, 1, target)
+    assert (target.numpy() == 1).all()
     deep = mp.texture((2, 3, 5), "rgba32Uint", device=device)
     lib.count3(deep)
     z, y, x = np.mgrid[:2, :3, :5]
