@@ -6,9 +6,11 @@ from libc.string cimport memset
 
 from metalpy._abi cimport (
     MP_ABI_VERSION,
+    MP_ERROR_FORKED,
     MP_LIBRARY_METALLIB,
     MP_LIBRARY_NATIVE,
     MP_LIBRARY_SOURCE,
+    MP_OK,
     MP_TIMEOUT,
     mp_error,
     mp_library_desc,
@@ -16,8 +18,22 @@ from metalpy._abi cimport (
     mp_status,
 )
 from metalpy._core.check cimport check
+from metalpy._core.message cimport (
+    ERROR_BUFFER_SIZE,
+    deliver_pending,
+    delivering,
+    heard,
+    is_report,
+    read_error_buffer,
+    reported_error,
+)
 
+from metalpy._core.message import pending
 from metalpy.errors import MetalError
+
+cdef extern from "Python.h":
+    int PyGC_Disable()
+    int PyGC_Enable()
 
 cdef extern from *:
     """
@@ -92,8 +108,8 @@ cdef class Device:
             except Exception as error:  # raised when the others are done too
                 if failure is None:
                     failure = error
-                elif queue.failure is None:
-                    queue.failure = error
+                else:
+                    queue.failures.append(error)
         self.drop_finished_queues()
         if failure is not None:
             raise failure
@@ -141,11 +157,12 @@ cdef class Device:
         cdef Queue queue
         for queue in list(self.queues):
             if queue.users == 0 and queue.completed_serial() >= queue.recorded:
+                failures, queue.failures = queue.failures, []
+                self.queue.failures += failures
                 try:
                     queue.wait_serial(queue.recorded)
                 except Exception as error:
-                    if self.queue.failure is None:
-                        self.queue.failure = error
+                    self.queue.failures += [error, *queue.failures]
                 if queue in self.queues:  # the wait lets other threads run
                     self.queues.remove(queue)
         return 0
@@ -225,12 +242,16 @@ cdef class Queue:
         if self.handle != NULL:
             raise RuntimeError("a Queue is created once")
         self.drv = device.drv
+        self.label = device.label
+        self.failures = []
+        self.reports = []
         check(self.drv.queue_create(device.handle, &self.handle, &error), &error)
 
     def __dealloc__(self):
         if self.handle != NULL:
             with nogil:  # it commits what is open, which may start threads
                 self.drv.queue_release(self.handle)
+                self.drv.buffer_release(self.errors)
 
     def commit(self):
         """Let everything recorded so far start. Does not block."""
@@ -303,16 +324,93 @@ cdef class Queue:
         cdef mp_error error
         cdef mp_status status
         # Before waiting: it may be the KeyboardInterrupt that ended a wait for a kernel without end.
-        if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
+        if self.failures:
+            raise self.failures.pop(0)
         while True:
             with nogil:
                 status = self.drv.queue_wait(self.handle, serial, WAIT_SLICE_NS, &error)
             if status != MP_TIMEOUT:
                 break
             PyErr_CheckSignals()
+        if self.hear():
+            return self.tell(status, &error)
         return check(status, &error)
+
+    cdef bint hear(self) except -1:
+        """Fetches what kernels have said; True if a wait must see to its being delivered."""
+        cdef bint found = self.drv.queue_take_messages(self.handle, note_message, <void *>self) > 0
+        cdef char *contents
+        if self.errors != NULL and self.errors_serial <= self.completed_serial():
+            contents = <char *>self.drv.buffer_contents(self.errors)
+            if (<uint32_t *>contents)[0]:
+                read_error_buffer(self.label, self.number, contents, self.reports)
+                found = True
+        return found or delivering > 0  # another thread may be at what this queue's kernels have said
+
+    cdef int tell(self, mp_status status, const mp_error *error) except -1:
+        """Has messages delivered, then raises the first failure: a report, a fault, then what a handler raised."""
+        cdef list failures = []
+        cdef list reports = self.reports
+        if reports:
+            self.reports = []
+            failures.append(reported_error(reports))
+        try:
+            check(status, error)
+        except Exception as failure:
+            failures.append(failure)
+        try:
+            deliver_pending()
+        except Exception as failure:
+            failures.append(failure)
+        except BaseException:
+            self.failures += failures
+            raise
+        if failures:
+            self.failures += failures[1:]
+            raise failures[0]
+        return 0
+
+    def flush_messages(self, timeout):
+        """Deliver what kernels have said, waiting up to `timeout` seconds for launches that may still say something.
+
+        Returns at once if there are none. Raises as a wait does.
+        """
+        cdef mp_error error
+        cdef mp_status status = MP_OK
+        cdef uint64_t timeout_ns = nanoseconds(timeout)
+        if self.spoken > self.completed_serial():
+            with nogil:
+                status = self.drv.queue_wait(self.handle, self.spoken, timeout_ns, &error)
+            if status == MP_TIMEOUT or status == MP_ERROR_FORKED:
+                status = MP_OK
+        if self.hear() or status != MP_OK:
+            self.tell(status, &error)
+
+    cdef mp_buffer *error_buffer(self, Device device) except NULL:
+        """Where kernels write ErrorMessages: made on first use, empty."""
+        cdef mp_error error
+        cdef mp_buffer *made = NULL
+        if self.errors == NULL:
+            check(self.drv.buffer_create(device.handle, ERROR_BUFFER_SIZE, 0, &made, &error), &error)
+            memset(self.drv.buffer_contents(made), 0, ERROR_BUFFER_SIZE)
+            self.errors = made
+        return self.errors
+
+
+cdef void note_message(void *context, const mp_message *message) noexcept with gil:
+    # Without the cyclic collector, which could run any code: it must not call the driver, nor let other threads in
+    # between the driver's order and that of `pending`.
+    cdef Queue queue = <Queue>context
+    cdef tuple entry
+    cdef int collecting = PyGC_Disable()
+    try:
+        entry = heard(queue.label, queue.number, message)
+        pending.append(entry)
+        if is_report(entry):
+            queue.reports.append(entry)
+    finally:
+        if collecting:
+            PyGC_Enable()
 
 
 @cython.final
@@ -483,6 +581,12 @@ def open_device(size_t table, uint32_t index, str label not None):
     device.queue = Queue(device)
     # Another thread may have opened it meanwhile; the driver shares the device, so one object of the two goes.
     return opened.setdefault((table, index), device)
+
+
+def all_queues():
+    """The queues of all open devices that streams use or whose work is not done."""
+    cdef Device device
+    return [queue for device in list(opened.values()) for queue in (device.queue, *device.queues)]
 
 
 def forget_device(Device device not None):

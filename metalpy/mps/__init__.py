@@ -6,12 +6,14 @@ from metalpy._core import pool as _pool
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
 from metalpy.mps.event import Event
+from metalpy.mps.messages import KernelMessage, set_message_handler
 from metalpy.mps.rng import get_rng_state, manual_seed, seed, set_rng_state
 from metalpy.mps.shader import ShaderLibrary, compile_shader
 from metalpy.mps.stream import Stream, StreamContext, current_stream, default_stream, set_stream, stream
 
 __all__ = [
     "Event",
+    "KernelMessage",
     "ShaderLibrary",
     "Stream",
     "StreamContext",
@@ -27,6 +29,7 @@ __all__ = [
     "manual_seed",
     "recommended_max_memory",
     "seed",
+    "set_message_handler",
     "set_rng_state",
     "set_stream",
     "set_time_limit",

@@ -210,6 +210,7 @@ class MockDriver:
         limits[0].max_total_threads_per_threadgroup = self.limits[0]
         limits[0].thread_execution_width = self.limits[1]
         limits[0].static_threadgroup_memory = self.limits[2]
+        limits[0].flags = 0
 
     def queue_create(self, device, out, error):
         out[0] = handle = self.handle()
