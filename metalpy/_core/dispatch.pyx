@@ -249,7 +249,7 @@ cdef class Kernel:
                                  plan.type.kind == STRUCT and plan.type.size == ERROR_BUFFER_SIZE):
             raise LaunchTypeError(f"argument {plan.name!r} of kernel {self.name!r} is {plan.declaration}; the error "
                                   "buffer needs a device ErrorMessages* of <c10/metal/error.h>")
-        if len(args) > position:
+        if len(args) >= position:
             return self.match((*args[:position], error_buffer, *args[position:]), by_name)
         return self.match(args, {**by_name, plan.name: error_buffer})
 

@@ -90,7 +90,7 @@ cdef class Device:
 
         Raises
         ------
-        KernelFaultError, TimeLimitError
+        KernelFaultError, KernelReportedError, TimeLimitError
             If a kernel failed since the last call that waited; each failure is reported once.
         """
         cdef Queue queue
@@ -251,7 +251,8 @@ cdef class Queue:
         if self.handle != NULL:
             with nogil:  # it commits what is open, which may start threads
                 self.drv.queue_release(self.handle)
-                self.drv.buffer_release(self.errors)
+                if self.errors != NULL:
+                    self.drv.buffer_release(self.errors)
 
     def commit(self):
         """Let everything recorded so far start. Does not block."""

@@ -53,7 +53,7 @@ def synchronize() -> None:
 
     Raises
     ------
-    KernelFaultError, TimeLimitError
+    KernelFaultError, KernelReportedError, TimeLimitError
         If a kernel failed since the last call that waited; each failure is reported once.
     """
     _device().synchronize()

@@ -105,6 +105,15 @@ def test_error_messages(tmp_path):
     assert said.endswith("[2. 2. 2. 2. 2. 2. 2. 2.]\n")
 
 
+def test_kernel_messages(tmp_path):
+    said = run("kernel_messages.py", cwd=tmp_path)
+    assert said.startswith("thread 0 starts at 2.50\nthread 1 starts at 5.00\n")
+    assert "heard from thread (1, 0, 0): print: thread 1 starts at 5.00\n" in said
+    assert re.search(r"thread \(3, 0, 0\): error of newton: 1296\.19\d\d after 9 steps: still off by", said)
+    assert "raised: no square root of -1.000000 (thread (2, 0, 0), line " in said
+    assert "raised by the error buffer: Index 7 exceeds limit 7\n" in said
+
+
 def test_random_numbers(tmp_path):
     said = run("random_numbers.py", cwd=tmp_path)
     assert run("random_numbers.py", cwd=tmp_path) == said

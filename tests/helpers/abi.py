@@ -157,6 +157,7 @@ STRUCTS = {
 }
 
 RELEASE_CALLBACK = CFUNCTYPE(None, c_void_p)
+MESSAGE_CALLBACK = CFUNCTYPE(None, c_void_p, POINTER(Message))
 
 
 def address_of(structure):

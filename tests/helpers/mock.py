@@ -37,6 +37,8 @@ class MockDriver:
         Status and message of the next wait.
     timeouts : int
         So many waits return MP_TIMEOUT first.
+    said : list of dict
+        Fields of messages that the next `queue_take_messages` hands out.
     """
 
     def __init__(self, budget=1 << 30):
@@ -54,6 +56,7 @@ class MockDriver:
         self.recorded = {}
         self.limits = (1024, 32, 0)
         self.refuse_wrap = False
+        self.said = []
         self.next_handle = 0x1000
         self.device_references = 0
         self.table = abi.Driver()
@@ -282,7 +285,10 @@ class MockDriver:
         return 0
 
     def queue_take_messages(self, queue, each, context):
-        return 0
+        said, self.said = self.said, []
+        for fields in said:
+            abi.MESSAGE_CALLBACK(each)(context, ctypes.byref(abi.Message(**fields)))
+        return len(said)
 
     def event_create(self, device, out, error):
         out[0] = self.handle()
