@@ -238,8 +238,10 @@ cdef class Kernel:
     cdef tuple around_error_buffer(self, tuple args, dict by_name, error_buf_idx):
         """As `match`, with `error_buffer` where the error buffer belongs."""
         cdef ArgumentPlan plan
+        cdef Py_ssize_t position
         wanted = index(error_buf_idx)
-        for position, plan in enumerate(self.plans):
+        for position in range(PyTuple_GET_SIZE(self.plans)):
+            plan = <ArgumentPlan>self.plans[position]
             if plan.index == wanted:
                 break
         else:
@@ -254,7 +256,8 @@ cdef class Kernel:
         return self.match(args, {**by_name, plan.name: error_buffer})
 
     cdef int bind_error_buffer(self, Encoder encoder, ArgumentPlan plan) except -1:
-        encoder.add(MP_ARGUMENT_BUFFER, plan.index).buffer = (<Queue>current_queue(self.device)).error_buffer(self.device)
+        cdef PyObject *queue = current_queue(self.device)
+        encoder.add(MP_ARGUMENT_BUFFER, plan.index).buffer = (<Queue>queue).error_buffer(self.device)
         return 0
 
     cdef int encode_cast(self, Encoder encoder, tuple values, arg_casts) except -1:

@@ -28,7 +28,7 @@ from metalpy._core.message cimport (
     reported_error,
 )
 
-from metalpy._core.message import pending
+from metalpy._core.message import pending as said
 from metalpy.errors import MetalError
 
 cdef extern from "Python.h":
@@ -400,13 +400,13 @@ cdef class Queue:
 
 cdef void note_message(void *context, const mp_message *message) noexcept with gil:
     # Without the cyclic collector, which could run any code: it must not call the driver, nor let other threads in
-    # between the driver's order and that of `pending`.
+    # between the driver's order and that of `message.pending`.
     cdef Queue queue = <Queue>context
     cdef tuple entry
     cdef int collecting = PyGC_Disable()
     try:
         entry = heard(queue.label, queue.number, message)
-        pending.append(entry)
+        said.append(entry)
         if is_report(entry):
             queue.reports.append(entry)
     finally:
