@@ -10,8 +10,8 @@ a macro cannot express:
 * ``constant`` is blanked where it qualifies a constructor, which C++ cannot make ``const``;
 * constructors that are all ``= default`` go: since C++20 they keep a class from being an aggregate;
 * ``constant T x [[function_constant(n)]]`` becomes ``extern   T x``, to be defined when a kernel is specialised;
-* ``T x [[thread_position_in_grid]]`` outside functions becomes ``threadgroup T x``, of which `lowering` makes a variable
-  of each thread's own;
+* ``T x [[thread_position_in_grid]]`` outside functions becomes ``threadgroup T x``, which `lowering` makes each
+  thread's own;
 * graphics functions are blanked: they need what only a graphics pipeline has;
 * ``1.0bf`` becomes ``1.0_b`` and ``1.0H`` becomes ``1.0h``, since clang's lexer refuses the former.
 """
