@@ -23,7 +23,7 @@ from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 from .toolchain import clang, run_tool
-from .twins import drop_twins
+from .twins import drop_twins, explain_twins
 
 __all__ = ["Constant", "Program", "compile_program"]
 
@@ -162,7 +162,7 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
         if without_twins is None:
             break
         program = without_twins
-    raise compile_error(messages, source, options.include_dirs, found.entries)
+    raise compile_error(explain_twins(source.text, messages), source, options.include_dirs, found.entries)
 
 
 def _masked_shifts(ir: str) -> str:
