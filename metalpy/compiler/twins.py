@@ -57,7 +57,7 @@ def drop_twins(original: str, rewritten: str, messages: str) -> str | None:
 
 
 def explain_twins(original: str, messages: str) -> str:
-    """clang's messages, with redefinitions that differ in an address space, and in more, called by their name."""
+    """What clang says, with redefinitions that differ in an address space, and in more, called by their name."""
     text = _Text(original)
     lines = messages.splitlines()
     for later, earlier in _complaints(messages):
