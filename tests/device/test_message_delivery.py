@@ -10,7 +10,8 @@ import pytest
 
 import metalpy as mp
 from metalpy.mps import KernelMessage, set_message_handler
-from tests.helpers.messages import HEADER, listening, run, speaking
+from tests.helpers.messages import HEADER, listening, speaking
+from tests.helpers.process import python
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -193,7 +194,7 @@ lib = mp.mps.compile_shader({SOURCE!r})
 
 def test_os_log_goes_to_stderr_where_nothing_is_configured():
     logs = 'os_log_default.log("n"); os_log("a.b", "c").log_error("e"); os_log_default.log_info("hidden");'
-    done = run(f"from tests.helpers.messages import *\nspeaking({logs!r})(mp.zeros(1)); mp.mps.synchronize()")
+    done = python(f"from tests.helpers.messages import *\nspeaking({logs!r})(mp.zeros(1)); mp.mps.synchronize()")
     assert done.stderr == "metalpy.kernel NOTICE n\nmetalpy.kernel ERROR [a.b:c] e\n"
     assert done.stdout == ""
 
@@ -499,34 +500,34 @@ def test_error_buffer_without_its_index(buffer_lib):
 
 
 def test_messages_come_out_at_exit():
-    done = run(CHILD + "lib.say(1, threads=1); lib.log(2, threads=1)")
+    done = python(CHILD + "lib.say(1, threads=1); lib.log(2, threads=1)")
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "metalpy.kernel NOTICE 2\n")
 
 
 def test_reports_at_exit_are_shown():
-    done = run(CHILD + "lib.say(1, threads=1); lib.report(2, threads=1)")
+    done = python(CHILD + "lib.say(1, threads=1); lib.report(2, threads=1)")
     assert done.stdout == "1\n"
     assert done.stderr.count("KernelReportedError") == 1 and "number 2" in done.stderr
 
 
 def test_handlers_are_called_at_exit():
-    done = run(CHILD + "mp.mps.set_message_handler(lambda m: print('heard', m.text)); lib.log(1, threads=1)")
+    done = python(CHILD + "mp.mps.set_message_handler(lambda m: print('heard', m.text)); lib.log(1, threads=1)")
     assert (done.stdout, done.stderr) == ("heard 1\n", "")
 
 
 def test_streams_are_heard_at_exit():
-    done = run(CHILD + "with mp.mps.stream(mp.mps.Stream()): lib.say(1, threads=1)\nlib.say(2, threads=1)")
+    done = python(CHILD + "with mp.mps.stream(mp.mps.Stream()): lib.say(1, threads=1)\nlib.say(2, threads=1)")
     assert (sorted(done.stdout.split()), done.stderr) == (["1", "2"], "")
 
 
 def test_a_kernel_without_end_does_not_keep_the_process():
     code = 'k = mp.mps.compile_shader("kernel void k(device volatile int* x) { while (!*x) {} }").k\n'
-    done = run(CHILD + code + "lib.say(1, threads=1); k(mp.zeros(1, 'int32')); lib.say(2, threads=1)")
+    done = python(CHILD + code + "lib.say(1, threads=1); k(mp.zeros(1, 'int32')); lib.say(2, threads=1)")
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
 
 
 def test_a_forked_child_says_nothing_twice():
-    done = run(
+    done = python(
         CHILD
         + """
 import os, sys, warnings

@@ -1,14 +1,9 @@
 """Kernels that speak, and what they said."""
 
-import os
-import subprocess
-import sys
 from contextlib import contextmanager
-from pathlib import Path
 
 import metalpy as mp
 
-ROOT = Path(__file__).parents[2]
 HEADER = """#include <metal_stdlib>
 #include <metal_logging>
 #include <metalpy/printf.h>
@@ -40,15 +35,3 @@ def printed(body, threads=1, before=""):
     with listening() as said:
         speaking(body, before)(mp.zeros(1), threads=threads)
     return [message.text for message in said]
-
-
-def run(code, **environment):
-    """A process of its own with the Python program `code`."""
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-    )

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import metalpy as mp
-from tests.helpers.messages import HEADER, listening, printed, run, speaking
+from tests.helpers.messages import HEADER, listening, printed, speaking
+from tests.helpers.process import python
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -298,7 +299,7 @@ print("".join(m.text for m in said))
 
 
 def test_the_order_is_the_same_for_any_number_of_workers():
-    runs = [run(ORDER, METALPY_NUM_THREADS=str(count), METALPY_LOG_BUFFER_SIZE="10000000") for count in (1, 4)]
+    runs = [python(ORDER, METALPY_NUM_THREADS=str(count), METALPY_LOG_BUFFER_SIZE="10000000") for count in (1, 4)]
     assert [r.stderr for r in runs] == ["", ""]
     heads, texts = zip(*[r.stdout.split("\n", 1) for r in runs], strict=True)
     assert [head.split()[1] for head in heads] == ["1", "4"]
@@ -330,7 +331,7 @@ for m in said:
 
 @pytest.mark.parametrize("size", [0, 100, 5000, 100000])
 def test_what_does_not_fit_is_counted(size):
-    runs = [run(OVERFLOW, METALPY_NUM_THREADS=str(n), METALPY_LOG_BUFFER_SIZE=str(size)) for n in (1, 4)]
+    runs = [python(OVERFLOW, METALPY_NUM_THREADS=str(n), METALPY_LOG_BUFFER_SIZE=str(size)) for n in (1, 4)]
     assert [r.stderr for r in runs] == ["", ""]
     assert runs[0].stdout == runs[1].stdout, "which ones fit depends on no schedule"
     lines = runs[0].stdout.splitlines()
@@ -347,7 +348,7 @@ def test_what_does_not_fit_is_counted(size):
 
 
 def test_a_bad_buffer_size_is_told():
-    done = run("import metalpy as mp; mp.device()", METALPY_LOG_BUFFER_SIZE="1 MiB")
+    done = python("import metalpy as mp; mp.device()", METALPY_LOG_BUFFER_SIZE="1 MiB")
     assert "METALPY_LOG_BUFFER_SIZE must be a number of bytes" in done.stderr
 
 
