@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -147,6 +148,26 @@ def test_threads_hear_their_own(lib, said):
         worker.join()
     assert missing == []
     assert sorted(int(text) for text in texts(said)) == [1000 * k + n for k in range(4) for n in range(50)]
+
+
+def test_a_wait_ends_when_another_thread_has_delivered(lib, said):
+    inside = threading.Event()
+
+    def slowly(message):
+        inside.set()
+        time.sleep(0.05)  # long enough for the other thread to come back from a wait that does not wait for this
+        said.append(message)
+
+    set_message_handler(slowly)
+    lib.say(0, threads=1)
+    lib.say(1, threads=1)
+    other = threading.Thread(target=mp.mps.synchronize)
+    other.start()
+    inside.wait()
+    mp.mps.synchronize()
+    heard = texts(said)
+    other.join()
+    assert heard == ["0\n", "1\n"]
 
 
 def test_a_great_many(said):
