@@ -28,36 +28,13 @@ from metalpy._core.message cimport (
     reported_error,
 )
 
+from metalpy._core.facts import compile_facts
 from metalpy._core.message import pending as said
 from metalpy.errors import MetalError
 
 cdef extern from "Python.h":
     int PyGC_Disable()
     int PyGC_Enable()
-
-cdef extern from *:
-    """
-    #ifndef MPY_BUILD_FLAGS
-    #define MPY_BUILD_FLAGS "unknown"
-    #endif
-    #if defined(__SANITIZE_ADDRESS__)
-    #define MPY_SANITIZER "address"
-    #elif defined(__SANITIZE_THREAD__)
-    #define MPY_SANITIZER "thread"
-    #else
-    #define MPY_SANITIZER "none"
-    #endif
-    #ifdef __clang__
-    #define MPY_COMPILER __VERSION__
-    #else
-    #define MPY_COMPILER "gcc " __VERSION__
-    #endif
-    #define MPY_CYTHON_VERSION CYTHON_HEX_VERSION
-    """
-    const char *MPY_BUILD_FLAGS
-    const char *MPY_SANITIZER
-    const char *MPY_COMPILER
-    const unsigned int MPY_CYTHON_VERSION
 
 LIBRARY_SOURCE = MP_LIBRARY_SOURCE
 LIBRARY_METALLIB = MP_LIBRARY_METALLIB
@@ -616,12 +593,8 @@ cdef uint64_t nanoseconds(seconds) except? 0:
 
 def build_facts():
     """How the extension modules were built, for a bug report."""
-    cython_version = ".".join([str(MPY_CYTHON_VERSION >> shift & 0xFF) for shift in (24, 16, 8)])
     return {
-        "compiler": MPY_COMPILER.decode(),
-        "flags": MPY_BUILD_FLAGS.decode(),
-        "sanitizer": MPY_SANITIZER.decode(),
-        "Cython": cython_version,
+        **compile_facts(),
         "ABI version": MP_ABI_VERSION,
         "drivers": ", ".join([driver_name(table) for table in driver_tables()]),
     }
