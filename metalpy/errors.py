@@ -12,6 +12,7 @@ __all__ = [
     "CacheError",
     "CompileError",
     "Diagnostic",
+    "EnvironmentVariableError",
     "EventError",
     "EventTypeError",
     "ForkError",
@@ -124,6 +125,10 @@ class EventError(MetalError, ValueError):
 
 class EventTypeError(MetalError, TypeError):
     """Something else was given where an event or a stream is needed."""
+
+
+class EnvironmentVariableError(MetalError, ValueError):
+    """An environment variable that cannot be meant; the message names it and says what is allowed."""
 
 
 class ForkError(MetalError):

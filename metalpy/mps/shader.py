@@ -28,7 +28,7 @@ def compile_shader(
     *,
     include_dirs: _PathLike | Sequence[_PathLike] | None = None,
     defines: Mapping[str, object] | None = None,
-    math_mode: str = "safe",
+    math_mode: str | None = None,
     device: Device | str | None = None,
 ) -> ShaderLibrary:
     """Compile Metal source given as a string.
@@ -41,10 +41,11 @@ def compile_shader(
         Folders in which ``#include`` looks, in order.
     defines : mapping of str to str, int, float, bool or None, optional
         Macros to define, as ``#define name value``.
-    math_mode : {"safe", "relaxed", "fast"}
+    math_mode : {"safe", "relaxed", "fast"}, optional
         How much floating-point arithmetic may be rearranged. ``"safe"`` follows IEEE 754 and gives the same results
         on every machine; ``"relaxed"`` allows reassociation, reciprocals and fused multiply-add; ``"fast"`` also
-        assumes that no value is NaN or infinite.
+        assumes that no value is NaN or infinite. By default ``"safe"``, or ``"fast"`` if the environment variable
+        ``METALPY_FAST_MATH`` is set to anything but 0.
     device : Device or str, optional
         Where the kernels will run; the default device if not given.
 
@@ -72,7 +73,7 @@ def compile_file(
     *,
     include_dirs: _PathLike | Sequence[_PathLike] | None = None,
     defines: Mapping[str, object] | None = None,
-    math_mode: str = "safe",
+    math_mode: str | None = None,
     device: Device | str | None = None,
 ) -> ShaderLibrary:
     """Compile a ``.metal`` file; quoted and angled includes are looked up beside the file first.
@@ -95,7 +96,7 @@ def _compile(
     name: str,
     include_dirs: _PathLike | Sequence[_PathLike] | None,
     defines: Mapping[str, object] | None,
-    math_mode: str,
+    math_mode: str | None,
     device: Device | str | None,
 ) -> ShaderLibrary:
     options = make_options(include_dirs, defines, math_mode)
