@@ -12,6 +12,7 @@ from metalpy._core.encode cimport return_encoder, take_encoder
 from metalpy._core.plan cimport ArgumentPlan
 from metalpy._core.pool cimport Block, touch
 from metalpy._core.stream cimport current_queue
+from metalpy._core.trace cimport now, tracing
 
 from operator import index
 
@@ -83,6 +84,7 @@ cdef class Kernel:
         cdef Pipeline pipeline = self.pipeline
         cdef PyObject *queue
         cdef uint64_t serial
+        cdef uint64_t began = now() if tracing else 0
         cdef uint32_t number
         if pipeline is None:
             pipeline = self.loaded()
@@ -104,6 +106,8 @@ cdef class Kernel:
                 for number in range(encoder.count):
                     if encoder.blocks[number] != NULL:
                         touch((<Block>encoder.blocks[number]).memory, <Queue>queue, serial)
+                if began:
+                    self.record(<Queue>queue, serial, began, &dispatch, values)
         finally:
             return_encoder(encoder)
 
@@ -175,6 +179,19 @@ cdef class Kernel:
     def static_thread_group_memory_length(self):
         """Bytes of threadgroup memory that the kernel's own variables take."""
         return self.loaded().limits.static_threadgroup_memory
+
+    cdef int record(self, Queue queue, uint64_t serial, uint64_t began, const mp_dispatch *dispatch,
+                    tuple values) except -1:
+        """Tells recordings of a launch."""
+        cdef uint64_t bound = 0
+        for value in values:
+            if isinstance(value, ArrayBase):
+                bound += (<ArrayBase>value).nbytes
+        if self.place is None:
+            self.place = f"{self.info.file}:{self.info.line}" if self.info.line else ""
+        return queue.record("launch", self.name, began, serial, (
+            (dispatch.threads[0], dispatch.threads[1], dispatch.threads[2]),
+            (dispatch.group_size[0], dispatch.group_size[1], dispatch.group_size[2]), bound, self.place))
 
     cdef Pipeline loaded(self):
         if self.pipeline is None:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "metalpy"
-CORE = ["check", "driver", "stream", "pool", "array", "plan", "encode", "dispatch"]  # each may use those before it
+CORE = ["check", "trace", "driver", "stream", "pool", "array", "plan", "encode", "dispatch"]  # each may use those before it
 
 
 def sources(*patterns):
