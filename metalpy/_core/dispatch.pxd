@@ -16,7 +16,11 @@ cdef class Kernel:
         tuple plans               # of ArgumentPlan, by ascending buffer index
         tuple threadgroup         # of reflection's Argument, those in threadgroup memory
         dict positions            # argument name -> position in `plans`
-        str place                 # "file:line", for recordings
+        # What recordings were last told of a launch, since the next one is often the same.
+        tuple noted
+        uint32_t[3] noted_threads
+        uint32_t[3] noted_group
+        uint64_t noted_bound
         object __weakref__
     cdef Pipeline loaded(self)
     cdef tuple match(self, tuple args, dict by_name)

@@ -184,14 +184,23 @@ cdef class Kernel:
                     tuple values) except -1:
         """Tells recordings of a launch."""
         cdef uint64_t bound = 0
+        cdef bint same = self.noted is not None
+        cdef int axis
         for value in values:
             if isinstance(value, ArrayBase):
                 bound += (<ArrayBase>value).nbytes
-        if self.place is None:
-            self.place = f"{self.info.file}:{self.info.line}" if self.info.line else ""
-        return queue.record("launch", self.name, began, serial, (
-            (dispatch.threads[0], dispatch.threads[1], dispatch.threads[2]),
-            (dispatch.group_size[0], dispatch.group_size[1], dispatch.group_size[2]), bound, self.place))
+        for axis in range(3):
+            same = same and (self.noted_threads[axis] == dispatch.threads[axis]
+                             and self.noted_group[axis] == dispatch.group_size[axis])
+        if not same or self.noted_bound != bound:
+            place = f"{self.info.file}:{self.info.line}" if self.info.line else ""
+            threads = (dispatch.threads[0], dispatch.threads[1], dispatch.threads[2])
+            group_size = (dispatch.group_size[0], dispatch.group_size[1], dispatch.group_size[2])
+            self.noted = (threads, group_size, bound, place)
+            self.noted_bound = bound
+            for axis in range(3):
+                self.noted_threads[axis], self.noted_group[axis] = dispatch.threads[axis], dispatch.group_size[axis]
+        return queue.record("launch", self.name, began, serial, self.noted)
 
     cdef Pipeline loaded(self):
         if self.pipeline is None:

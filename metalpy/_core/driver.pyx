@@ -428,16 +428,18 @@ cdef class Queue:
     cdef int make_room(self, uint64_t serial) except -1:
         """Waits for command `serial`, or until nothing moves: there are more on the way than a driver keeps times of."""
         cdef mp_error error
-        cdef mp_status status = MP_TIMEOUT
-        cdef uint64_t before = 0
-        while status == MP_TIMEOUT and before != self.completed_serial():
+        cdef mp_status status
+        cdef uint64_t before
+        while True:
             before = self.completed_serial()
             with nogil:
                 status = self.drv.queue_wait(self.handle, serial, WAIT_SLICE_NS, &error)
             self.drain()
+            if status != MP_TIMEOUT:
+                break
             PyErr_CheckSignals()
-        if status == MP_TIMEOUT:
-            return 0
+            if self.completed_serial() == before:  # it may depend on what this thread does next
+                return 0
         try:
             check(status, &error)
         except Exception as failure:  # whose turn is the next wait
