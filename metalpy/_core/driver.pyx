@@ -405,8 +405,8 @@ cdef class Queue:
     cdef int follow_trace(self, Device device) except -1:
         """Tells the driver what is to be traced from now on, and recordings whose queue this is."""
         cdef mp_error error
+        check(self.drv.queue_set_trace(self.handle, flags, &error), &error)
         if self.trace != flags:
-            check(self.drv.queue_set_trace(self.handle, flags, &error), &error)
             self.trace = flags
             self.taken = self.recorded
         if tracing:
@@ -426,7 +426,7 @@ cdef class Queue:
         return 0
 
     cdef int make_room(self, uint64_t serial) except -1:
-        """Waits for command `serial`, or until nothing moves: there are more on the way than a driver keeps times of."""
+        """Waits for command `serial`, or until nothing moves: a driver keeps the times of so many and no more."""
         cdef mp_error error
         cdef mp_status status
         cdef uint64_t before

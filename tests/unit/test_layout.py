@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "metalpy"
-CORE = ["check", "trace", "driver", "stream", "pool", "array", "plan", "encode", "dispatch"]  # each may use those before it
+# Each may use those before it.
+CORE = ["check", "trace", "driver", "stream", "pool", "array", "plan", "encode", "dispatch"]
 
 
 def sources(*patterns):

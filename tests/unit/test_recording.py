@@ -283,7 +283,8 @@ def test_user_ranges(mock):
     with profiler.record_function("began before"), profiler.profile() as p:
         outer()
     assert calls == [1, 1]
-    assert [(e.kind, e.name, dict(e.details)) for e in p.events] == [("user", "outer", {"step": 3}), ("user", "inner", {})]
+    assert [(e.name, dict(e.details)) for e in p.events] == [("outer", {"step": 3}), ("inner", {})]
+    assert {e.kind for e in p.events} == {"user"}
     with pytest.raises(TypeError, match="the name is a str, got int"):
         profiler.record_function(3)
 
@@ -433,7 +434,7 @@ def test_table(mock, kernel, x):
     assert [row.split()[:3] for row in rows] == [["k", "launch", "3"], ["fill", "fill", "1"]]
     assert [row.split()[0] for row in p.table("name").splitlines()[2:]] == ["fill", "k"]
     assert len(p.table(limit=1).splitlines()) == 3
-    with pytest.raises(mp.ProfilerError, match="sort_by is one of name, kind, count, .*, got 'cpu'"):
+    with pytest.raises(mp.ProfilerError, match=r"sort_by is one of name, kind, count, .*, got 'cpu'"):
         p.table("cpu")
 
 
