@@ -276,7 +276,7 @@ static void wake_waiting(mp_queue *queue)
 }
 
 /* Notes when a command ran that is about to be complete. */
-static void note_times(mp_queue *queue, const struct sw_command *command)
+static void __attribute__((noinline, cold)) note_times(mp_queue *queue, const struct sw_command *command)
 {
     uint64_t end = sw_now(), start = end;
     if (command->kind == SW_DISPATCH || command->kind == SW_COPY || command->kind == SW_FILL)

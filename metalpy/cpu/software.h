@@ -109,7 +109,7 @@ struct mp_event {
 enum sw_kind { SW_NOTHING, SW_DISPATCH, SW_COPY, SW_FILL, SW_SIGNAL, SW_WAIT };
 
 struct sw_command {
-    enum sw_kind kind;
+    uint16_t kind;                    /* enum sw_kind */
     bool timed;                       /* note when it ran */
     uint32_t retained_count;
     mp_buffer **retained;             /* in the arena; one reference each */
@@ -198,7 +198,6 @@ struct mp_queue {
     struct sw_batch *open;            /* under record_lock; NULL or not empty */
     uint64_t next_serial;             /* under record_lock */
     bool timed;                       /* under record_lock: note when commands run that are recorded now */
-    struct sw_trace *_Atomic trace;   /* owned; NULL until commands are timed for the first time */
 
     /* Under the scheduler lock. `first` is also read by the driver without it: only the driver changes it. */
     enum sw_state state;
@@ -224,8 +223,10 @@ struct mp_queue {
 
     uint32_t cursor;                  /* driver: index of the current command in `first` */
     bool job_open;                    /* driver: job belongs to the current command */
-    uint64_t waiting_since;           /* driver: when the current command, a timed SW_WAIT, was reached; 0: not yet */
     struct sw_job job;
+
+    uint64_t waiting_since;           /* driver: when the current command, a timed SW_WAIT, was reached; 0: not yet */
+    struct sw_trace *_Atomic trace;   /* owned; NULL until commands are timed for the first time */
 };
 
 /* ---- a thread that runs kernels ---- */
