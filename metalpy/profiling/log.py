@@ -8,8 +8,8 @@ import sys
 import threading
 from typing import Any
 
+from metalpy import environment
 from metalpy._core import driver, trace
-from metalpy.environment import integer, read
 from metalpy.profiling.resolve import OPERATIONS, Event, clock_offset, resolve, times_of
 from metalpy.profiling.statistics import Statistics, Tally, table
 
@@ -39,8 +39,12 @@ def follow_environment() -> None:
         If one of them cannot be meant.
     """
     global _done, _log
-    options = read("METALPY_LOG_PROFILE_INFO", "PYTORCH_MPS_LOG_PROFILE_INFO", parse=integer(0, 1023), default=0)
-    flags, wait = read("METALPY_TRACE_SIGNPOSTS", "PYTORCH_MPS_TRACE_SIGNPOSTS", parse=_signposts, default=(0, False))
+    options = environment.read(  # environment variables as the counterpart's, with its bits
+        "METALPY_LOG_PROFILE_INFO", "PYTORCH_MPS_LOG_PROFILE_INFO", parse=environment.integer(0, 1023), default=0
+    )
+    flags, wait = environment.read(
+        "METALPY_TRACE_SIGNPOSTS", "PYTORCH_MPS_TRACE_SIGNPOSTS", parse=_signposts, default=(0, False)
+    )
     with _lock:
         if _done:
             return
@@ -58,7 +62,7 @@ def _signposts(text: str) -> tuple[int, bool]:
     """``MP_TRACE_*`` flags, and whether to wait for each command."""
     allowed = "a sum of options (1, 2, 4, 8, 16, 32) and kinds (0x10000, 0x20000, 0x40000)"
     try:
-        value = integer(0, 7 << 16 | 63)(text)
+        value = environment.integer(0, 7 << 16 | 63)(text)
     except ValueError:
         value = 64
     if value & 0xFFFF > 63:

@@ -190,7 +190,7 @@ class Profile:
 
     def __repr__(self) -> str:
         counts = Counter(event.kind for event in self.events)
-        seen = [f"{counts[kind]} {plural}" for kind, plural in _SHOWN.items() if counts[kind]]
+        seen = [f"{counts[kind]} {names[counts[kind] > 1]}" for kind, names in _SHOWN.items() if counts[kind]]
         state = "running for" if self.running else "of"
         missing = self._missing()
         return (
@@ -200,13 +200,13 @@ class Profile:
 
 
 _SHOWN = {
-    "launch": "launches",
-    "copy": "copies",
-    "fill": "fills",
-    "wait": "waits",
-    "compile": "compiler steps",
-    "allocate": "allocations by the driver",
-    "user": "user ranges",
+    "launch": ("launch", "launches"),
+    "copy": ("copy", "copies"),
+    "fill": ("fill", "fills"),
+    "wait": ("wait", "waits"),
+    "compile": ("compiler step", "compiler steps"),
+    "allocate": ("allocation by the driver", "allocations by the driver"),
+    "user": ("user range", "user ranges"),
 }
 
 
