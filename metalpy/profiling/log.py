@@ -25,6 +25,9 @@ OPERATIONS_KIND, COPIES_KIND = 1 << 16, 1 << 17
 
 FOLD = 4096  # events between two looks
 
+_LOG = environment.integer(0, 1023)
+_NONE = (0, False)
+
 _lock = threading.Lock()
 _done = False  # under _lock
 _log: Log | None = None
@@ -39,20 +42,16 @@ def follow_environment() -> None:
         If one of them cannot be meant.
     """
     global _done, _log
-    options = environment.read(  # environment variables as the counterpart's, with its bits
-        "METALPY_LOG_PROFILE_INFO", "PYTORCH_MPS_LOG_PROFILE_INFO", parse=environment.integer(0, 1023), default=0
-    )
-    flags, wait = environment.read(
-        "METALPY_TRACE_SIGNPOSTS", "PYTORCH_MPS_TRACE_SIGNPOSTS", parse=_signposts, default=(0, False)
-    )
+    asked = environment.read("METALPY_LOG_PROFILE_INFO", "PYTORCH_MPS_LOG_PROFILE_INFO", parse=_LOG, default=0)
+    marks = environment.read("METALPY_TRACE_SIGNPOSTS", "PYTORCH_MPS_TRACE_SIGNPOSTS", parse=_signposts, default=_NONE)
     with _lock:
         if _done:
             return
         _done = True
-    if flags or wait:
-        trace.set_base(flags, wait)
-    if options:
-        _log = Log(options)
+    if marks != _NONE:
+        trace.set_base(*marks)
+    if asked:
+        _log = Log(asked)
         trace.begin(_log.recording)
         atexit.register(_log.close)
     driver.follow_trace()

@@ -8,11 +8,12 @@ import os
 import warnings
 import weakref
 from collections import Counter
+from typing import Any
 
 from metalpy._core import driver, trace
 from metalpy.errors import MetalError, MetalWarning
 from metalpy.profiling import chrome
-from metalpy.profiling.resolve import MEMORY, OPERATIONS, Event, clock_offset, resolve
+from metalpy.profiling.resolve import MEMORY, OPERATIONS, Event, clock_offset, resolve, times_of
 from metalpy.profiling.statistics import Statistics, Tally, table
 
 __all__ = ["Profile"]
@@ -36,7 +37,7 @@ class Profile:
         Events that are missing because there were more than `max_events`.
     lost : int
         Launches, copies and fills without device time: the driver keeps a bounded number of times, and dropped these
-        while the program neither gave it work nor waited.
+        while the program neither gave it work nor waited. Counted by `stop`.
     """
 
     def __init__(self, mode: str, flags: int, wait_until_completed: bool, max_events: int) -> None:
@@ -48,6 +49,7 @@ class Profile:
         self._end: int | None = None
         self._offsets: dict[int, int] = {}
         self._events: tuple[Event, ...] | None = None
+        self._lost = 0
 
     def _start(self) -> None:
         """Let everything be recorded; nothing has changed if it raises."""
@@ -75,23 +77,31 @@ class Profile:
                 self._look_at_devices()
         finally:
             self._finalizer()
-        self._report()
+            self._lost = self._count_lost()
+        if missing := self._missing():
+            warnings.warn(f"the profile is not complete: {missing}", MetalWarning, stacklevel=3)
 
     def _look_at_devices(self) -> None:
         """Compare clocks."""
         for device in driver.open_devices():
             self._offsets.setdefault(device.identity, clock_offset(device))
 
-    def _report(self) -> None:
-        missing = self._missing()
-        if missing:
-            warnings.warn(f"the profile is not complete: {missing}", MetalWarning, stacklevel=5)
+    def _raw(self) -> tuple[list[tuple[Any, ...]], dict[int, bytes]]:
+        """The recording's events up to the end, and the driver's times."""
+        end = self._end
+        events = [event for event in list(self._recording.events) if end is None or event[2] <= end]
+        return events, {queue: bytes(data) for queue, data in list(self._recording.timings.items())}
+
+    def _count_lost(self) -> int:
+        events, timings = self._raw()
+        times = times_of(timings)
+        return sum(event[0] in OPERATIONS and (event[5], event[6]) not in times for event in events)
 
     def _missing(self) -> str:
         parts = []
         if self.dropped:
             parts.append(f"{self.dropped} events came after the first {self._recording.limit} (max_events)")
-        if not self.running and self.lost:
+        if self.lost:
             parts.append(f"{self.lost} commands have no device time, of more that ran unattended than a driver keeps")
         return "; ".join(parts)
 
@@ -101,7 +111,7 @@ class Profile:
 
     @property
     def lost(self) -> int:
-        return sum(event.kind in OPERATIONS and event.run_start is None for event in self.events)
+        return self._lost
 
     @property
     def threads(self) -> dict[int, str]:
@@ -118,15 +128,15 @@ class Profile:
             return self._events
         if self.running:
             driver.drain_queues()
-        recording, end = self._recording, self._end
-        raw = [event for event in list(recording.events) if end is None or event[2] <= end]
+        raw, timings = self._raw()
         raw.sort(key=lambda event: event[2])
-        timings = {queue: bytes(data) for queue, data in list(recording.timings.items())}
-        found = tuple(resolve(raw, timings, recording, self._offsets))
-        if end is not None and not trace.is_active(recording):
+        found = tuple(resolve(raw, timings, self._recording, self._offsets))
+        if self.running or trace.is_active(self._recording):
+            return found
+        if self._events is None:  # unless another thread was first, and has taken what there was
             self._events = found
-            recording.take()
-        return found
+            self._recording.take()
+        return self._events
 
     def stats(self) -> list[Statistics]:
         """Device time by kernel, of copies and of fills; the longest total first.
@@ -189,7 +199,7 @@ class Profile:
         chrome.write(path, chrome.trace_events(known, self.threads, devices), facts)
 
     def __repr__(self) -> str:
-        counts = Counter(event.kind for event in self.events)
+        counts = Counter(event[0] for event in self._events or self._raw()[0])
         seen = [f"{counts[kind]} {names[counts[kind] > 1]}" for kind, names in _SHOWN.items() if counts[kind]]
         state = "running for" if self.running else "of"
         missing = self._missing()

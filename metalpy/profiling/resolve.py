@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from metalpy._core import trace
 from metalpy._core.driver import Device
@@ -15,11 +15,11 @@ __all__ = ["COMMANDS", "OPERATIONS", "Event", "clock_offset", "resolve", "times_
 OPERATIONS = ("launch", "copy", "fill")
 COMMANDS = (*OPERATIONS, "signal", "wait_event")
 MEMORY = ("allocate", "free", "use")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _TIMING = struct.Struct("=QQQ")  # mp_timing
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened while a profile ran.
 
     Attributes
@@ -53,7 +53,7 @@ class Event:
     stream: int | None = None
     run_start: int | None = None
     run_end: int | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = _NOTHING
 
     @property
     def run_seconds(self) -> float | None:
@@ -113,9 +113,9 @@ def resolve(
             start, end = times[place, serial]
             shift = origin + offsets.get(device, 0)
             run = (start - shift, end - shift)
-        yield Event(
-            kind, name, began - origin, ended - origin, thread, label, stream, *run, details=_details(kind, details)
-        )
+        run_start, run_end = run
+        described = _details(kind, details)
+        yield Event(kind, name, began - origin, ended - origin, thread, label, stream, run_start, run_end, described)
 
 
 def _details(kind: str, details: Any) -> Mapping[str, Any]:
@@ -125,4 +125,4 @@ def _details(kind: str, details: Any) -> Mapping[str, Any]:
         return {"bytes": details}
     if kind in MEMORY:
         return dict(zip(("bytes", "allocated", "reserved"), details, strict=True))
-    return details or {}
+    return details or _NOTHING
