@@ -5,8 +5,6 @@ import itertools
 import json
 import os
 import re
-import subprocess
-import sys
 import threading
 from collections import Counter, defaultdict
 
@@ -16,6 +14,7 @@ import pytest
 import metalpy as mp
 from metalpy._core import pool
 from metalpy.mps import Event, Stream, profiler, stream
+from tests.helpers.process import python
 
 SOURCE = """
 #include <metal_stdlib>
@@ -389,11 +388,7 @@ x = mp.zeros(100, dtype=mp.uint32)
 
 
 def run(code, **environment):
-    path = os.pathsep.join([str(os.path.dirname(os.path.dirname(mp.__file__))), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM + code], capture_output=True, text=True, check=False, timeout=120,
-        env={**os.environ, "PYTHONPATH": path, **environment},
-    )  # fmt: skip
+    return python("-W", "error", "-c", PROGRAM + code, timeout=120, **environment)
 
 
 def test_a_forked_child_profiles_nothing_and_keeps_what_there_was(tmp_path):
