@@ -221,6 +221,10 @@ def test_the_timeline(device, lib, tmp_path):
         "device": label, "stream": 0, "threads": [10, 100, 1], "group_size": [10, 5, 1], "bound_bytes": 4000,
         "source": "program_source:4",
     }  # fmt: skip
+    (launch,) = (event for event in p.events if event.kind == "launch")
+    assert (run["ts"], run["dur"]) == (launch.run_start / 1000, (launch.run_end - launch.run_start) / 1000)
+    (call,) = (span for span in found[host] if span["name"] == "add")
+    assert (call["ts"], call["dur"]) == (launch.start / 1000, (launch.end - launch.start) / 1000)
     (step,) = (span for span in found[host] if span["name"] == "step")
     assert step["args"] == {"number": 1} and step["cat"] == "user"
     counters = [entry for entry in trace["traceEvents"] if entry["ph"] == "C"]

@@ -407,7 +407,7 @@ def test_statistics_add_up(mock, kernel, x):
     ticks = itertools.accumulate(itertools.cycle([0, 1000, 0, 3000, 0, 500]))
     with profiler.profile() as p:
         mock.clock = lambda: next(ticks)
-        for threads in (4, 8, 12):
+        for threads in (4, (4, 2), (3, 2, 2)):
             kernel(x, threads=threads)
         mock.clock = lambda: time.monotonic_ns() + HOUR
     (row,) = p.stats()
