@@ -16,13 +16,13 @@ from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
 from metalpy.errors import MetalError, ProfilerError, UnsupportedError
 from metalpy.profiling.profile import Profile
-from metalpy.profiling.resolve import Event
+from metalpy.profiling.resolve import TraceEvent
 from metalpy.profiling.statistics import Statistics
 
 __all__ = [
-    "Event",
     "Profile",
     "Statistics",
+    "TraceEvent",
     "is_capturing_metal",
     "is_metal_capture_enabled",
     "metal_capture",
@@ -246,4 +246,4 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 # Where users find them.
-Profile.__module__ = Event.__module__ = Statistics.__module__ = __name__
+Profile.__module__ = TraceEvent.__module__ = Statistics.__module__ = __name__

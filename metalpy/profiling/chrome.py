@@ -12,19 +12,21 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
-from metalpy.profiling.resolve import COMMANDS, OPERATIONS, Event
+from metalpy.profiling.resolve import COMMANDS, OPERATIONS, TraceEvent
 
 __all__ = ["trace_events", "write"]
 
 Record = dict[str, Any]
 
 
-def trace_events(events: Sequence[Event], threads: Mapping[int, str], devices: Mapping[str, str]) -> Iterator[Record]:
+def trace_events(
+    events: Sequence[TraceEvent], threads: Mapping[int, str], devices: Mapping[str, str]
+) -> Iterator[Record]:
     """The entries of ``traceEvents``.
 
     Parameters
     ----------
-    events : sequence of Event
+    events : sequence of TraceEvent
     threads : mapping of int to str
         Names of host threads.
     devices : mapping of str to str
@@ -40,7 +42,7 @@ def trace_events(events: Sequence[Event], threads: Mapping[int, str], devices: M
 class _Tracks:
     """Numbers for processes and tracks; no two tracks have the same."""
 
-    def __init__(self, events: Sequence[Event], threads: Mapping[int, str], devices: Mapping[str, str]) -> None:
+    def __init__(self, events: Sequence[TraceEvent], threads: Mapping[int, str], devices: Mapping[str, str]) -> None:
         self.host = os.getpid()
         self._devices = devices
         self._threads = threads
@@ -72,7 +74,7 @@ def _thread(pid: int, tid: int, name: str) -> Iterator[Record]:
     yield {"ph": "M", "name": "thread_sort_index", "pid": pid, "tid": tid, "args": {"sort_index": tid}}
 
 
-def _on_host(event: Event, tracks: _Tracks, number: int) -> Iterator[Record]:
+def _on_host(event: TraceEvent, tracks: _Tracks, number: int) -> Iterator[Record]:
     at = {"pid": tracks.host, "tid": tracks.track[event.thread], "ts": event.start / 1000}
     if event.kind in ("allocate", "free"):
         yield {"ph": "i", "s": "t", "name": event.kind, "cat": "memory", **at, "args": _arguments(event)}
@@ -91,7 +93,7 @@ def _on_host(event: Event, tracks: _Tracks, number: int) -> Iterator[Record]:
         yield {"ph": "s", "id": number, "name": event.kind, "cat": "flow", **at}
 
 
-def _on_device(event: Event, tracks: _Tracks, number: int) -> Iterator[Record]:
+def _on_device(event: TraceEvent, tracks: _Tracks, number: int) -> Iterator[Record]:
     if event.kind not in COMMANDS or event.run_start is None or event.run_end is None:
         return
     track = tracks.track[event.device, event.stream]
@@ -107,7 +109,7 @@ def _on_device(event: Event, tracks: _Tracks, number: int) -> Iterator[Record]:
         yield {"ph": "f", "bp": "e", "id": number, "name": event.kind, "cat": "flow", **at}
 
 
-def _arguments(event: Event) -> Record:
+def _arguments(event: TraceEvent) -> Record:
     found: Record = {} if event.device is None else {"device": event.device}
     if event.stream is not None:
         found["stream"] = event.stream

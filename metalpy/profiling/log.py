@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -10,7 +11,7 @@ from typing import Any
 
 from metalpy import environment
 from metalpy._core import driver, trace
-from metalpy.profiling.resolve import OPERATIONS, Event, clock_offset, resolve, times_of
+from metalpy.profiling.resolve import OPERATIONS, TraceEvent, clock_offset, resolve, times_of
 from metalpy.profiling.statistics import Statistics, Tally, table
 
 __all__ = ["follow_environment"]
@@ -121,7 +122,7 @@ class Log:
             if self.options & (OPERATION_LINES if event.kind == "launch" else COPY_LINES):
                 self._print(event)
 
-    def _print(self, event: Event) -> None:
+    def _print(self, event: TraceEvent) -> None:
         self._runs[event.name] = run = self._runs.get(event.name, 0) + 1
         details = [f"{name}={value}" for name, value in event.details.items() if value != ""]
         if self.options & DEVICE_TIME and event.run_seconds is not None:
@@ -129,7 +130,7 @@ class Log:
         if self.options & HOST_TIME:
             details.append(f"call {(event.end - event.start) * 1e-3:.3f} us")
         place = f"{event.device} stream {event.stream}"
-        print(f"metalpy: {event.kind} {event.name} (run={run}) on {place}: {', '.join(details)}", file=sys.stderr)
+        _say(f"metalpy: {event.kind} {event.name} (run={run}) on {place}: {', '.join(details)}")
 
     def close(self) -> None:
         """Print the tables. Work that still runs is not waited for: it may have no end."""
@@ -145,9 +146,13 @@ class Log:
         ):
             chosen: list[Statistics] = [row for row in rows if row.kind in kinds]
             if self.options & (ALL_TABLES | wanted) and chosen:
-                print(f"metalpy: {title}, by mean device time\n{table(chosen, 'mean')}", file=sys.stderr)
+                _say(f"metalpy: {title}, by mean device time\n{table(chosen, 'mean')}")
         if self._lost or self._waiting:
-            print(
-                f"metalpy: of {self._lost} operations the times were lost, {len(self._waiting)} had not finished",
-                file=sys.stderr,
-            )
+            _say(f"metalpy: of {self._lost} operations the times were lost, {len(self._waiting)} had not finished")
+
+
+def _say(text: str) -> None:
+    """A line on stderr; where nobody listens any more, the program goes on."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(text, file=sys.stderr)

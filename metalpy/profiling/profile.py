@@ -13,7 +13,7 @@ from typing import Any
 from metalpy._core import driver, trace
 from metalpy.errors import MetalError, MetalWarning
 from metalpy.profiling import chrome
-from metalpy.profiling.resolve import MEMORY, OPERATIONS, Event, clock_offset, resolve, times_of
+from metalpy.profiling.resolve import MEMORY, OPERATIONS, TraceEvent, clock_offset, resolve, times_of
 from metalpy.profiling.statistics import Statistics, Tally, table
 
 __all__ = ["Profile"]
@@ -48,7 +48,7 @@ class Profile:
         self._began = datetime.datetime.now(datetime.UTC)
         self._end: int | None = None
         self._offsets: dict[int, int] = {}
-        self._events: tuple[Event, ...] | None = None
+        self._events: tuple[TraceEvent, ...] | None = None
         self._lost = 0
 
     def _start(self) -> None:
@@ -122,7 +122,7 @@ class Profile:
         return ((self._end or trace.monotonic()) - self._recording.started) * 1e-9
 
     @property
-    def events(self) -> tuple[Event, ...]:
+    def events(self) -> tuple[TraceEvent, ...]:
         """Everything that happened, in the order in which the calls began."""
         if self._events is not None:
             return self._events

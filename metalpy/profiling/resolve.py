@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from metalpy._core import trace
 from metalpy._core.driver import Device
 
-__all__ = ["COMMANDS", "OPERATIONS", "Event", "clock_offset", "resolve", "times_of"]
+__all__ = ["COMMANDS", "OPERATIONS", "TraceEvent", "clock_offset", "resolve", "times_of"]
 
 OPERATIONS = ("launch", "copy", "fill")
 COMMANDS = (*OPERATIONS, "signal", "wait_event")
@@ -19,7 +19,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _TIMING = struct.Struct("=QQQ")  # mp_timing
 
 
-class Event(NamedTuple):
+class TraceEvent(NamedTuple):
     """Something that happened while a profile ran.
 
     Attributes
@@ -90,7 +90,7 @@ def resolve(
     timings: Mapping[int, bytes | bytearray],
     recording: trace.Recording,
     offsets: Mapping[int, int],
-) -> Iterator[Event]:
+) -> Iterator[TraceEvent]:
     """Events of a recording, in the order in which they were reported.
 
     Parameters
@@ -115,7 +115,9 @@ def resolve(
             run = (start - shift, end - shift)
         run_start, run_end = run
         described = _details(kind, details)
-        yield Event(kind, name, began - origin, ended - origin, thread, label, stream, run_start, run_end, described)
+        yield TraceEvent(
+            kind, name, began - origin, ended - origin, thread, label, stream, run_start, run_end, described
+        )
 
 
 def _details(kind: str, details: Any) -> Mapping[str, Any]:

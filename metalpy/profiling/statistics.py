@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from metalpy.errors import ProfilerError
-from metalpy.profiling.resolve import OPERATIONS, Event
+from metalpy.profiling.resolve import OPERATIONS, TraceEvent
 
 __all__ = ["Statistics", "Tally", "table"]
 
@@ -55,7 +55,7 @@ class Tally:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str, str, str], _Row] = {}
 
-    def add(self, event: Event) -> None:
+    def add(self, event: TraceEvent) -> None:
         """Count a launch, copy or fill whose device time is known; nothing else."""
         if event.kind not in OPERATIONS or event.run_start is None or event.run_end is None:
             return
@@ -78,7 +78,7 @@ class _Row:
         self.count = self.total = self.longest = self.threads = self.moved = self.bound = 0
         self.shortest: int | None = None
 
-    def add(self, event: Event, elapsed: int) -> None:
+    def add(self, event: TraceEvent, elapsed: int) -> None:
         self.count += 1
         self.total += elapsed
         self.longest = max(self.longest, elapsed)

@@ -465,6 +465,11 @@ def test_tables_at_exit():
     assert "copies and fills" in only and "add" not in only
 
 
+def test_a_log_that_nobody_reads_does_not_stop_the_program():
+    done = run("import os, sys\nsys.stderr.close()\n" + WORK + "print(y.numpy().sum())", METALPY_LOG_PROFILE_INFO="11")
+    assert (done.stdout, done.returncode) == ("400\n", 0)
+
+
 def test_the_log_counts_what_a_profile_counts():
     done = run(
         """
