@@ -313,9 +313,10 @@ cdef class Queue:
         cdef uint64_t serial
         cdef uint64_t began = now() if tracing else 0
         check(self.drv.queue_signal_event(self.handle, event.handle, value, &serial, &error), &error)
+        self.note(serial)
         if began:
             self.record("signal", "signal event", began, serial, None)
-        return self.note(serial)
+        return serial
 
     def wait_event(self, Event event not None, uint64_t value):
         """Record: later commands wait until `event` has reached `value`. Returns the serial."""
@@ -323,9 +324,10 @@ cdef class Queue:
         cdef uint64_t serial
         cdef uint64_t began = now() if tracing else 0
         check(self.drv.queue_wait_event(self.handle, event.handle, value, &serial, &error), &error)
+        self.note(serial)
         if began:
             self.record("wait_event", "wait for event", began, serial, None)
-        return self.note(serial)
+        return serial
 
     @property
     def completed(self):
@@ -352,25 +354,17 @@ cdef class Queue:
                        uint64_t source_offset, uint64_t size) except 0:
         cdef mp_error error
         cdef uint64_t serial
-        cdef uint64_t began = now() if tracing else 0
         check(self.drv.queue_copy(self.handle, target, target_offset, source, source_offset, size, &serial,
                                   &error), &error)
-        self.note(serial)
-        if began:
-            self.record("copy", "copy", began, serial, size)
-        return serial
+        return self.note(serial)
 
     cdef uint64_t fill(self, mp_buffer *target, uint64_t offset, uint64_t size, const void *pattern,
                        uint32_t pattern_size) except 0:
         cdef mp_error error
         cdef uint64_t serial
-        cdef uint64_t began = now() if tracing else 0
         check(self.drv.queue_fill(self.handle, target, offset, size, pattern, pattern_size, &serial,
                                   &error), &error)
-        self.note(serial)
-        if began:
-            self.record("fill", "fill", began, serial, size)
-        return serial
+        return self.note(serial)
 
     cdef uint64_t completed_serial(self) noexcept:
         return self.drv.queue_completed(self.handle)
@@ -448,7 +442,7 @@ cdef class Queue:
         return 0
 
     cdef int record(self, str kind, str name, uint64_t began, uint64_t serial, details) except -1:
-        """Tells recordings of a command, and waits for it if they want that."""
+        """Tells recordings of a command, and waits for it if they want that. What it uses has been noted before."""
         if not self.trace and not waiting:
             return 0
         add_command(kind, name, began, self.identity, serial, details)

@@ -331,6 +331,22 @@ def test_a_failure_belongs_to_its_call_when_each_is_waited_for(mock, kernel, x):
     assert p.stats()[0].count == 2
 
 
+def test_memory_is_in_use_though_the_wait_is_left(mock, kernel, x, monkeypatch):
+    """Whatever ends the wait that the profile adds: the work may still run, and its memory must not be used again."""
+    y = mp.zeros(12, device=mock.device)
+    mock.automatic = False
+    with profiler.profile(wait_until_completed=True):
+        for call in (lambda: y._copy_from(x), lambda: y.fill(1), lambda: kernel(y)):
+            mock.failure = (abi.FAULT, "left early")
+            with monkeypatch.context() as patch:
+                patch.setattr(mock, "complete", lambda *_: None)
+                with pytest.raises(mp.KernelFaultError, match="left early"):
+                    call()
+            assert not y._block.idle
+            mock.device.synchronize()
+            assert y._block.idle and x._block.idle
+
+
 # ---- failures and losses ----
 
 
