@@ -65,6 +65,7 @@ EXTENSIONS = [
     extension("check"),
     extension("facts"),
     extension("message"),
+    extension("trace"),
     extension("driver", software_device, ["dl", "m"]),
     extension("stream"),
     extension("pool"),

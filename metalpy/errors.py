@@ -12,6 +12,7 @@ __all__ = [
     "CacheError",
     "CompileError",
     "Diagnostic",
+    "EnvironmentVariableError",
     "EventError",
     "EventTypeError",
     "ForkError",
@@ -22,6 +23,7 @@ __all__ = [
     "MetalError",
     "MetalWarning",
     "OutOfMemoryError",
+    "ProfilerError",
     "RandomStateError",
     "ScalarRangeError",
     "TimeLimitError",
@@ -164,6 +166,14 @@ class EventError(MetalError, ValueError):
 
 class EventTypeError(MetalError, TypeError):
     """Something else was given where an event or a stream is needed."""
+
+
+class EnvironmentVariableError(MetalError, ValueError):
+    """An environment variable that cannot be meant; the message names it and says what is allowed."""
+
+
+class ProfilerError(MetalError, ValueError):
+    """A profiler call that cannot be meant: an unknown mode or column, or a profile while another one runs."""
 
 
 class ForkError(MetalError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from metalpy._core import pool as _pool
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
+from metalpy.mps import profiler
 from metalpy.mps.event import Event
 from metalpy.mps.messages import KernelMessage, set_message_handler
 from metalpy.mps.rng import get_rng_state, manual_seed, seed, set_rng_state
@@ -27,6 +28,7 @@ __all__ = [
     "get_rng_state",
     "is_available",
     "manual_seed",
+    "profiler",
     "recommended_max_memory",
     "seed",
     "set_message_handler",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 import zlib
@@ -102,6 +103,16 @@ def test_kernel_messages(tmp_path):
     assert re.search(r"thread \(3, 0, 0\): error of newton: 1296\.19\d\d after 9 steps: still off by", said)
     assert "raised: no square root of -1.000000 (thread (2, 0, 0), line " in said
     assert "raised by the error buffer: Index 7 exceeds limit 7\n" in said
+
+
+def test_profiling(tmp_path):
+    said = run("profiling.py", cwd=tmp_path)
+    assert "21 launches, 1 copy," in said.splitlines()[0]
+    rows = {line.split()[0]: line.split() for line in said.splitlines()[3:]}
+    assert (rows["heat"][2], rows["largest"][2], rows["copy"][2]) == ("20", "1", "1")
+    entries = json.loads((tmp_path / "profile.json").read_text())["traceEvents"]
+    assert f"profile.json: {len(entries)} entries" in said
+    assert sum(entry["ph"] == "X" and entry["name"] == "heat" for entry in entries) == 2 * 20  # host and device
 
 
 def test_random_numbers(tmp_path):

@@ -13,7 +13,7 @@ from tests.helpers.process import python
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "metalpy"
 # Each may use those before it.
-CORE = ["check", "facts", "message", "driver", "stream", "pool", "array", "plan", "encode", "dispatch"]
+CORE = ["check", "facts", "message", "trace", "driver", "stream", "pool", "array", "plan", "encode", "dispatch"]
 
 
 def sources(*patterns):
