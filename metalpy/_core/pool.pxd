@@ -1,4 +1,4 @@
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from metalpy._abi cimport mp_buffer, mp_device, mp_driver
 from metalpy._core.driver cimport Device, Queue
@@ -30,6 +30,7 @@ cdef class Pool:
     cdef:
         const mp_driver *drv      # static
         mp_device *handle         # owned: the pool may outlive its Device
+        uint32_t identity         # the Device's, for recordings
         list bins                 # of lists of idle Memory, by size class
         object pending            # deque of Memory given back before its work was complete
         readonly uint64_t allocated, cached, peak_allocated, peak_reserved, limit_bytes

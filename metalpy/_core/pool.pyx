@@ -21,6 +21,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 
 from metalpy._abi cimport MP_ERROR_INVALID, MP_ERROR_MEMORY, MP_OK, mp_error, mp_release_callback, mp_status
 from metalpy._core.check cimport check
+from metalpy._core.trace cimport add_memory, tracing
 
 from collections import deque
 
@@ -91,6 +92,7 @@ cdef class Pool:
         if self.handle != NULL:
             raise RuntimeError("a Pool is created once")
         self.drv = device.drv
+        self.identity = device.identity
         self.bins = [[] for _ in range(BIN_COUNT)]
         self.pending = deque()
         check(self.drv.device_open(device.index, &self.handle, &error), &error)
@@ -165,6 +167,8 @@ cdef class Pool:
             self.peak_allocated = self.allocated
         block.memory = memory
         block.pool = self
+        if tracing:
+            add_memory("use", self.identity, memory.size, self.allocated, self.reserved)
         return block
 
     cdef Memory take(self, uint64_t size):
@@ -214,6 +218,8 @@ cdef class Pool:
                     self.misses += 1
                     if self.reserved > self.peak_reserved:
                         self.peak_reserved = self.reserved
+                    if tracing:
+                        add_memory("allocate", self.identity, size, self.allocated, self.reserved)
                     return memory
                 self.reserved -= size
                 if status != MP_ERROR_MEMORY and status != MP_ERROR_INVALID:
@@ -239,6 +245,8 @@ cdef class Pool:
             (<list>self.bins[bin_of(memory.size)]).append(memory)
         else:
             self.pending.append(memory)
+        if tracing:
+            add_memory("use", self.identity, memory.size, self.allocated, self.reserved)
 
     cdef void collect(self, Py_ssize_t at_most):
         """Moves pending blocks whose work is complete to the idle ones; looks at no more than `at_most`."""
@@ -279,6 +287,8 @@ cdef class Pool:
         for memory in dropped:
             self.cached -= memory.size
             self.reserved -= memory.size
+            if tracing:
+                add_memory("free", self.identity, memory.size, self.allocated, self.reserved)
         return 0  # the buffers are released with `dropped`
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from metalpy._core import pool as _pool
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
+from metalpy.mps import profiler
 from metalpy.mps.event import Event
+from metalpy.mps.messages import KernelMessage, set_message_handler
 from metalpy.mps.rng import get_rng_state, manual_seed, seed, set_rng_state
 from metalpy.mps.shader import ShaderLibrary, compile_shader
 from metalpy.mps.stream import Stream, StreamContext, current_stream, default_stream, set_stream, stream
 
 __all__ = [
     "Event",
+    "KernelMessage",
     "ShaderLibrary",
     "Stream",
     "StreamContext",
@@ -25,8 +28,10 @@ __all__ = [
     "get_rng_state",
     "is_available",
     "manual_seed",
+    "profiler",
     "recommended_max_memory",
     "seed",
+    "set_message_handler",
     "set_rng_state",
     "set_stream",
     "set_time_limit",
@@ -50,7 +55,7 @@ def synchronize() -> None:
 
     Raises
     ------
-    KernelFaultError, TimeLimitError
+    KernelFaultError, KernelReportedError, TimeLimitError
         If a kernel failed since the last call that waited; each failure is reported once.
     """
     _device().synchronize()
