@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* Native objects alive: buffers, libraries, pipelines, queues and events, whoever holds them. */
+/* Native objects alive: heaps, buffers, libraries, pipelines, queues and events, whoever holds them. */
 __attribute__((visibility("default"))) int64_t mp_software_live_objects(void);
 
 #endif
