@@ -65,6 +65,8 @@ EXTENSIONS = [
     extension("check"),
     extension("driver", software_device, ["dl", "m"]),
     extension("stream"),
+    extension("observer"),
+    extension("memory"),
     extension("pool"),
     extension("array"),
     extension("plan"),

@@ -10,7 +10,8 @@ from metalpy._core.array cimport ArrayBase
 from metalpy._core.driver cimport Queue
 from metalpy._core.encode cimport return_encoder, take_encoder
 from metalpy._core.plan cimport ArgumentPlan
-from metalpy._core.pool cimport Block, touch
+from metalpy._core.memory cimport touch
+from metalpy._core.pool cimport Block
 from metalpy._core.stream cimport current_queue
 
 from operator import index

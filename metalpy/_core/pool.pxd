@@ -1,22 +1,9 @@
 from libc.stdint cimport uint64_t
 
-from metalpy._abi cimport mp_buffer, mp_device, mp_driver
-from metalpy._core.driver cimport Device, Queue
-
-
-cdef class Memory:
-    """One buffer of the driver and the work that last used it."""
-    cdef:
-        const mp_driver *drv      # static
-        mp_buffer *buffer         # owned; keeps its device alive
-        char *contents
-        uint64_t size             # a size class, or the exact size of wrapped memory
-        Queue queue               # of the last use; None if there is none to wait for
-        uint64_t serial           # of the last use, on `queue`
-        list others               # None, or [(Queue, serial)]: last uses on other queues
-    cdef void touch_other(self, Queue queue, uint64_t serial)
-    cdef bint idle(self)
-    cdef int wait(self) except -1
+from metalpy._abi cimport mp_device, mp_driver
+from metalpy._core.driver cimport Device
+from metalpy._core.memory cimport FreeSet, Heap, Memory
+from metalpy._core.observer cimport Observer
 
 
 cdef class Block:
@@ -30,28 +17,52 @@ cdef class Pool:
     cdef:
         const mp_driver *drv      # static
         mp_device *handle         # owned: the pool may outlive its Device
-        list bins                 # of lists of idle Memory, by size class
+        str label                 # of the device
+        FreeSet free
         object pending            # deque of Memory given back before its work was complete
-        readonly uint64_t allocated, cached, peak_allocated, peak_reserved, limit_bytes
-        readonly uint64_t reserved  # allocated + cached + what is being created right now
-        readonly uint64_t hits, misses, frees
-        uint64_t live
+        list heaps                # a list of Heap for each Kind
+        readonly Observer observer
+        str refusal               # what the device said when it last refused memory
+
+        # limits; 0: none
+        readonly uint64_t recommended, high_bytes, low_bytes, limit_bytes
+        readonly double high_ratio, low_ratio
+        uint64_t largest_buffer
+
+        # now
+        readonly uint64_t allocated, cached
+        readonly uint64_t reserved  # bytes of all heaps, with those that are being created
+        readonly uint64_t live, heap_count
+        # since the start or a reset
+        readonly uint64_t peak_allocated, peak_reserved, peak_live, peak_heaps
+        # since the start: resets subtract `base`
+        readonly uint64_t hits, misses, allocated_total, reserved_total, heaps_made, gc_runs, ooms, retries
+        dict base
+
     cdef Block allocate(self, uint64_t size)
-    cdef Memory take(self, uint64_t size)
-    cdef Memory create(self, uint64_t size)
+    cdef Memory reuse(self, int bin)
+    cdef Memory create(self, int bin)
+    cdef Memory cut(self, int bin, bint pressure)
+    cdef Memory cut_from(self, Heap heap, int bin)
+    cdef Heap heap_with_room(self, int kind, uint64_t needed)
+    cdef Heap heap_with_room_made(self, int bin, uint64_t needed)
+    cdef Heap new_heap(self, int kind, uint64_t needed, bint pressure)
+    cdef Heap open_heap(self, int kind, uint64_t size, uint64_t needed)
+    cdef void leave_heap(self, Heap heap) noexcept
+    cdef void release(self, Memory memory) noexcept
+    cdef int release_for(self, int bin, uint64_t needed) except -1
+    cdef int release_neighbour(self, int bin) except -1
+    cdef int collect_garbage(self) except -1
+    cdef uint64_t device_total(self) noexcept
+    cdef uint64_t allowance(self) noexcept
+    cdef void note_refusal(self, const char *message)
     cdef void give_back(self, Memory memory) noexcept
     cdef void collect(self, Py_ssize_t at_most)
     cdef int settle(self) except -1
     cdef int drop_cached(self) except -1
+    cdef void observe(self, str kind, Memory memory, bint again) noexcept
+    cdef void observe_heap(self, str kind, Heap heap) noexcept
 
 
 cdef Pool pool_of(Device device)
 cdef Block wrap(Device device, void *address, uint64_t size, object owner)
-
-
-cdef inline void touch(Memory memory, Queue queue, uint64_t serial):
-    """Note that command `serial` of `queue` uses the memory."""
-    if memory.queue is queue:
-        memory.serial = serial
-    else:
-        memory.touch_other(queue, serial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metalpy._core import pool as _pool
+from metalpy._core.memory import release_owners as _release_owners
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
 from metalpy.mps.event import Event
@@ -54,7 +55,7 @@ def synchronize() -> None:
         If a kernel failed since the last call that waited; each failure is reported once.
     """
     _device().synchronize()
-    _pool.release_owners()
+    _release_owners()
 
 
 def set_time_limit(seconds: float | None) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 import metalpy as mp
 from metalpy._core.driver import Queue
-from metalpy._core.pool import Pool, pool, rounded_size
+from metalpy._core.memory import rounded_size
+from metalpy._core.pool import Pool, pool
 
 KIB, MIB = 1 << 10, 1 << 20
 
