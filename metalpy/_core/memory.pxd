@@ -76,19 +76,17 @@ cdef class FreeSet:
     cdef list drain(self, int kind, bint split)
 
 
-cdef int bin_of(uint64_t size) noexcept
-cdef uint64_t class_of_bin(int bin) noexcept
-cdef int kind_of_bin(int bin) noexcept
-cdef int last_bin(int bin) noexcept
 cpdef void release_owners()
 cdef extern from *:
     """
-    #ifndef METALPY_OWNERS_H
-    #define METALPY_OWNERS_H
+    #ifndef METALPY_MEMORY_PXD
+    #define METALPY_MEMORY_PXD
     #include <stdlib.h>
     typedef struct mpy_owner { PyObject *object; struct mpy_owner *next; } mpy_owner;
+    static inline int mpy_floor_log2(unsigned long long value) { return 63 - __builtin_clzll(value); }
     #endif
     """
+    int mpy_floor_log2(unsigned long long value) noexcept nogil
     ctypedef struct mpy_owner:
         PyObject *object
         mpy_owner *next
@@ -101,3 +99,37 @@ cdef inline void touch(Memory memory, Queue queue, uint64_t serial):
         memory.serial = serial
     else:
         memory.touch_other(queue, serial)
+
+
+cdef inline int bin_of(uint64_t size) noexcept:
+    """Number of the size class of a request."""
+    cdef int power
+    if size <= 8:
+        return 0
+    if size <= 2048:
+        return <int>((size + 255) >> 8)
+    power = mpy_floor_log2(size - 1)
+    if power < 20:
+        return (power - 11) * 8 + <int>((size - 1) >> (power - 3)) + 1
+    return SMALL_LAST + (power - 20) * 32 + <int>((size - 1) >> (power - 5)) - 31
+
+
+cdef inline uint64_t class_of_bin(int bin) noexcept:
+    """Bytes of a block of a size class."""
+    if bin == 0:
+        return 256
+    if bin < 16:
+        return <uint64_t>bin << 8
+    if bin <= SMALL_LAST:
+        return <uint64_t>(8 + bin % 8) << (bin // 8 + 7)
+    bin -= SMALL_LAST
+    return <uint64_t>(32 + bin % 32) << (bin // 32 + 15)
+
+
+cdef inline int kind_of_bin(int bin) noexcept:
+    return SCALAR if bin == 0 else SMALL if bin <= SMALL_LAST else LARGE
+
+
+cdef inline int last_bin(int bin) noexcept:
+    """The last bin of the pool that a bin belongs to."""
+    return 0 if bin == 0 else SMALL_LAST if bin <= SMALL_LAST else BIN_COUNT - 1

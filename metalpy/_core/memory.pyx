@@ -31,12 +31,10 @@ cdef extern from *:
         return __atomic_exchange_n(&mpy_released, NULL, __ATOMIC_ACQUIRE);
     }
 
-    static int mpy_floor_log2(unsigned long long value) { return 63 - __builtin_clzll(value); }
     static int mpy_lowest_bit(unsigned long long value) { return __builtin_ctzll(value); }
     """
     void mpy_push_owner(void *context) noexcept nogil
     mpy_owner *mpy_take_released() noexcept nogil
-    int mpy_floor_log2(unsigned long long value) noexcept nogil
     int mpy_lowest_bit(unsigned long long value) noexcept nogil
     void free(void *pointer) noexcept nogil
 
@@ -194,40 +192,6 @@ cdef class FreeSet:
             if not kept:
                 self.filled[<int>bin >> 6] &= ~(<uint64_t>1 << (<int>bin & 63))
         return found
-
-
-cdef int bin_of(uint64_t size) noexcept:
-    """Number of the size class of a request."""
-    cdef int power
-    if size <= 8:
-        return 0
-    if size <= 2048:
-        return <int>((size + 255) >> 8)
-    power = mpy_floor_log2(size - 1)
-    if power < 20:
-        return (power - 11) * 8 + <int>((size - 1) >> (power - 3)) + 1
-    return SMALL_LAST + (power - 20) * 32 + <int>((size - 1) >> (power - 5)) - 31
-
-
-cdef uint64_t class_of_bin(int bin) noexcept:
-    """Bytes of a block of a size class."""
-    if bin == 0:
-        return 256
-    if bin < 16:
-        return <uint64_t>bin << 8
-    if bin <= SMALL_LAST:
-        return <uint64_t>(8 + bin % 8) << (bin // 8 + 7)
-    bin -= SMALL_LAST
-    return <uint64_t>(32 + bin % 32) << (bin // 32 + 15)
-
-
-cdef int kind_of_bin(int bin) noexcept:
-    return SCALAR if bin == 0 else SMALL if bin <= SMALL_LAST else LARGE
-
-
-cdef int last_bin(int bin) noexcept:
-    """The last bin of the pool that a bin belongs to."""
-    return 0 if bin == 0 else SMALL_LAST if bin <= SMALL_LAST else BIN_COUNT - 1
 
 
 cdef void release_owner(void *context) noexcept nogil:

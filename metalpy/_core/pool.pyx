@@ -495,9 +495,10 @@ cdef class Pool:
         return 0
 
     cdef int collect_garbage(self) except -1:
-        """Releases large idle blocks that are older than the mean, until the device is below the low watermark."""
+        """Releases large idle blocks older than their mean, the oldest first, until the low watermark is reached."""
         cdef uint64_t now = self.hits + self.misses
-        cdef uint64_t goal = self.device_total() - self.low_bytes
+        cdef uint64_t total = self.device_total()
+        cdef uint64_t goal = total - self.low_bytes if total > self.low_bytes else 0
         cdef uint64_t released = 0, ages
         cdef list blocks
         cdef Memory memory
@@ -509,8 +510,11 @@ cdef class Pool:
             ages = 0
             for memory in blocks:
                 ages += now - memory.freed_at
+            blocks.sort(key=freed_at)
             for memory in blocks:
-                if (now - memory.freed_at) * <uint64_t>len(blocks) >= ages and memory.state == FREE:
+                if released >= goal or (now - memory.freed_at) * <uint64_t>len(blocks) < ages:
+                    break
+                if memory.state == FREE:  # unless another thread has taken it meanwhile
                     released += memory.size
                     self.free.remove(memory)
                     self.release(memory)
@@ -549,7 +553,7 @@ cdef class Pool:
         if self.refusal:
             advice += f" The device says: {self.refusal}."
         return OutOfMemoryError(f"{self.label} is out of memory ({facts}). Tried to allocate {readable(size)} "
-                                f"on the {KINDS[kind_of_bin(bin)]} pool.{advice}")
+                                f"({size:,} bytes) on the {KINDS[kind_of_bin(bin)]} pool.{advice}")
 
     def totals(self):
         return (f"{readable(self.allocated)} in arrays, {readable(self.cached)} cached, {readable(self.reserved)} in "
@@ -728,6 +732,10 @@ cdef Block wrap(Device device, void *address, uint64_t size, object owner):
     memory.contents = <char *>address
     block.memory = memory
     return block
+
+
+def freed_at(Memory memory not None):
+    return memory.freed_at
 
 
 cdef uint64_t heap_size(int kind, uint64_t needed, bint pressure) noexcept:

@@ -79,6 +79,7 @@ class MockDriver:
         self.budget = budget
         self.recommended = 0
         self.largest_heap = 1 << 40
+        self.broken_heaps = False
         self.failure = None
         self.timeouts = 0
         self.used = 0
@@ -176,6 +177,8 @@ class MockDriver:
 
     def heap_create(self, device, size, options, out, error):
         self.calls.append(("heap", size))
+        if self.broken_heaps:
+            return self.fail(error, abi.FORKED, "the mock is broken")
         if size > self.largest_heap:
             return self.fail(error, abi.MEMORY, "the mock makes no heaps of this size")
         with self.lock:
