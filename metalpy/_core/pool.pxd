@@ -33,6 +33,7 @@ cdef class Pool:
         readonly uint64_t allocated, cached
         readonly uint64_t reserved  # bytes of all heaps, with those that are being created
         readonly uint64_t live, heap_count
+        uint64_t blocks           # in use and kept
         # since the start or a reset
         readonly uint64_t peak_allocated, peak_reserved, peak_live, peak_heaps
         # since the start: resets subtract `base`

@@ -284,6 +284,7 @@ cdef class Pool:
         if status == MP_OK:
             memory.contents = <char *>self.drv.buffer_contents(memory.buffer)
             memory.join(heap)
+            self.blocks += 1
             return memory
         self.leave_heap(heap)
         if status != MP_ERROR_MEMORY:
@@ -456,6 +457,7 @@ cdef class Pool:
         if debug:
             self.observer.write(f"releases a block of {readable(memory.size)} to heap {heap.number}")
         self.cached -= memory.size
+        self.blocks -= 1
         memory.leave()
         memory.heap = None
         buffer = memory.buffer
@@ -593,6 +595,7 @@ cdef class Pool:
             "peak_allocated_bytes": self.peak_allocated,
             "peak_reserved_bytes": self.peak_reserved,
             "limit_bytes": self.limit_bytes,
+            "blocks": self.blocks,
             "live_blocks": self.live,
             "peak_live_blocks": self.peak_live,
             "pending_blocks": len(self.pending),

@@ -209,7 +209,9 @@ def test_accumulated_counters_start_again(mock, made):
     made.new_block(2048)
     made.reset_accumulated()
     stats = made.statistics()
-    assert (stats["allocations"], stats["frees"], stats["total_allocated_bytes"], stats["total_freed_bytes"]) == (0,) * 4
+    assert (stats["allocations"], stats["frees"], stats["total_allocated_bytes"], stats["total_freed_bytes"]) == (
+        0,
+    ) * 4
     assert (stats["live_blocks"], stats["allocated_bytes"]) == (1, 1024)
     made.new_block(2048)
     del kept

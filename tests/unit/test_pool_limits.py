@@ -116,7 +116,10 @@ def test_then_the_largest_until_they_cover_the_request(mock, made):
     held = [made.new_block(size) for size in (512 * MIB, 576 * MIB, 608 * MIB)]
     del held[:]
     kept = made.new_block(1024 * MIB)
-    assert [call for call in mock.calls if call[0] == "drop heap"] == [("drop heap", 608 * MIB), ("drop heap", 576 * MIB)]
+    assert [call for call in mock.calls if call[0] == "drop heap"] == [
+        ("drop heap", 608 * MIB),
+        ("drop heap", 576 * MIB),
+    ]
     assert made.cached == 512 * MIB
     assert kept.size == 1024 * MIB
 
@@ -211,7 +214,7 @@ def test_what_the_watermark_says(mock):
 
 
 def test_absurd_sizes(mock, made):
-    with pytest.raises(mp.OutOfMemoryError, match="No buffer of the device can be longer than 1024.00 GiB"):
+    with pytest.raises(mp.OutOfMemoryError, match="No buffer of the device can be longer than 1024"):
         made.new_block((1 << 40) + 1)
     assert mock.calls == []
 
