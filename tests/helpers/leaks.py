@@ -32,11 +32,14 @@ class LeakCheck:
     ----------
     armed : bool
         False: do not check, because the code failed and its traceback holds on to things.
+    patience : float
+        Seconds to wait for what goes by itself.
     """
 
     def __init__(self, device):
         self.device = device
         self.armed = True
+        self.patience = PATIENCE
 
     def __enter__(self):
         self.before = measure(self.device)
@@ -44,7 +47,7 @@ class LeakCheck:
 
     def __exit__(self, kind, error, traceback):
         if kind is None and self.armed and self.grown():
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + self.patience
             while self.grown(thoroughly=True) and time.monotonic() < deadline:
                 time.sleep(0.05)
             after = measure(self.device)
