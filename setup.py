@@ -67,6 +67,7 @@ EXTENSIONS = [
     extension("stream"),
     extension("observer"),
     extension("memory"),
+    extension("reserve"),
     extension("pool"),
     extension("array"),
     extension("plan"),

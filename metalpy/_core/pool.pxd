@@ -1,9 +1,8 @@
 from libc.stdint cimport uint64_t
 
-from metalpy._abi cimport mp_device, mp_driver
 from metalpy._core.driver cimport Device
-from metalpy._core.memory cimport FreeSet, Heap, Memory
-from metalpy._core.observer cimport Observer
+from metalpy._core.memory cimport Memory
+from metalpy._core.reserve cimport Reserve
 
 
 cdef class Block:
@@ -13,56 +12,18 @@ cdef class Block:
         Pool pool                 # None for wrapped memory, which belongs to somebody else
 
 
-cdef class Pool:
+cdef class Pool(Reserve):
     cdef:
-        const mp_driver *drv      # static
-        mp_device *handle         # owned: the pool may outlive its Device
-        str label                 # of the device
-        FreeSet free
         object pending            # deque of Memory given back before its work was complete
-        list heaps                # a list of Heap for each Kind
-        readonly Observer observer
-        str refusal               # what the device said when it last refused memory
-
-        # limits; 0: none
-        readonly uint64_t recommended, high_bytes, low_bytes, limit_bytes
-        readonly double high_ratio, low_ratio
-        uint64_t largest_buffer
-
-        # now
-        readonly uint64_t allocated, cached
-        readonly uint64_t reserved  # bytes of all heaps, with those that are being created
-        readonly uint64_t live, heap_count
-        uint64_t blocks           # in use and kept
-        # since the start or a reset
-        readonly uint64_t peak_allocated, peak_reserved, peak_live, peak_heaps
-        # since the start: resets subtract `base`
-        readonly uint64_t hits, misses, allocated_total, reserved_total, heaps_made, gc_runs, ooms, retries
-        dict base
+        dict base                 # what only grows, at the last reset
 
     cdef Block allocate(self, uint64_t size)
     cdef Memory reuse(self, int bin)
     cdef Memory create(self, int bin)
-    cdef Memory cut(self, int bin, bint pressure)
-    cdef Memory cut_from(self, Heap heap, int bin)
-    cdef Heap heap_with_room(self, int kind, uint64_t needed)
-    cdef Heap heap_with_room_made(self, int bin, uint64_t needed)
-    cdef Heap new_heap(self, int kind, uint64_t needed, bint pressure)
-    cdef Heap open_heap(self, int kind, uint64_t size, uint64_t needed)
-    cdef void leave_heap(self, Heap heap) noexcept
-    cdef void release(self, Memory memory) noexcept
-    cdef int release_for(self, int bin, uint64_t needed) except -1
-    cdef int release_neighbour(self, int bin) except -1
-    cdef int collect_garbage(self) except -1
-    cdef uint64_t device_total(self) noexcept
-    cdef uint64_t allowance(self) noexcept
-    cdef void note_refusal(self, const char *message)
     cdef void give_back(self, Memory memory) noexcept
     cdef void collect(self, Py_ssize_t at_most)
     cdef int settle(self) except -1
-    cdef int drop_cached(self) except -1
     cdef void observe(self, str kind, Memory memory, bint again) noexcept
-    cdef void observe_heap(self, str kind, Heap heap) noexcept
 
 
 cdef Pool pool_of(Device device)
