@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "metalpy"
-CORE = "check driver stream observer memory reserve pool array plan encode dispatch".split()  # each may use those before it
+CORE = (
+    "check driver stream observer memory reserve pool array plan encode dispatch".split()
+)  # each may use those before it
 OUTSIDE = {"metalpy._abi", "metalpy.errors", "metalpy.environment"}
 
 
