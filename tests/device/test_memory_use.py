@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -16,6 +14,7 @@ import metalpy as mp
 from metalpy import mps
 from metalpy._core.driver import Event, Queue
 from tests.helpers.leaks import LeakCheck
+from tests.helpers.process import python
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -305,19 +304,13 @@ def test_streams_never_share_memory(clean):
 # ---- the environment ----
 
 
-def run(program, **variables):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("METALPY_", "PYTORCH_"))}
-    environment |= {"PYTHONPATH": str(Path(mp.__file__).parent.parent), **variables}
-    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
-
-
 def test_lowering_only_the_high_watermark_works():
-    done = run("import metalpy as mp; print(mp.ones(4).tolist())", PYTORCH_MPS_HIGH_WATERMARK_RATIO="0.7")
+    done = python("import metalpy as mp; print(mp.ones(4).tolist())", PYTORCH_MPS_HIGH_WATERMARK_RATIO="0.7")
     assert (done.returncode, done.stdout, done.stderr) == (0, "[1.0, 1.0, 1.0, 1.0]\n", "")
 
 
 def test_a_bad_value_is_named_and_importing_works():
-    done = run("import metalpy as mp; print('imported'); mp.ones(4)", PYTORCH_MPS_HIGH_WATERMARK_RATIO="all")
+    done = python("import metalpy as mp; print('imported'); mp.ones(4)", PYTORCH_MPS_HIGH_WATERMARK_RATIO="all")
     assert done.stdout == "imported\n"
     assert done.stderr.splitlines()[-1].endswith(
         "EnvironmentVariableError: PYTORCH_MPS_HIGH_WATERMARK_RATIO must be a number from 0 to 2, not 'all'"
@@ -326,7 +319,7 @@ def test_a_bad_value_is_named_and_importing_works():
 
 def test_a_limit_and_debug_output():
     program = "import metalpy as mp; x = mp.empty(3 << 20); x = None; mp.empty(30 << 20)"
-    done = run(program, METALPY_MEMORY_LIMIT="64M", PYTORCH_DEBUG_MPS_ALLOCATOR="2")
+    done = python(program, METALPY_MEMORY_LIMIT="64M", PYTORCH_DEBUG_MPS_ALLOCATOR="2")
     assert done.returncode == 1
     assert "metalpy mps:0: allocates a block of 12.00 MiB for 12,582,912 bytes" in done.stderr
     assert "memory limit: 67,108,864 bytes" in done.stderr.splitlines()[-1]

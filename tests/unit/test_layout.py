@@ -12,9 +12,8 @@ from tests.helpers.process import python
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "metalpy"
-CORE = (
-    "check driver stream observer memory reserve pool array plan encode dispatch".split()
-)  # each may use those before it
+# Each may use those before it.
+CORE = "check driver stream observer memory reserve pool array plan encode dispatch".split()
 OUTSIDE = {"metalpy._abi", "metalpy.errors", "metalpy.environment"}
 
 
