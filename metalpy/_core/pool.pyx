@@ -307,8 +307,9 @@ cdef class Pool(Reserve):
                                    STATES[memory.state], 0 if memory.state == ACTIVE else now - memory.freed_at,
                                    memory.origin))
                     at = memory.next
-                found.append((heap.number, KINDS[heap.kind], heap.size, self.drv.heap_available(heap.handle),
-                              blocks))
+                if heap.users:  # else it went meanwhile
+                    found.append((heap.number, KINDS[heap.kind], heap.size, self.drv.heap_available(heap.handle),
+                                  blocks))
         return found
 
     # ---- observation: only when the observer is active ----

@@ -10,6 +10,7 @@ from metalpy._abi cimport (
     mp_buffer,
     mp_device_info,
     mp_error,
+    mp_heap,
     mp_status,
 )
 from metalpy._core.check cimport check
@@ -170,7 +171,7 @@ cdef class Reserve:
         cdef Heap heap, best = None
         cdef uint64_t room, least = NO_LIMIT
         for heap in <list>self.heaps[kind]:
-            if heap.split:
+            if heap.split and heap.users:
                 room = self.drv.heap_available(heap.handle)
                 if needed <= room < least:
                     best, least = heap, room
@@ -250,12 +251,16 @@ cdef class Reserve:
 
     cdef void leave_heap(self, Heap heap) noexcept:
         """One user fewer; the last one gives the heap back to the device."""
+        cdef mp_heap *handle = heap.handle
         heap.users -= 1
         if heap.users:
             return
         (<list>self.heaps[heap.kind]).remove(heap)
         self.heap_count -= 1
-        self.reserved -= heap.size
+        heap.handle = NULL
+        with nogil:
+            self.drv.heap_release(handle)
+        self.reserved -= heap.size  # not before the device has it: a limit must not be passed meanwhile
         if self.observer.active:
             self.observe_heap("heap_free", heap)
 
