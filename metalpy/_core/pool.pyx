@@ -299,6 +299,9 @@ cdef class Pool(Reserve):
         cdef list found = []
         for heaps in self.heaps:
             for heap in list(heaps):
+                if not heap.users:  # it went meanwhile
+                    continue
+                heap.users += 1
                 blocks = []
                 at = heap.first
                 while at != NULL:
@@ -307,9 +310,9 @@ cdef class Pool(Reserve):
                                    STATES[memory.state], 0 if memory.state == ACTIVE else now - memory.freed_at,
                                    memory.origin))
                     at = memory.next
-                if heap.users:  # else it went meanwhile
-                    found.append((heap.number, KINDS[heap.kind], heap.size, self.drv.heap_available(heap.handle),
-                                  blocks))
+                found.append((heap.number, KINDS[heap.kind], heap.size, self.drv.heap_available(heap.handle),
+                              blocks))
+                self.leave_heap(heap)
         return found
 
     # ---- observation: only when the observer is active ----

@@ -171,13 +171,14 @@ cdef class Reserve:
         cdef Heap heap, best = None
         cdef uint64_t room, least = NO_LIMIT
         for heap in <list>self.heaps[kind]:
-            if heap.split and heap.users:
+            if heap.split:
+                heap.users += 1  # so that it stays, whatever the driver lets other threads do
                 room = self.drv.heap_available(heap.handle)
                 if needed <= room < least:
-                    best, least = heap, room
-        if best is None or not best.users:  # given back meanwhile, if the driver let other threads run
-            return None
-        best.users += 1
+                    best, heap = heap, best
+                    least = room
+                if heap is not None:
+                    self.leave_heap(heap)
         return best
 
     cdef Heap heap_with_room_made(self, int bin, uint64_t needed):

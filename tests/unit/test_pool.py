@@ -1,6 +1,7 @@
 """The pool's policy over a device whose work completes when the test says so."""
 
 import gc
+import sys
 import threading
 
 import pytest
@@ -352,8 +353,6 @@ def test_wrapped_memory_is_let_go(mock):
 
 
 def test_wrapped_memory_refused_by_the_device(mock):
-    import sys
-
     import numpy as np
 
     mock.refuse_wrap = True
@@ -366,7 +365,16 @@ def test_wrapped_memory_refused_by_the_device(mock):
     assert pool(mock.device).allocated == copied._block.size
 
 
-def test_many_threads(mock, made):
+@pytest.fixture
+def restless():
+    """Threads take turns a hundred times as often, inside of the mock's functions too."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(before / 100)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_many_threads(mock, made, restless):
     mock.automatic = True
     failures = []
 
@@ -379,6 +387,7 @@ def test_many_threads(mock, made):
                     kept.clear()
                 if number % 100 == 99:
                     made.empty_cache()
+                    made.snapshot()
         except BaseException as error:
             failures.append(error)
 
