@@ -1,10 +1,14 @@
 """What the pool does when memory is short: limits, watermarks, collection, retries, and the error that says so."""
 
+import random
+import sys
+
 import pytest
 
 import metalpy as mp
 from metalpy._core.driver import Event, Queue
 from metalpy._core.pool import Pool
+from tests.helpers.threads import together
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 VARIABLES = [
@@ -217,6 +221,33 @@ def test_absurd_sizes(mock, made):
     with pytest.raises(mp.OutOfMemoryError, match="No buffer of the device can be longer than 1024"):
         made.new_block((1 << 40) + 1)
     assert mock.calls == []
+
+
+def test_threads_share_a_limit(mock):
+    """Whatever they do at once, it is never passed, and nothing is lost or counted twice."""
+    made = device_of(mock, 150 * MIB)
+    made.limit = 200 * MIB
+    refused = []
+
+    def work(number):
+        rng, kept = random.Random(number), []
+        for _ in range(80):
+            try:
+                kept.append(made.new_block(int(2 ** rng.uniform(0, 26))))
+            except mp.OutOfMemoryError as error:
+                refused.append(error)
+                del kept[len(kept) // 2 :]
+            if kept and rng.random() < 0.5:
+                kept.pop(rng.randrange(len(kept)))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    together(4, work)
+    sys.setswitchinterval(before)
+    assert refused
+    assert 150 * MIB < made.peak_reserved <= 200 * MIB
+    made.empty_cache()
+    assert (made.allocated, made.cached, made.reserved, mock.used, mock.heaps) == (0, 0, 0, 0, {})
 
 
 # ---- watermarks ----
