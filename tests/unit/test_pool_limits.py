@@ -231,7 +231,7 @@ def test_threads_share_a_limit(mock):
 
     def work(number):
         rng, kept = random.Random(number), []
-        for _ in range(80):
+        for _ in range(50):
             try:
                 kept.append(made.new_block(int(2 ** rng.uniform(0, 26))))
             except mp.OutOfMemoryError as error:
