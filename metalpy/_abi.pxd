@@ -13,6 +13,7 @@ cdef extern from "metalpy_abi.h" nogil:
     const uint32_t MP_ERROR_MESSAGE_SIZE
     const uint32_t MP_NAME_SIZE
     const uint64_t MP_FOREVER
+    const uint32_t MP_TRACE_CAPACITY
 
     ctypedef int32_t mp_status
     enum:

@@ -22,6 +22,7 @@ __all__ = [
     "MetalError",
     "MetalWarning",
     "OutOfMemoryError",
+    "ProfilerError",
     "RandomStateError",
     "ScalarRangeError",
     "TimeLimitError",
@@ -129,6 +130,10 @@ class EventTypeError(MetalError, TypeError):
 
 class EnvironmentVariableError(MetalError, ValueError):
     """An environment variable that cannot be meant; the message names it and says what is allowed."""
+
+
+class ProfilerError(MetalError, ValueError):
+    """A profiler call that cannot be meant: an unknown mode or column, or a profile while another one runs."""
 
 
 class ForkError(MetalError):

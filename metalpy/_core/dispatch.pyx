@@ -13,6 +13,7 @@ from metalpy._core.plan cimport ArgumentPlan
 from metalpy._core.memory cimport touch
 from metalpy._core.pool cimport Block
 from metalpy._core.stream cimport current_queue
+from metalpy._core.trace cimport now, tracing
 
 from operator import index
 
@@ -84,6 +85,7 @@ cdef class Kernel:
         cdef Pipeline pipeline = self.pipeline
         cdef PyObject *queue
         cdef uint64_t serial
+        cdef uint64_t began = now() if tracing else 0
         cdef uint32_t number
         if pipeline is None:
             pipeline = self.loaded()
@@ -105,6 +107,8 @@ cdef class Kernel:
                 for number in range(encoder.count):
                     if encoder.blocks[number] != NULL:
                         touch((<Block>encoder.blocks[number]).memory, <Queue>queue, serial)
+                if began:
+                    self.record(<Queue>queue, serial, began, &dispatch, values)
         finally:
             return_encoder(encoder)
 
@@ -176,6 +180,28 @@ cdef class Kernel:
     def static_thread_group_memory_length(self):
         """Bytes of threadgroup memory that the kernel's own variables take."""
         return self.loaded().limits.static_threadgroup_memory
+
+    cdef int record(self, Queue queue, uint64_t serial, uint64_t began, const mp_dispatch *dispatch,
+                    tuple values) except -1:
+        """Tells recordings of a launch."""
+        cdef uint64_t bound = 0
+        cdef bint same = self.noted is not None
+        cdef int axis
+        for value in values:
+            if isinstance(value, ArrayBase):
+                bound += (<ArrayBase>value).nbytes
+        for axis in range(3):
+            same = same and (self.noted_threads[axis] == dispatch.threads[axis]
+                             and self.noted_group[axis] == dispatch.group_size[axis])
+        if not same or self.noted_bound != bound:
+            place = f"{self.info.file}:{self.info.line}" if self.info.line else ""
+            threads = (dispatch.threads[0], dispatch.threads[1], dispatch.threads[2])
+            group_size = (dispatch.group_size[0], dispatch.group_size[1], dispatch.group_size[2])
+            self.noted = (threads, group_size, bound, place)
+            self.noted_bound = bound
+            for axis in range(3):
+                self.noted_threads[axis], self.noted_group[axis] = dispatch.threads[axis], dispatch.group_size[axis]
+        return queue.record("launch", self.name, began, serial, self.noted)
 
     cdef Pipeline loaded(self):
         if self.pipeline is None:

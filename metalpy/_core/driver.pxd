@@ -22,7 +22,15 @@ cdef class Queue:
         object failure            # an exception that could not be raised where it appeared; the next wait does
         readonly uint32_t number  # of its streams: 0 for the device's default queue
         uint32_t users            # streams over it
+        uint64_t identity         # in recordings: no other queue of the process has the same
+        uint32_t trace            # MP_TRACE_*, as the driver was told
+        uint64_t taken            # serial up to which times were fetched
         object __weakref__
+    cdef int follow_trace(self, Device device) except -1
+    cdef int drain(self) except -1
+    cdef int record(self, str kind, str name, uint64_t began, uint64_t serial, details) except -1
+    cdef int wait_traced(self, uint64_t serial, uint64_t began) except -1
+    cdef int make_room(self, uint64_t serial) except -1
     cdef uint64_t note(self, uint64_t serial) noexcept
     cdef uint64_t dispatch(self, const mp_dispatch *dispatch) except 0
     cdef uint64_t copy(self, mp_buffer *target, uint64_t target_offset, mp_buffer *source,
@@ -45,6 +53,7 @@ cdef class Device:
         bint switched             # some thread has chosen another queue than the default: see stream.current_queue
         object pool               # of buffers; made on first use by pool.pool_of, which knows the type
         str label                 # "mps:0"
+        readonly uint32_t identity  # in recordings: no other device of the process has the same
         object __weakref__
     cdef Queue open_queue(self)
     cdef Queue find_queue(self, uint32_t number)

@@ -6,16 +6,37 @@ from libc.string cimport memset
 
 from metalpy._abi cimport (
     MP_ABI_VERSION,
+    MP_CAPTURE_ENABLED,
+    MP_CAPTURE_RUNNING,
     MP_LIBRARY_METALLIB,
     MP_LIBRARY_NATIVE,
     MP_LIBRARY_SOURCE,
     MP_TIMEOUT,
+    MP_TRACE_CAPACITY,
+    MP_TRACE_COPIES,
+    MP_TRACE_EVENTS,
+    MP_TRACE_INTERVALS,
+    MP_TRACE_OPERATIONS,
+    MP_TRACE_TIMES,
     mp_error,
     mp_library_desc,
     mp_software_driver,
     mp_status,
+    mp_timing,
 )
 from metalpy._core.check cimport check
+from metalpy._core.trace cimport (
+    add_command,
+    add_device,
+    add_queue,
+    add_timings,
+    add_wait,
+    flags,
+    now,
+    settled,
+    tracing,
+    waiting,
+)
 
 from metalpy.errors import MetalError
 
@@ -47,8 +68,21 @@ LIBRARY_SOURCE = MP_LIBRARY_SOURCE
 LIBRARY_METALLIB = MP_LIBRARY_METALLIB
 LIBRARY_NATIVE = MP_LIBRARY_NATIVE
 
+TRACE_TIMES = MP_TRACE_TIMES
+TRACE_INTERVALS = MP_TRACE_INTERVALS
+TRACE_EVENTS = MP_TRACE_EVENTS
+TRACE_OPERATIONS = MP_TRACE_OPERATIONS
+TRACE_COPIES = MP_TRACE_COPIES
+
 # Waits return to Python this often, so that Ctrl-C raises KeyboardInterrupt.
 cdef uint64_t WAIT_SLICE_NS = 50_000_000
+
+# Times of traced commands are fetched after so many commands. No more than half of what a driver keeps are in flight.
+cdef uint64_t DRAIN_COMMANDS = 1024
+cdef uint64_t IN_FLIGHT = MP_TRACE_CAPACITY // 2
+
+cdef uint64_t last_queue = 0      # identities given out
+cdef uint32_t last_device = 0
 
 
 @cython.final
@@ -116,6 +150,28 @@ cdef class Device:
                 raise ValueError("a time limit must be longer than 0 seconds; None sets no limit")
         check(self.drv.device_set_time_limit(self.handle, limit_ns, &error), &error)
 
+    def start_capture(self, bytes path not None):
+        """Write everything that the device does from now on to a ``.gputrace`` document, until `stop_capture`."""
+        cdef mp_error error
+        cdef mp_status status
+        cdef const char *c_path = path
+        with nogil:
+            status = self.drv.device_start_capture(self.handle, c_path, &error)
+        check(status, &error)
+
+    def stop_capture(self):
+        with nogil:
+            self.drv.device_stop_capture(self.handle)
+
+    @property
+    def capture_enabled(self):
+        """True if this process may write ``.gputrace`` documents of the device."""
+        return self.drv.device_capture_state(self.handle) & MP_CAPTURE_ENABLED != 0
+
+    @property
+    def capture_running(self):
+        return self.drv.device_capture_state(self.handle) & MP_CAPTURE_RUNNING != 0
+
     cdef Queue open_queue(self):
         """A new queue, of which `synchronize` knows."""
         cdef Queue queue
@@ -123,6 +179,8 @@ cdef class Device:
         queue = Queue(self)
         self.last_number += 1
         queue.number = self.last_number
+        if tracing:
+            queue.follow_trace(self)
         self.queues.append(queue)
         return queue
 
@@ -221,14 +279,19 @@ cdef class Queue:
     """Commands that run one after another, in the order in which they were recorded."""
 
     def __init__(self, Device device not None):
+        global last_queue
         cdef mp_error error
         if self.handle != NULL:
             raise RuntimeError("a Queue is created once")
         self.drv = device.drv
         check(self.drv.queue_create(device.handle, &self.handle, &error), &error)
+        last_queue += 1
+        self.identity = last_queue
 
     def __dealloc__(self):
         if self.handle != NULL:
+            if self.trace:
+                self.drain()
             with nogil:  # it commits what is open, which may start threads
                 self.drv.queue_release(self.handle)
 
@@ -248,15 +311,23 @@ cdef class Queue:
         """Record: raise `event` to `value` when all earlier commands are complete. Returns the serial."""
         cdef mp_error error
         cdef uint64_t serial
+        cdef uint64_t began = now() if tracing else 0
         check(self.drv.queue_signal_event(self.handle, event.handle, value, &serial, &error), &error)
-        return self.note(serial)
+        self.note(serial)
+        if began:
+            self.record("signal", "signal event", began, serial, None)
+        return serial
 
     def wait_event(self, Event event not None, uint64_t value):
         """Record: later commands wait until `event` has reached `value`. Returns the serial."""
         cdef mp_error error
         cdef uint64_t serial
+        cdef uint64_t began = now() if tracing else 0
         check(self.drv.queue_wait_event(self.handle, event.handle, value, &serial, &error), &error)
-        return self.note(serial)
+        self.note(serial)
+        if began:
+            self.record("wait_event", "wait for event", began, serial, None)
+        return serial
 
     @property
     def completed(self):
@@ -302,17 +373,86 @@ cdef class Queue:
         # Always asks the driver, also for finished work: that is how a kernel's failure gets here.
         cdef mp_error error
         cdef mp_status status
+        cdef uint64_t began = 0
         # Before waiting: it may be the KeyboardInterrupt that ended a wait for a kernel without end.
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
+        if tracing and self.completed_serial() < serial:
+            began = now()
         while True:
             with nogil:
                 status = self.drv.queue_wait(self.handle, serial, WAIT_SLICE_NS, &error)
             if status != MP_TIMEOUT:
                 break
             PyErr_CheckSignals()
+        if began:
+            self.wait_traced(serial, began)
         return check(status, &error)
+
+    cdef int wait_traced(self, uint64_t serial, uint64_t began) except -1:
+        """The end of a wait: its span, and times that have come."""
+        add_wait(began, self.identity, serial)
+        self.drain()
+        return settled()
+
+    cdef int follow_trace(self, Device device) except -1:
+        """Tells the driver what is to be traced from now on, and recordings whose queue this is."""
+        cdef mp_error error
+        check(self.drv.queue_set_trace(self.handle, flags, &error), &error)
+        if self.trace != flags:
+            self.trace = flags
+            self.taken = self.recorded
+        if tracing:
+            add_device(device.identity, device.label, device.name)
+            add_queue(self.identity, device.identity, self.number)
+        return 0
+
+    cdef int drain(self) except -1:
+        """Fetches the times of what is complete."""
+        cdef mp_timing timings[256]
+        cdef uint32_t count = 256
+        while self.trace & MP_TRACE_TIMES and count == 256:
+            count = self.drv.queue_take_timings(self.handle, timings, 256)
+            if count:
+                add_timings(self.identity, timings, count)
+                self.taken = max(self.taken, timings[count - 1].serial)
+        return 0
+
+    cdef int make_room(self, uint64_t serial) except -1:
+        """Waits for command `serial`, or until nothing moves: a driver keeps the times of so many and no more."""
+        cdef mp_error error
+        cdef mp_status status
+        cdef uint64_t before
+        while True:
+            before = self.completed_serial()
+            with nogil:
+                status = self.drv.queue_wait(self.handle, serial, WAIT_SLICE_NS, &error)
+            self.drain()
+            if status != MP_TIMEOUT:
+                break
+            PyErr_CheckSignals()
+            if self.completed_serial() == before:  # it may depend on what this thread does next
+                return 0
+        try:
+            check(status, &error)
+        except Exception as failure:  # whose turn is the next wait
+            if self.failure is None:
+                self.failure = failure
+        return 0
+
+    cdef int record(self, str kind, str name, uint64_t began, uint64_t serial, details) except -1:
+        """Tells recordings of a command, and waits for it if they want that. What it uses has been noted before."""
+        if not self.trace and not waiting:
+            return 0
+        add_command(kind, name, began, self.identity, serial, details)
+        if serial % DRAIN_COMMANDS == 0:
+            self.drain()
+            if serial - self.taken > IN_FLIGHT and self.trace & MP_TRACE_TIMES:
+                self.make_room(serial - IN_FLIGHT // 2)
+        if waiting and details is not None:  # what has no details is about events: others may be about to raise them
+            self.wait_serial(serial)
+        return 0
 
 
 @cython.final
@@ -462,6 +602,7 @@ def device_count(size_t table):
 
 def open_device(size_t table, uint32_t index, str label not None):
     """The device `index` of the driver whose table is at an address, opened on first use."""
+    global last_device
     cdef Device device
     cdef mp_error error
     cdef mp_status status
@@ -473,7 +614,9 @@ def open_device(size_t table, uint32_t index, str label not None):
     with nogil:
         status = drv.device_open(index, &handle, &error)
     check(status, &error)
+    last_device += 1
     device = Device.__new__(Device)
+    device.identity = last_device
     device.drv = drv
     device.handle = handle
     device.index = index
@@ -481,8 +624,65 @@ def open_device(size_t table, uint32_t index, str label not None):
     drv.device_info(handle, &device.info)
     device.queues = []
     device.queue = Queue(device)
+    if tracing:
+        device.queue.follow_trace(device)
     # Another thread may have opened it meanwhile; the driver shares the device, so one object of the two goes.
     return opened.setdefault((table, index), device)
+
+
+def open_devices():
+    """The devices that are open."""
+    return list(opened.values())
+
+
+def follow_trace():
+    """Tell the queues of all devices what `trace.begin` and `trace.end` have changed.
+
+    If a driver refuses, the others hear of it nevertheless; the first refusal is raised.
+    """
+    cdef Device device
+    cdef Queue queue
+    refusal = None
+    for device in open_devices():
+        for queue in [device.queue, *device.queues]:
+            try:
+                queue.follow_trace(device)
+            except Exception as error:
+                refusal = refusal or error
+    if refusal is not None:
+        raise refusal
+
+
+def drain_queues():
+    """Fetch the times of all commands that are complete."""
+    drain_all()
+
+
+cdef int drain_all() except -1:
+    cdef Device device
+    cdef Queue queue
+    for device in open_devices():
+        device.queue.drain()
+        for queue in list(device.queues):
+            queue.drain()
+    return 0
+
+
+def settle():
+    """Wait for everything given to any device so far; failures of kernels are kept for the next wait."""
+    cdef Device device
+    cdef Queue queue
+    for device in open_devices():
+        for queue in [device.queue, *device.queues]:
+            kept, queue.failure = queue.failure, None
+            try:
+                queue.wait_serial(queue.recorded)
+            except Exception as error:
+                kept = kept or error
+            finally:
+                if kept is not None:
+                    queue.failure = kept
+    drain_all()
 
 
 def forget_device(Device device not None):

@@ -46,6 +46,7 @@ from metalpy._core.memory cimport (
     touch,
 )
 from metalpy._core.observer cimport DEBUG_ALLOCATIONS, DEBUG_RECYCLES, DEBUG_TOTALS
+from metalpy._core.trace cimport add_memory, tracing
 
 from collections import deque
 
@@ -132,6 +133,8 @@ cdef class Pool(Reserve):
         block.pool = self
         if self.observer.active:
             self.observe("alloc", memory, again)
+        if tracing:
+            add_memory("use", self.identity, memory.size, self.allocated, self.reserved)
         return block
 
     cdef Memory reuse(self, int bin):
@@ -194,6 +197,8 @@ cdef class Pool(Reserve):
             self.pending.append(memory)
         if self.observer.active:
             self.observe("free", memory, True)
+        if tracing:
+            add_memory("use", self.identity, memory.size, self.allocated, self.reserved)
 
     cdef void collect(self, Py_ssize_t at_most):
         """Moves pending blocks whose work is complete to the idle ones; looks at no more than `at_most`."""

@@ -1,4 +1,4 @@
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from metalpy._abi cimport mp_device, mp_driver
 from metalpy._core.memory cimport FreeSet, Heap, Memory
@@ -10,6 +10,7 @@ cdef class Reserve:
         const mp_driver *drv      # static
         mp_device *handle         # owned: the pool may outlive its Device
         str label                 # of the device
+        uint32_t identity         # the Device's, for recordings
         FreeSet free
         list heaps                # a list of Heap for each kind
         readonly Observer observer

@@ -31,6 +31,7 @@ from metalpy._core.observer cimport (
     DEBUG_RELEASES,
     DEBUG_TOTALS,
 )
+from metalpy._core.trace cimport add_memory, tracing
 
 from metalpy import environment
 from metalpy._core.observer import readable
@@ -65,6 +66,7 @@ cdef class Reserve:
         self.limit_bytes = environment.read("METALPY_MEMORY_LIMIT", parse=environment.size, default=0)
         self.drv = device.drv
         self.label = device.label
+        self.identity = device.identity
         self.free = FreeSet()
         self.heaps = [[] for _ in KINDS]
         self.observer = Observer(device.label, debug)
@@ -248,6 +250,8 @@ cdef class Reserve:
         (<list>self.heaps[kind]).append(heap)
         if self.observer.active:
             self.observe_heap("heap_alloc", heap)
+        if tracing:
+            add_memory("allocate", self.identity, heap.size, self.allocated, self.reserved)
         return heap
 
     cdef void leave_heap(self, Heap heap) noexcept:
@@ -264,6 +268,8 @@ cdef class Reserve:
         self.reserved -= heap.size  # not before the device has it: a limit must not be passed meanwhile
         if self.observer.active:
             self.observe_heap("heap_free", heap)
+        if tracing:
+            add_memory("free", self.identity, heap.size, self.allocated, self.reserved)
 
     cdef void note_refusal(self, const char *message):
         self.refusal = (<bytes>message).decode("utf-8", "replace")

@@ -112,7 +112,8 @@ struct mp_event {
 enum sw_kind { SW_NOTHING, SW_DISPATCH, SW_COPY, SW_FILL, SW_SIGNAL, SW_WAIT };
 
 struct sw_command {
-    enum sw_kind kind;
+    uint16_t kind;                    /* enum sw_kind */
+    bool timed;                       /* note when it ran */
     uint32_t retained_count;
     mp_buffer **retained;             /* in the arena; one reference each */
     union {
@@ -161,6 +162,8 @@ struct sw_batch {
 
 /* ---- a queue and its job ---- */
 
+struct sw_trace;
+
 enum sw_cause { SW_NO_FAULT, SW_BAD_ADDRESS, SW_STACK_OVERFLOW, SW_DIVISION, SW_TRAP, SW_TOO_LONG, SW_INTERRUPTED,
                 SW_NO_STACKS };
 
@@ -197,6 +200,7 @@ struct mp_queue {
     pthread_mutex_t record_lock;
     struct sw_batch *open;            /* under record_lock; NULL or not empty */
     uint64_t next_serial;             /* under record_lock */
+    bool timed;                       /* under record_lock: note when commands run that are recorded now */
 
     /* Under the scheduler lock. `first` is also read by the driver without it: only the driver changes it. */
     enum sw_state state;
@@ -223,6 +227,9 @@ struct mp_queue {
     uint32_t cursor;                  /* driver: index of the current command in `first` */
     bool job_open;                    /* driver: job belongs to the current command */
     struct sw_job job;
+
+    uint64_t waiting_since;           /* driver: when the current command, a timed SW_WAIT, was reached; 0: not yet */
+    struct sw_trace *_Atomic trace;   /* owned; NULL until commands are timed for the first time */
 };
 
 /* ---- a thread that runs kernels ---- */
@@ -350,12 +357,17 @@ void sw_queue_release(mp_queue *queue);
 mp_status sw_queue_commit(mp_queue *queue, mp_error *error);
 mp_status sw_queue_wait(mp_queue *queue, uint64_t serial, uint64_t timeout_ns, mp_error *error);
 uint64_t sw_queue_completed(mp_queue *queue);
-mp_status sw_queue_set_trace(mp_queue *queue, uint32_t trace, mp_error *error);
-uint32_t sw_queue_take_timings(mp_queue *queue, mp_timing *timings, uint32_t capacity);
 uint32_t sw_queue_take_messages(mp_queue *queue, mp_message_callback each, void *context);
 /* Hands the open batch to the scheduler; the caller holds record_lock. With `wake`, a worker hears of it. */
 void sw_queue_commit_open(mp_queue *queue, bool wake);
 void sw_queue_destroy(mp_queue *queue);
+
+/* ---- trace.c: when commands ran ---- */
+mp_status sw_queue_set_trace(mp_queue *queue, uint32_t trace, mp_error *error);
+uint32_t sw_queue_take_timings(mp_queue *queue, mp_timing *timings, uint32_t capacity);
+/* By the driver, of a timed command, before it is complete; the oldest of too many goes. */
+void sw_trace_add(mp_queue *queue, uint64_t serial, uint64_t start, uint64_t end);
+void sw_trace_free(struct sw_trace *trace);
 
 /* ---- drive.c: runs a queue's commands ---- */
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from metalpy._core.memory import release_owners as _release_owners
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
+from metalpy.mps import profiler
 from metalpy.mps.event import Event
 from metalpy.mps.memory import (
     AllocationEvent,
@@ -60,6 +61,7 @@ __all__ = [
     "memory_reserved",
     "memory_snapshot",
     "memory_stats",
+    "profiler",
     "recommended_max_memory",
     "record_memory_history",
     "reset_accumulated_memory_stats",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from metalpy._core.dispatch import Kernel
 from metalpy._core.driver import LIBRARY_NATIVE, Library
+from metalpy._core.trace import Region
 from metalpy.compiler.compilation import Compilation, compile_source
 from metalpy.compiler.options import make_options
 from metalpy.compiler.source import PROGRAM_SOURCE, read_source
@@ -177,12 +178,13 @@ def _kernel(compilation: Compilation, device: Device, name: str, values: Mapping
 def _load(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Pipeline:
     """The kernel's native code on the device."""
     path = compilation.native(name, values)
-    try:
-        library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
-    except ForkError:
-        raise
-    except MetalError:
-        # Another process may have evicted the entry between the look and the load.
-        path = compilation.native(name, values, rebuild=True)
-        library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
-    return library.pipeline(name)
+    with Region("compile", "load", {"kernel": name}):
+        try:
+            library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
+        except ForkError:
+            raise
+        except MetalError:
+            # Another process may have evicted the entry between the look and the load.
+            path = compilation.native(name, values, rebuild=True)
+            library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
+        return library.pipeline(name)

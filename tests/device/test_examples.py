@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 import zlib
@@ -103,6 +104,16 @@ def test_error_messages(tmp_path):
         assert f"{name}: " in said
     assert "program_source:6:3: error: use of undeclared identifier 'y'\n  y[i] *= by;\n  ^" in said
     assert said.endswith("[2. 2. 2. 2. 2. 2. 2. 2.]\n")
+
+
+def test_profiling(tmp_path):
+    said = run("profiling.py", cwd=tmp_path)
+    assert "21 launches, 1 copy," in said.splitlines()[0]
+    rows = {line.split()[0]: line.split() for line in said.splitlines()[3:]}
+    assert (rows["heat"][2], rows["largest"][2], rows["copy"][2]) == ("20", "1", "1")
+    entries = json.loads((tmp_path / "profile.json").read_text())["traceEvents"]
+    assert f"profile.json: {len(entries)} entries" in said
+    assert sum(entry["ph"] == "X" and entry["name"] == "heat" for entry in entries) == 2 * 20  # host and device
 
 
 def test_random_numbers(tmp_path):

@@ -72,6 +72,16 @@ class MockDriver:
         Status and message of the next wait.
     timeouts : int
         So many waits return MP_TIMEOUT first.
+    clock : callable
+        What device_now returns.
+    traces, timings : dict
+        By queue: the flags of the last queue_set_trace; [(serial, start, end)] not yet taken.
+    trace_capacity : int
+        So many times are kept.
+    trace_failure, capture_failure : tuple of int and str, or None
+        Status and message of each queue_set_trace that switches something on; of the next device_start_capture.
+    capture_state : int
+        What device_capture_state returns.
     """
 
     def __init__(self, budget=1 << 36):
@@ -95,6 +105,13 @@ class MockDriver:
         self.recorded = {}
         self.limits = (1024, 32, 0)
         self.refuse_wrap = False
+        self.clock = lambda: 7
+        self.traces = {}
+        self.timings = {}
+        self.trace_capacity = 16384
+        self.trace_failure = None
+        self.capture_failure = None
+        self.capture_state = 0
         self.next_handle = 0x1000
         self.device_references = 0
         self.table = abi.Driver()
@@ -106,8 +123,8 @@ class MockDriver:
         tables.append(self.table)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.table))
 
-    def open(self):
-        device = driver.open_device(abi.address_of(self.table), 0, "mps:0")
+    def open(self, label="mps:0"):
+        device = driver.open_device(abi.address_of(self.table), 0, label)
         opened.append(device)
         return device
 
@@ -161,16 +178,22 @@ class MockDriver:
         return abi.OK
 
     def device_now(self, device):
-        return 7
+        return self.clock()
 
     def device_start_capture(self, device, path, error):
-        return self.fail(error, abi.UNSUPPORTED, "the mock captures nothing")
+        if self.capture_failure is not None:
+            (code, message), self.capture_failure = self.capture_failure, None
+            return self.fail(error, code, message)
+        self.calls.append(("start_capture", path.decode()))
+        self.capture_state |= abi.CAPTURE_RUNNING
+        return abi.OK
 
     def device_stop_capture(self, device):
-        pass
+        self.calls.append(("stop_capture",))
+        self.capture_state &= ~abi.CAPTURE_RUNNING
 
     def device_capture_state(self, device):
-        return 0
+        return self.capture_state
 
     def heap_buffer_size(self, device, size):
         return (size + 255) & ~255
@@ -294,6 +317,11 @@ class MockDriver:
 
     def record(self, queue, serial):
         self.recorded[queue] += 1
+        if self.traces.get(queue, 0) & abi.TRACE_TIMES:
+            start = self.clock()
+            kept = self.timings.setdefault(queue, [])
+            kept.append((self.recorded[queue], start, self.clock()))
+            del kept[: -self.trace_capacity]
         if self.automatic:
             self.completed[queue] = self.recorded[queue]
         serial[0] = self.recorded[queue]
@@ -348,10 +376,18 @@ class MockDriver:
         return self.completed[queue]
 
     def queue_set_trace(self, queue, trace, error):
+        if trace and self.trace_failure is not None:
+            return self.fail(error, *self.trace_failure)
+        self.traces[queue] = trace
         return abi.OK
 
     def queue_take_timings(self, queue, timings, capacity):
-        return 0
+        waiting = self.timings.get(queue, [])
+        taken = [entry for entry in waiting if entry[0] <= self.completed[queue]][:capacity]
+        self.timings[queue] = waiting[len(taken) :]
+        for number, entry in enumerate(taken):
+            timings[number] = entry
+        return len(taken)
 
     def queue_take_messages(self, queue, each, context):
         return 0
