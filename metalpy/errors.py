@@ -17,6 +17,7 @@ __all__ = [
     "EventTypeError",
     "ForkError",
     "KernelFaultError",
+    "KernelReportedError",
     "LaunchTypeError",
     "LaunchValueError",
     "MetalError",
@@ -114,6 +115,45 @@ class OutOfMemoryError(MetalError, MemoryError):
 
 class KernelFaultError(MetalError):
     """A kernel did something illegal: touched a bad address, divided an integer by zero, or trapped."""
+
+
+class KernelReportedError(MetalError):
+    """A kernel reported an error: ``MP_REPORT_ERROR`` or, with ``error_buf_idx=``, ``TORCH_REPORT_ERROR``.
+
+    Attributes
+    ----------
+    message : str
+        The text of the report.
+    file : str or None
+        Where the report stands, with `line`; ``"program_source"`` in source without a file.
+    line : int or None
+    thread : tuple of 3 ints or None
+        ``[[thread_position_in_grid]]`` of the thread that reported.
+    kernel : str or None
+        Name of the kernel, or of the function where only that is known.
+    further : int
+        How many more reports the same wait has found. A message handler gets all of them.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        file: str | None = None,
+        line: int | None = None,
+        thread: tuple[int, int, int] | None = None,
+        kernel: str | None = None,
+        further: int = 0,
+    ) -> None:
+        super().__init__(message, file, line, thread, kernel, further)
+        self.message, self.file, self.line = message, file, line
+        self.thread, self.kernel, self.further = thread, kernel, further
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}: " if self.file and self.line else ""
+        who = f"kernel {self.kernel!r}" if self.kernel else "a kernel"
+        where = f" in thread {self.thread}" if self.thread is not None else ""
+        more = f" (and {self.further} further report{'s' if self.further > 1 else ''})" if self.further else ""
+        return f"{place}{who} reported{where}: {self.message}{more}"
 
 
 class TimeLimitError(MetalError, TimeoutError):

@@ -71,7 +71,7 @@ cdef class ArrayBase:
             queue = self.device.queue if self.block is None else self.block.memory.queue
             if queue is None:
                 queue = self.device.queue
-            queue.failure = failure
+            queue.failures.insert(0, failure)
             raise BufferError(f"the array's pending work failed: {failure}") from failure
         if ndim:
             layout = <Py_ssize_t *>PyMem_Malloc(2 * ndim * sizeof(Py_ssize_t))

@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from metalpy._abi cimport mp_dispatch
 from metalpy._core.driver cimport Device, Pipeline, Queue
 from metalpy._core.encode cimport Encoder
+from metalpy._core.plan cimport ArgumentPlan
 
 
 cdef class Kernel:
@@ -26,6 +27,8 @@ cdef class Kernel:
     cdef tuple match(self, tuple args, dict by_name)
     cdef int encode(self, Encoder encoder, tuple values, arg_casts) except -1
     cdef int encode_cast(self, Encoder encoder, tuple values, arg_casts) except -1
+    cdef tuple around_error_buffer(self, tuple args, dict by_name, error_buf_idx)
+    cdef int bind_error_buffer(self, Encoder encoder, ArgumentPlan plan) except -1
     cdef int encode_threadgroup(self, Encoder encoder, threadgroup_memory) except -1
     cdef int set_grid(self, mp_dispatch *dispatch, tuple values, threads, groups, group_size) except -1
     cdef uint32_t first_size(self, tuple values) except? 0

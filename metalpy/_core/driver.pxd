@@ -6,11 +6,14 @@ from metalpy._abi cimport (
     mp_device_info,
     mp_dispatch,
     mp_driver,
+    mp_error,
     mp_event,
     mp_library,
+    mp_message,
     mp_pipeline,
     mp_pipeline_limits,
     mp_queue,
+    mp_status,
 )
 
 
@@ -19,7 +22,12 @@ cdef class Queue:
         const mp_driver *drv      # static
         mp_queue *handle          # owned; keeps its device alive
         uint64_t recorded         # serial of the newest command recorded here
-        object failure            # an exception that could not be raised where it appeared; the next wait does
+        list failures             # exceptions that could not be raised where they appeared; the next waits do
+        list reports              # error reports of kernels: what the present wait is to raise
+        uint64_t spoken           # serial of the newest launch of a kernel that may say something
+        mp_buffer *errors         # owned; for launches with error_buf_idx, NULL until the first
+        uint64_t errors_serial    # of the newest of them
+        str label                 # of the device
         readonly uint32_t number  # of its streams: 0 for the device's default queue
         uint32_t users            # streams over it
         uint64_t identity         # in recordings: no other queue of the process has the same
@@ -39,6 +47,9 @@ cdef class Queue:
                        uint32_t pattern_size) except 0
     cdef uint64_t completed_serial(self) noexcept
     cdef int wait_serial(self, uint64_t serial) except -1
+    cdef bint hear(self) except -1
+    cdef int tell(self, mp_status status, const mp_error *error) except -1
+    cdef mp_buffer *error_buffer(self, Device device) except NULL
 
 
 cdef class Device:

@@ -8,9 +8,11 @@ from metalpy._abi cimport (
     MP_ABI_VERSION,
     MP_CAPTURE_ENABLED,
     MP_CAPTURE_RUNNING,
+    MP_ERROR_FORKED,
     MP_LIBRARY_METALLIB,
     MP_LIBRARY_NATIVE,
     MP_LIBRARY_SOURCE,
+    MP_OK,
     MP_TIMEOUT,
     MP_TRACE_CAPACITY,
     MP_TRACE_COPIES,
@@ -25,6 +27,15 @@ from metalpy._abi cimport (
     mp_timing,
 )
 from metalpy._core.check cimport check
+from metalpy._core.message cimport (
+    ERROR_BUFFER_SIZE,
+    deliver_pending,
+    delivering,
+    heard,
+    is_report,
+    read_error_buffer,
+    reported_error,
+)
 from metalpy._core.trace cimport (
     add_command,
     add_device,
@@ -38,31 +49,13 @@ from metalpy._core.trace cimport (
     waiting,
 )
 
+from metalpy._core.facts import compile_facts
+from metalpy._core.message import pending as said
 from metalpy.errors import MetalError
 
-cdef extern from *:
-    """
-    #ifndef MPY_BUILD_FLAGS
-    #define MPY_BUILD_FLAGS "unknown"
-    #endif
-    #if defined(__SANITIZE_ADDRESS__)
-    #define MPY_SANITIZER "address"
-    #elif defined(__SANITIZE_THREAD__)
-    #define MPY_SANITIZER "thread"
-    #else
-    #define MPY_SANITIZER "none"
-    #endif
-    #ifdef __clang__
-    #define MPY_COMPILER __VERSION__
-    #else
-    #define MPY_COMPILER "gcc " __VERSION__
-    #endif
-    #define MPY_CYTHON_VERSION CYTHON_HEX_VERSION
-    """
-    const char *MPY_BUILD_FLAGS
-    const char *MPY_SANITIZER
-    const char *MPY_COMPILER
-    const unsigned int MPY_CYTHON_VERSION
+cdef extern from "Python.h":
+    int PyGC_Disable()
+    int PyGC_Enable()
 
 LIBRARY_SOURCE = MP_LIBRARY_SOURCE
 LIBRARY_METALLIB = MP_LIBRARY_METALLIB
@@ -108,7 +101,7 @@ cdef class Device:
 
         Raises
         ------
-        KernelFaultError, TimeLimitError
+        KernelFaultError, KernelReportedError, TimeLimitError
             If a kernel failed since the last call that waited; each failure is reported once.
         """
         cdef Queue queue
@@ -126,8 +119,8 @@ cdef class Device:
             except Exception as error:  # raised when the others are done too
                 if failure is None:
                     failure = error
-                elif queue.failure is None:
-                    queue.failure = error
+                else:
+                    queue.failures.append(error)
         self.drop_finished_queues()
         if failure is not None:
             raise failure
@@ -199,11 +192,12 @@ cdef class Device:
         cdef Queue queue
         for queue in list(self.queues):
             if queue.users == 0 and queue.completed_serial() >= queue.recorded:
+                failures, queue.failures = queue.failures, []
+                self.queue.failures += failures
                 try:
                     queue.wait_serial(queue.recorded)
                 except Exception as error:
-                    if self.queue.failure is None:
-                        self.queue.failure = error
+                    self.queue.failures += [error, *queue.failures]
                 if queue in self.queues:  # the wait lets other threads run
                     self.queues.remove(queue)
         return 0
@@ -284,6 +278,9 @@ cdef class Queue:
         if self.handle != NULL:
             raise RuntimeError("a Queue is created once")
         self.drv = device.drv
+        self.label = device.label
+        self.failures = []
+        self.reports = []
         check(self.drv.queue_create(device.handle, &self.handle, &error), &error)
         last_queue += 1
         self.identity = last_queue
@@ -294,6 +291,8 @@ cdef class Queue:
                 self.drain()
             with nogil:  # it commits what is open, which may start threads
                 self.drv.queue_release(self.handle)
+                if self.errors != NULL:
+                    self.drv.buffer_release(self.errors)
 
     def commit(self):
         """Let everything recorded so far start. Does not block."""
@@ -375,9 +374,8 @@ cdef class Queue:
         cdef mp_status status
         cdef uint64_t began = 0
         # Before waiting: it may be the KeyboardInterrupt that ended a wait for a kernel without end.
-        if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
+        if self.failures:
+            raise self.failures.pop(0)
         if tracing and self.completed_serial() < serial:
             began = now()
         while True:
@@ -388,7 +386,69 @@ cdef class Queue:
             PyErr_CheckSignals()
         if began:
             self.wait_traced(serial, began)
+        if self.hear():
+            return self.tell(status, &error)
         return check(status, &error)
+
+    cdef bint hear(self) except -1:
+        """Fetches what kernels have said; True if a wait must see to its being delivered."""
+        cdef bint found = self.drv.queue_take_messages(self.handle, note_message, <void *>self) > 0
+        cdef char *contents
+        if self.errors != NULL and self.errors_serial <= self.completed_serial():
+            contents = <char *>self.drv.buffer_contents(self.errors)
+            if (<uint32_t *>contents)[0]:
+                read_error_buffer(self.label, self.number, contents, self.reports)
+                found = True
+        return found or delivering > 0  # another thread may be at what this queue's kernels have said
+
+    cdef int tell(self, mp_status status, const mp_error *error) except -1:
+        """Has messages delivered, then raises the first failure: a report, a fault, then what a handler raised."""
+        cdef list failures = []
+        cdef list reports = self.reports
+        if reports:
+            self.reports = []
+            failures.append(reported_error(reports))
+        try:
+            check(status, error)
+        except Exception as failure:
+            failures.append(failure)
+        try:
+            deliver_pending()
+        except Exception as failure:
+            failures.append(failure)
+        except BaseException:
+            self.failures += failures
+            raise
+        if failures:
+            self.failures += failures[1:]
+            raise failures[0]
+        return 0
+
+    def flush_messages(self, timeout):
+        """Deliver what kernels have said, waiting up to `timeout` seconds for launches that may still say something.
+
+        Returns at once if there are none. Raises as a wait does.
+        """
+        cdef mp_error error
+        cdef mp_status status = MP_OK
+        cdef uint64_t timeout_ns = nanoseconds(timeout)
+        if self.spoken > self.completed_serial():
+            with nogil:
+                status = self.drv.queue_wait(self.handle, self.spoken, timeout_ns, &error)
+            if status == MP_TIMEOUT or status == MP_ERROR_FORKED:
+                status = MP_OK
+        if self.hear() or status != MP_OK:
+            self.tell(status, &error)
+
+    cdef mp_buffer *error_buffer(self, Device device) except NULL:
+        """Where kernels write ErrorMessages: made on first use, empty."""
+        cdef mp_error error
+        cdef mp_buffer *made = NULL
+        if self.errors == NULL:
+            check(self.drv.buffer_create(device.handle, ERROR_BUFFER_SIZE, 0, &made, &error), &error)
+            memset(self.drv.buffer_contents(made), 0, ERROR_BUFFER_SIZE)
+            self.errors = made
+        return self.errors
 
     cdef int wait_traced(self, uint64_t serial, uint64_t began) except -1:
         """The end of a wait: its span, and times that have come."""
@@ -437,8 +497,7 @@ cdef class Queue:
         try:
             check(status, &error)
         except Exception as failure:  # whose turn is the next wait
-            if self.failure is None:
-                self.failure = failure
+            self.failures.append(failure)
         return 0
 
     cdef int record(self, str kind, str name, uint64_t began, uint64_t serial, details) except -1:
@@ -453,6 +512,22 @@ cdef class Queue:
         if waiting and details is not None:  # what has no details is about events: others may be about to raise them
             self.wait_serial(serial)
         return 0
+
+
+cdef void note_message(void *context, const mp_message *message) noexcept with gil:
+    # Without the cyclic collector, which could run any code: it must not call the driver, nor let other threads in
+    # between the driver's order and that of `message.pending`.
+    cdef Queue queue = <Queue>context
+    cdef tuple entry
+    cdef int collecting = PyGC_Disable()
+    try:
+        entry = heard(queue.label, queue.number, message)
+        said.append(entry)
+        if is_report(entry):
+            queue.reports.append(entry)
+    finally:
+        if collecting:
+            PyGC_Enable()
 
 
 @cython.final
@@ -630,6 +705,12 @@ def open_device(size_t table, uint32_t index, str label not None):
     return opened.setdefault((table, index), device)
 
 
+def all_queues():
+    """The queues of all open devices that streams use or whose work is not done."""
+    cdef Device device
+    return [queue for device in list(opened.values()) for queue in (device.queue, *device.queues)]
+
+
 def open_devices():
     """The devices that are open."""
     return list(opened.values())
@@ -674,14 +755,13 @@ def settle():
     cdef Queue queue
     for device in open_devices():
         for queue in [device.queue, *device.queues]:
-            kept, queue.failure = queue.failure, None
+            kept, queue.failures = queue.failures, []
             try:
                 queue.wait_serial(queue.recorded)
             except Exception as error:
-                kept = kept or error
+                kept.append(error)
             finally:
-                if kept is not None:
-                    queue.failure = kept
+                queue.failures = kept + queue.failures
     drain_all()
 
 
@@ -711,12 +791,8 @@ cdef uint64_t nanoseconds(seconds) except? 0:
 
 def build_facts():
     """How the extension modules were built, for a bug report."""
-    cython_version = ".".join([str(MPY_CYTHON_VERSION >> shift & 0xFF) for shift in (24, 16, 8)])
     return {
-        "compiler": MPY_COMPILER.decode(),
-        "flags": MPY_BUILD_FLAGS.decode(),
-        "sanitizer": MPY_SANITIZER.decode(),
-        "Cython": cython_version,
+        **compile_facts(),
         "ABI version": MP_ABI_VERSION,
         "drivers": ", ".join([driver_name(table) for table in driver_tables()]),
     }

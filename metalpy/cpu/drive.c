@@ -178,6 +178,7 @@ static void work(mp_queue *queue, struct sw_self *self, const struct sw_errand *
             now = sw_now();
         }
     }
+    sw_messages_leave(self, job);
     if (atomic_load_explicit(&self->deadline, memory_order_relaxed))
         atomic_store_explicit(&self->deadline, 0, memory_order_relaxed);
     if (atomic_load_explicit(&self->expected, memory_order_relaxed)) {
@@ -232,6 +233,8 @@ static void close_job(mp_queue *queue)
 {
     const struct sw_job *job = &queue->job;
     queue->job_open = false;
+    if (job->said)
+        sw_messages_close(queue, queue->first->first_serial + queue->cursor);
     if (!atomic_load_explicit(&job->failed, memory_order_relaxed))
         return;
     mp_error failure;

@@ -82,8 +82,8 @@ static mp_status check_kernel(const mp_library *library, const mp_native_kernel 
     if (kernel->version != MP_KERNEL_VERSION)
         return sw_fail(error, MP_ERROR_LIBRARY, "kernel '%.200s' was compiled for version %u of the kernel contract, not %d",
                        name, kernel->version, MP_KERNEL_VERSION);
-    bool fibers = kernel->flags & MP_KERNEL_FIBERS;
-    if (fibers ? !kernel->run_thread : !kernel->run_group)
+    bool by_thread = kernel->flags & (MP_KERNEL_FIBERS | MP_KERNEL_MESSAGES);
+    if (by_thread ? !kernel->run_thread : !kernel->run_group)
         return sw_fail(error, MP_ERROR_LIBRARY, "kernel '%.200s' has no entry point", name);
     if (kernel->static_threadgroup_memory > MP_MAX_THREADGROUP_MEMORY)
         return sw_fail(error, MP_ERROR_LIBRARY, "kernel '%.200s' declares %u bytes of threadgroup memory; the limit is %d",
@@ -135,5 +135,6 @@ void sw_pipeline_limits(mp_pipeline *pipeline, mp_pipeline_limits *limits)
         .max_total_threads_per_threadgroup = pipeline->max_threads,
         .thread_execution_width = MP_THREAD_EXECUTION_WIDTH,
         .static_threadgroup_memory = pipeline->kernel->static_threadgroup_memory,
+        .flags = pipeline->kernel->flags & MP_KERNEL_MESSAGES ? MP_PIPELINE_MESSAGES : 0,
     };
 }

@@ -42,6 +42,7 @@
 #define SW_OWN_STACK_LIMIT 262144     /* kernels that need more stack than this per thread run on a fiber */
 
 struct sw_self;
+struct sw_said;
 
 /* ---- the device ---- */
 
@@ -187,6 +188,8 @@ struct sw_job {
     _Atomic uint64_t next;
     _Atomic bool failed;              /* claim no more; whoever sets it first fills `fault` */
     struct sw_fault fault;
+    struct sw_said *said;             /* under the scheduler lock: what those who left have heard */
+    uint64_t said_bytes;
 };
 
 enum sw_state {
@@ -219,9 +222,13 @@ struct mp_queue {
     mp_queue *parked_next;
     uint64_t parked_value;
     mp_error failure;                 /* the first one not yet reported */
+    struct sw_said *said;             /* messages of complete commands, not yet taken */
+    struct sw_said *said_last;
+    uint64_t said_bytes;
     pthread_cond_t done;              /* waiting threads sleep here */
 
     _Atomic uint64_t completed;       /* written by the driver */
+    _Atomic bool has_said;            /* `said` may not be empty */
     _Atomic uint64_t wake_serial;     /* smallest serial that a sleeper waits for; UINT64_MAX: nobody sleeps */
 
     uint32_t cursor;                  /* driver: index of the current command in `first` */
@@ -236,6 +243,16 @@ struct mp_queue {
 
 struct sw_fibers;
 
+/* What a thread's kernels say until it leaves the job: see message.c. */
+struct sw_voice {
+    uint8_t *bytes;                   /* owned; records; NULL until needed */
+    uint64_t used;
+    uint64_t lost;                    /* messages that did not fit */
+    uint64_t full;                    /* threadgroup of the first of them; UINT64_MAX: none */
+    bool late;                        /* one error report is kept although it did not fit */
+    const mp_thread *thread;          /* who runs now, in a kernel without fibers that may speak; else NULL */
+};
+
 struct sw_self {
     struct sw_self *next;             /* under sw_selves_lock */
     pthread_t thread;
@@ -249,6 +266,7 @@ struct sw_self {
     struct sw_job *volatile job;
     const mp_group *volatile group;
     struct sw_fault fault;
+    struct sw_voice voice;
 
     /* For the monitor thread; written by the owner. 0: none. */
     _Atomic uint64_t deadline;        /* by the time limit */
@@ -392,6 +410,15 @@ void sw_wait_slice(pthread_cond_t *condition, uint64_t deadline);
 
 /* Runs threadgroups, or chunks of a copy, first..end-1 of the job. False when one was stopped: self->fault. */
 bool sw_run_units(struct sw_self *self, struct sw_job *job, uint64_t first, uint64_t end);
+/* Runs the threads of a threadgroup that never meet. */
+void sw_run_group(struct sw_self *self, const mp_native_kernel *kernel, const mp_group *group);
+
+/* ---- message.c: what kernels say ---- */
+mp_status sw_messages_open(mp_error *error);         /* reads the environment */
+void sw_messages_prepare(struct sw_self *self);      /* before a kernel that may speak runs */
+void sw_messages_leave(struct sw_self *self, struct sw_job *job);
+void sw_messages_close(mp_queue *queue, uint64_t serial); /* the job is done; before its command is complete */
+void sw_messages_free(struct sw_said *list);
 
 /* ---- lanes.c: the fibers of one threadgroup ---- */
 

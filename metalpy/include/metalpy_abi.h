@@ -81,8 +81,12 @@ typedef struct mp_pipeline_limits {
     uint32_t max_total_threads_per_threadgroup;
     uint32_t thread_execution_width;
     uint32_t static_threadgroup_memory;
-    uint32_t reserved;
+    uint32_t flags;                        /* MP_PIPELINE_* */
 } mp_pipeline_limits;
+
+enum { /* mp_pipeline_limits.flags: bits */
+    MP_PIPELINE_MESSAGES = 1               /* the kernel may say something: see queue_take_messages */
+};
 
 enum { /* mp_library_desc.kind */
     MP_LIBRARY_SOURCE = 1,    /* data: MSL text (Apple) */

@@ -30,6 +30,7 @@ from metalpy.mps.memory import (
     set_memory_limit,
     set_per_process_memory_fraction,
 )
+from metalpy.mps.messages import KernelMessage, set_message_handler
 from metalpy.mps.rng import get_rng_state, manual_seed, seed, set_rng_state
 from metalpy.mps.shader import ShaderLibrary, compile_shader
 from metalpy.mps.stream import Stream, StreamContext, current_stream, default_stream, set_stream, stream
@@ -41,6 +42,7 @@ __all__ = [
     "Frame",
     "HeapInfo",
     "HookHandle",
+    "KernelMessage",
     "ShaderLibrary",
     "Stream",
     "StreamContext",
@@ -68,6 +70,7 @@ __all__ = [
     "reset_peak_memory_stats",
     "seed",
     "set_memory_limit",
+    "set_message_handler",
     "set_per_process_memory_fraction",
     "set_rng_state",
     "set_stream",
@@ -92,7 +95,7 @@ def synchronize() -> None:
 
     Raises
     ------
-    KernelFaultError, TimeLimitError
+    KernelFaultError, KernelReportedError, TimeLimitError
         If a kernel failed since the last call that waited; each failure is reported once.
     """
     _device().synchronize()

@@ -106,6 +106,15 @@ def test_error_messages(tmp_path):
     assert said.endswith("[2. 2. 2. 2. 2. 2. 2. 2.]\n")
 
 
+def test_kernel_messages(tmp_path):
+    said = run("kernel_messages.py", cwd=tmp_path)
+    assert said.startswith("thread 0 starts at 2.50\nthread 1 starts at 5.00\n")
+    assert "heard from thread (1, 0, 0): print: thread 1 starts at 5.00\n" in said
+    assert re.search(r"thread \(3, 0, 0\): error of newton: 1296\.19\d\d after 9 steps: still off by", said)
+    assert "raised: no square root of -1.000000 (thread (2, 0, 0), line " in said
+    assert "raised by the error buffer: Index 7 exceeds limit 7\n" in said
+
+
 def test_profiling(tmp_path):
     said = run("profiling.py", cwd=tmp_path)
     assert "21 launches, 1 copy," in said.splitlines()[0]

@@ -34,7 +34,7 @@ class PipelineLimits(Structure):
         ("max_total_threads_per_threadgroup", c_uint32),
         ("thread_execution_width", c_uint32),
         ("static_threadgroup_memory", c_uint32),
-        ("reserved", c_uint32),
+        ("flags", c_uint32),
     ]
 
 
@@ -159,6 +159,7 @@ STRUCTS = {
 }
 
 RELEASE_CALLBACK = CFUNCTYPE(None, c_void_p)
+MESSAGE_CALLBACK = CFUNCTYPE(None, c_void_p, POINTER(Message))
 
 
 def address_of(structure):

@@ -72,6 +72,8 @@ class MockDriver:
         Status and message of the next wait.
     timeouts : int
         So many waits return MP_TIMEOUT first.
+    said : list of dict
+        Fields of messages that the next `queue_take_messages` hands out.
     clock : callable
         What device_now returns.
     traces, timings : dict
@@ -105,6 +107,7 @@ class MockDriver:
         self.recorded = {}
         self.limits = (1024, 32, 0)
         self.refuse_wrap = False
+        self.said = []
         self.clock = lambda: 7
         self.traces = {}
         self.timings = {}
@@ -306,6 +309,7 @@ class MockDriver:
         limits[0].max_total_threads_per_threadgroup = self.limits[0]
         limits[0].thread_execution_width = self.limits[1]
         limits[0].static_threadgroup_memory = self.limits[2]
+        limits[0].flags = 0
 
     def queue_create(self, device, out, error):
         out[0] = handle = self.handle()
@@ -390,7 +394,10 @@ class MockDriver:
         return len(taken)
 
     def queue_take_messages(self, queue, each, context):
-        return 0
+        said, self.said = self.said, []
+        for fields in said:
+            abi.MESSAGE_CALLBACK(each)(context, ctypes.byref(abi.Message(**fields)))
+        return len(said)
 
     def event_create(self, device, out, error):
         out[0] = self.handle()

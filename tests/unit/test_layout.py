@@ -13,7 +13,7 @@ from tests.helpers.process import python
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "metalpy"
 # Each may use those before it.
-CORE = "check trace driver stream observer memory reserve pool array plan encode dispatch".split()
+CORE = "check facts message trace driver stream observer memory reserve pool array plan encode dispatch".split()
 OUTSIDE = {"metalpy._abi", "metalpy.errors", "metalpy.environment"}
 
 
@@ -38,7 +38,10 @@ def test_only_the_mirror_externs_the_abi():
 def test_core_modules_depend_one_way(module):
     allowed = {f"metalpy._core.{name}" for name in CORE[: CORE.index(module) + 1]} | OUTSIDE
     for suffix in ("pyx", "pxd"):
-        text = (PACKAGE / f"_core/{module}.{suffix}").read_text()
+        path = PACKAGE / f"_core/{module}.{suffix}"
+        if suffix == "pxd" and not path.exists():  # it has nothing for other modules
+            continue
+        text = path.read_text()
         used = set(re.findall(r"^\s*(?:from|cimport|import) (metalpy[\w.]*)", text, re.M))
         used |= {f"metalpy.{name}" for name in re.findall(r"^\s*from metalpy import (\w+)", text, re.M)} - {"metalpy"}
         assert used - {"metalpy"} <= allowed, suffix
