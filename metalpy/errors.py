@@ -110,7 +110,7 @@ class ScalarRangeError(MetalError, OverflowError):
 
 
 class OutOfMemoryError(MetalError, MemoryError):
-    """No memory left; the message gives the bytes asked for, in use, and the limit."""
+    """No memory left; the message says what was asked for, what there is, the limits, and what to change."""
 
 
 class KernelFaultError(MetalError):

@@ -6,7 +6,8 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint32_t
 
 from metalpy._core.driver cimport Queue
-from metalpy._core.pool cimport pool_of, touch, wrap
+from metalpy._core.memory cimport touch
+from metalpy._core.pool cimport pool_of, wrap
 from metalpy._core.stream cimport current_queue
 from metalpy._core.trace cimport now, tracing
 

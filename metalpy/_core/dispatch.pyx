@@ -9,9 +9,10 @@ from metalpy._abi cimport MP_ARGUMENT_BUFFER, MP_ARGUMENT_THREADGROUP, MP_PIPELI
 from metalpy._core.array cimport ArrayBase
 from metalpy._core.driver cimport Queue
 from metalpy._core.encode cimport return_encoder, take_encoder
+from metalpy._core.memory cimport touch
 from metalpy._core.message cimport ERROR_BUFFER_SIZE
 from metalpy._core.plan cimport STRUCT, VOID, ArgumentPlan
-from metalpy._core.pool cimport Block, touch
+from metalpy._core.pool cimport Block
 from metalpy._core.stream cimport current_queue
 from metalpy._core.texture cimport TextureBase
 from metalpy._core.trace cimport now, tracing

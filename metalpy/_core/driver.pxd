@@ -14,7 +14,6 @@ from metalpy._abi cimport (
     mp_pipeline_limits,
     mp_queue,
     mp_status,
-    mp_texture,
 )
 
 
@@ -46,7 +45,6 @@ cdef class Queue:
                        uint64_t source_offset, uint64_t size) except 0
     cdef uint64_t fill(self, mp_buffer *target, uint64_t offset, uint64_t size, const void *pattern,
                        uint32_t pattern_size) except 0
-    cdef uint64_t generate_mipmaps(self, mp_texture *texture) except 0
     cdef uint64_t completed_serial(self) noexcept
     cdef int wait_serial(self, uint64_t serial) except -1
     cdef bint hear(self) except -1

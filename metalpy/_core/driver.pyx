@@ -365,12 +365,6 @@ cdef class Queue:
                                   &error), &error)
         return self.note(serial)
 
-    cdef uint64_t generate_mipmaps(self, mp_texture *texture) except 0:
-        cdef mp_error error
-        cdef uint64_t serial
-        check(self.drv.queue_generate_mipmaps(self.handle, texture, &serial, &error), &error)
-        return self.note(serial)
-
     cdef uint64_t completed_serial(self) noexcept:
         return self.drv.queue_completed(self.handle)
 

@@ -14,7 +14,8 @@ from metalpy._abi cimport (
 from metalpy._core.array cimport ArrayBase
 from metalpy._core.check cimport check
 from metalpy._core.driver cimport Queue
-from metalpy._core.pool cimport Memory, pool_of, touch
+from metalpy._core.memory cimport Memory, touch
+from metalpy._core.pool cimport pool_of
 from metalpy._core.stream cimport current_queue
 
 from typing import NamedTuple
@@ -174,7 +175,10 @@ cdef class TextureBase:
     def _generate_mipmaps(self):
         """Record the making of all levels but the first."""
         cdef Queue queue = <Queue>current_queue(self.device)
-        touch(self.block.memory, queue, queue.generate_mipmaps(self.handle))
+        cdef uint64_t serial
+        cdef mp_error error
+        check(self.drv.queue_generate_mipmaps(queue.handle, self.handle, &serial, &error), &error)
+        touch(self.block.memory, queue, queue.note(serial))
 
     cdef uint64_t texels(self):
         cdef uint64_t total = 0

@@ -6,6 +6,19 @@
 #include <string.h>
 #include <unistd.h>
 
+static _Atomic int64_t live_code;
+
+int64_t mp_software_live_code(void)
+{
+    return atomic_load(&live_code);
+}
+
+static void count_code(int change)
+{
+    atomic_fetch_add_explicit(&live_code, change, memory_order_relaxed);
+    sw_count(change);
+}
+
 mp_status sw_library_create(mp_device *device, const mp_library_desc *desc, mp_library **library, mp_error *error)
 {
     (void)device;
@@ -45,7 +58,7 @@ mp_status sw_library_create(mp_device *device, const mp_library_desc *desc, mp_l
     }
     made->path = path;
     atomic_init(&made->references, 1);
-    sw_count(1);
+    count_code(1);
     *library = made;
     return MP_OK;
 }
@@ -57,7 +70,7 @@ void sw_library_release(mp_library *library)
     dlclose(library->handle);
     free(library->path);
     free(library);
-    sw_count(-1);
+    count_code(-1);
 }
 
 static mp_status check_kernel(const mp_library *library, const mp_native_kernel *kernel, const char *name,
@@ -102,7 +115,7 @@ mp_status sw_pipeline_create(mp_library *library, const char *name, mp_pipeline 
     sw_retain(&library->references);
     atomic_init(&made->references, 1);
     sw_fault_install();
-    sw_count(1);
+    count_code(1);
     *pipeline = made;
     return MP_OK;
 }
@@ -113,7 +126,7 @@ void sw_pipeline_release(mp_pipeline *pipeline)
         return;
     sw_library_release(pipeline->library);
     free(pipeline);
-    sw_count(-1);
+    count_code(-1);
 }
 
 void sw_pipeline_limits(mp_pipeline *pipeline, mp_pipeline_limits *limits)

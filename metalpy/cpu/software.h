@@ -49,7 +49,8 @@ struct sw_said;
 struct mp_device {
     _Atomic uint32_t handles;         /* references given out by device_open */
     uint32_t threads;                 /* threads that run kernels, the waiting one included; set once when opened */
-    _Atomic uint64_t allocated;       /* bytes in buffers */
+    _Atomic uint64_t allocated;       /* bytes in heaps, and in buffers outside of heaps */
+    _Atomic uint64_t committed;       /* bytes in buffers, wherever they are: what is held against `memory` */
     _Atomic uint64_t time_limit;      /* ns; 0: none */
     uint64_t memory;                  /* bytes of RAM and swap; set once when opened */
 
@@ -65,7 +66,7 @@ struct mp_device {
 extern struct mp_device sw_device;
 
 extern volatile sig_atomic_t sw_forked;     /* set in the child of a fork() */
-extern _Atomic int64_t sw_live_objects;     /* buffers, textures, samplers, libraries, ... */
+extern _Atomic int64_t sw_live_objects;     /* heaps, buffers, textures, samplers, libraries, ... */
 
 /* ---- buffers, libraries, pipelines, events ---- */
 
@@ -75,7 +76,9 @@ struct mp_buffer {
     bool hidden;                      /* private storage: the host is not told where it is */
     void *memory;
     uint64_t size;
-    uint64_t reserved;                /* bytes counted in sw_device.allocated; 0 when wrapped */
+    uint64_t reserved;                /* bytes counted in sw_device.allocated; 0 when wrapped or in a heap */
+    mp_heap *heap;                    /* retained; NULL outside of heaps */
+    struct sw_range *range;           /* of the heap */
     mp_release_callback release;      /* wrapped memory only */
     void *context;
 };
@@ -337,7 +340,11 @@ void sw_heap_release(mp_heap *heap);
 uint64_t sw_heap_available(mp_heap *heap);
 mp_status sw_heap_buffer_create(mp_heap *heap, uint64_t size, mp_buffer **buffer, mp_error *error);
 
+void sw_heap_take_back(mp_buffer *buffer); /* the memory of a buffer that is going */
+
 /* ---- buffer.c ---- */
+/* Counts bytes of buffers; false, and nothing counted, if the machine does not have that much. */
+bool sw_commit(uint64_t size);
 mp_status sw_buffer_create(mp_device *device, uint64_t size, uint32_t options, mp_buffer **buffer, mp_error *error);
 mp_status sw_buffer_wrap(mp_device *device, void *memory, uint64_t size, mp_release_callback release, void *context,
                          mp_buffer **buffer, mp_error *error);

@@ -88,6 +88,16 @@ def test_events_and_streams(tmp_path):
     assert awaited == "awaited: 1.414214, 1.414214, 1.414214"
 
 
+def test_memory(tmp_path):
+    arrays, line, loop, peak, failed, unlimited = run("memory.py", cwd=tmp_path).splitlines()
+    assert arrays == "in arrays: 3.75 MiB"  # 256 * 256 floats * (1 + 2 + 4 + 8)
+    assert re.match(r"  3\.75 MiB from line \d+ \(.*layers", line)
+    assert loop == "10 turns of a loop: 9 reused, 1 new"
+    assert peak == "peak: 35.75 MiB"
+    assert failed.startswith("OutOfMemoryError for 32 MiB: Use metalpy.mps.set_memory_limit")
+    assert unlimited == "and without the limit: 32 MiB"
+
+
 def test_error_messages(tmp_path):
     said = run("error_messages.py", cwd=tmp_path)
     for name in ("CompileError", "LaunchTypeError", "ScalarRangeError", "LaunchValueError"):

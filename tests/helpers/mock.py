@@ -1,6 +1,8 @@
 """A Metal device made of Python: it records what it is asked for, and work completes when the test says so."""
 
 import ctypes
+import mmap
+import threading
 from dataclasses import dataclass, field
 
 from metalpy._core import driver
@@ -26,6 +28,35 @@ class Launch:
     resident: list[int] = field(default_factory=list)
 
 
+class MockHeap:
+    """A heap of the mock: best fit over the gaps between the buffers that it has."""
+
+    def __init__(self, size, options):
+        self.size = size
+        self.options = options
+        self.owned = True
+        self.used = {}  # offset -> size
+        self.memory = mmap.mmap(-1, size)  # costs nothing until touched
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+
+    def gaps(self):
+        found, at = [], 0
+        for offset, size in sorted(self.used.items()):
+            if offset > at:
+                found.append((at, offset - at))
+            at = offset + size
+        return [*found, (at, self.size - at)] if at < self.size else found
+
+    def place(self, size):
+        """Offset of `size` bytes that are used from now on; None if there is no room."""
+        fits = [(room, offset) for offset, room in self.gaps() if room >= size]
+        if not fits:
+            return None
+        offset = min(fits)[1]
+        self.used[offset] = size
+        return offset
+
+
 class MockDriver:
     """One driver with one device.
 
@@ -34,7 +65,11 @@ class MockDriver:
     automatic : bool
         True: work completes as soon as it is recorded. False: `complete` or a wait completes it.
     budget : int
-        Bytes that buffers may take.
+        Bytes that heaps, and buffers outside of heaps, may take.
+    recommended : int
+        Of the device; 0, the default, makes the pool set no watermarks.
+    largest_heap : int
+        Longer heaps are refused.
     failure : tuple of int and str, or None
         Status and message of the next wait.
     timeouts : int
@@ -55,12 +90,18 @@ class MockDriver:
         What device_capture_state returns.
     """
 
-    def __init__(self, budget=1 << 30):
+    def __init__(self, budget=1 << 36):
         self.automatic = True
         self.budget = budget
+        self.recommended = 0
+        self.largest_heap = 1 << 40
+        self.broken_heaps = False
         self.failure = None
         self.timeouts = 0
         self.used = 0
+        self.lock = threading.Lock()  # of heaps and `used`
+        self.others = 0  # bytes that somebody else has of the device
+        self.heaps = {}
         self.buffers = {}
         self.wrapped = {}
         self.launches = []
@@ -132,6 +173,7 @@ class MockDriver:
 
     def device_info(self, device, info):
         info[0].name = b"Mock"
+        info[0].recommended_max_memory = self.recommended
         info[0].max_buffer_length = 1 << 40
         info[0].max_threads_per_threadgroup = 1024
         info[0].max_threadgroup_memory = 32768
@@ -139,7 +181,7 @@ class MockDriver:
         info[0].has_unified_memory = 1
 
     def device_allocated_size(self, device):
-        return self.used
+        return self.used + self.others
 
     def device_set_time_limit(self, device, limit, error):
         self.calls.append(("time_limit", limit))
@@ -167,16 +209,43 @@ class MockDriver:
         return (size + 255) & ~255
 
     def heap_create(self, device, size, options, out, error):
-        return self.fail(error, abi.UNSUPPORTED, "the mock has no heaps")
+        self.calls.append(("heap", size))
+        if self.broken_heaps:
+            return self.fail(error, abi.FORKED, "the mock is broken")
+        if size > self.largest_heap:
+            return self.fail(error, abi.MEMORY, "the mock makes no heaps of this size")
+        with self.lock:
+            if self.used + self.others + size > self.budget:
+                return self.fail(error, abi.MEMORY, "the mock has no memory left")
+            self.used += size
+            out[0] = handle = self.handle()
+            self.heaps[handle] = MockHeap(size, options)
+        return abi.OK
 
     def heap_release(self, heap):
-        pass
+        self.calls.append(("drop heap", self.heaps[heap].size))
+        with self.lock:
+            self.heaps[heap].owned = False
+            self.drop_unused(heap)
+
+    def drop_unused(self, heap):
+        if not self.heaps[heap].owned and not self.heaps[heap].used:
+            self.used -= self.heaps.pop(heap).size
 
     def heap_available(self, heap):
-        return 0
+        with self.lock:
+            return max((size for _, size in self.heaps[heap].gaps()), default=0)
 
     def heap_buffer_create(self, heap, size, out, error):
-        return self.fail(error, abi.UNSUPPORTED, "the mock has no heaps")
+        self.calls.append(("create", size))
+        with self.lock:
+            made = self.heaps[heap]
+            offset = made.place((size + 255) & ~255)
+            if offset is None:
+                return self.fail(error, abi.MEMORY, "no room in the heap")
+            out[0] = handle = self.handle()
+        self.buffers[handle] = (heap, made.address + offset, size)
+        return abi.OK
 
     def buffer_create(self, device, size, options, out, error):
         self.calls.append(("create", size))
@@ -204,8 +273,12 @@ class MockDriver:
 
     def buffer_release(self, buffer):
         self.calls.append(("release", self.buffers[buffer][2]))
-        _, _, size = self.buffers.pop(buffer)
-        if buffer in self.wrapped:
+        heap, start, size = self.buffers.pop(buffer)
+        if heap in self.heaps:
+            with self.lock:
+                del self.heaps[heap].used[start - self.heaps[heap].address]
+                self.drop_unused(heap)
+        elif buffer in self.wrapped:
             release, context = self.wrapped.pop(buffer)
             if release:
                 abi.RELEASE_CALLBACK(release)(context)
