@@ -1,4 +1,4 @@
-"""A box filter of 5 by 5 texels over 2048 by 2048, by read() and by sample(), and a plain copy; Mpixel/s in extra_info."""
+"""A box filter of 5 by 5 texels over 2048 by 2048, by read() and sample(), and a copy; Mpixel/s as extra_info."""
 
 from __future__ import annotations
 

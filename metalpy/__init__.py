@@ -20,7 +20,7 @@ except ModuleNotFoundError as _error:
         "(or `python setup.py build_ext -i`), or leave its folder to import the installed package"
     ) from _error
 
-# The submodules array, device and texture give way to the functions of these names; `import metalpy.array` is not needed.
+# The submodules array, device and texture give way to the functions of these names; nobody needs to import them.
 from metalpy import backends, dtypes, mps, random
 from metalpy.array import Array
 from metalpy.compiler.cache import cache_info, clear_cache

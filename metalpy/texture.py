@@ -158,11 +158,15 @@ class Texture(TextureBase):
 
     def __repr__(self) -> str:
         levels = f", {self.mipmap_level_count} levels" if self.mipmap_level_count > 1 else ""
-        return f"<metalpy.Texture {self.texture_type} {self.pixel_format}, shape {self.shape}{levels}, on {self.device}>"
+        return (
+            f"<metalpy.Texture {self.texture_type} {self.pixel_format}, shape {self.shape}{levels}, on {self.device}>"
+        )
 
     def _level_size(self, level: int) -> tuple[int, int, int]:
         if not 0 <= level < self.mipmap_level_count:
-            raise IndexError(f"the texture has {self.mipmap_level_count} levels of detail, level {level} is none of them")
+            raise IndexError(
+                f"the texture has {self.mipmap_level_count} levels of detail, level {level} is none of them"
+            )
         return max(self.width >> level, 1), max(self.height >> level, 1), max(self.depth >> level, 1)
 
     def _level_shape(self, level: int) -> tuple[int, ...]:

@@ -439,9 +439,9 @@ cdef class Encoder:
         cdef ScalarCode code
         cdef Py_ssize_t size
         cdef char *target
-        if argument.is_handle or value is None or isinstance(value, (ArrayBase, dict, bytes, bytearray, memoryview, np.void)):
+        if value is None or isinstance(value, (ArrayBase, dict, bytes, bytearray, memoryview, np.void)):
             return self.bind(argument, value)
-        if not argument.by_value:
+        if argument.is_handle or not argument.by_value:
             return self.bind(argument, value)  # says why not
         if cast not in CASTS:
             raise LaunchValueError(f"arg_casts knows {', '.join(CASTS)}, got {cast!r}")

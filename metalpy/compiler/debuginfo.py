@@ -46,7 +46,8 @@ _MATRIX = re.compile(r"matrix<(?:metal::)?(?P<scalar>[\w ]+), (?P<columns>\d), (
 _ATOMIC = re.compile(r"_?atomic<(?:metal::)?(?P<scalar>[\w ]+)>\Z")
 
 _TEXTURE = re.compile(
-    r"(?P<type>(?:texture|depth)\w+)<(?P<scalar>[\w ]+), (?:metal::access::(?P<access>\w+)|\(metal::access\)(?P<number>\d))"
+    r"(?P<type>(?:texture|depth)\w+)<(?P<scalar>[\w ]+), "
+    r"(?:metal::access::(?P<access>\w+)|\(metal::access\)(?P<number>\d))"
 )
 _ACCESSES = ("sample", "read", "write", "read_write")
 

@@ -27,8 +27,8 @@ _ROLES = ("buffer", "threadgroup", "texture", "sampler")
 ENTRIES_NAME = "metalpy_entries"  # the "file" of generated code in compiler messages; never shown
 # Names of __mp that the entry points use.
 _NAMES = (
-    "count fill handles implicit_index indices input from number parameter run_group signature threadgroup_memory".split()
-)
+    "count fill from handles implicit_index indices input number parameter run_group signature threadgroup_memory"
+).split()
 
 
 def write_entries(harvest: Harvest) -> str:

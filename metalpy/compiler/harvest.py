@@ -49,7 +49,8 @@ _IGNORED_ATTRIBUTES = frozenset(
     "maybe_unused buffer threadgroup texture sampler function_constant access user clang raster_order_group".split()
 )
 _HANDLE = re.compile(
-    r"(?:const )?(?:(?:metal::)?array<(?:const )?)?(?:metal::)?(?:(?P<texture>(?:texture|depth)\w*)<|(?P<sampler>sampler)\b)"
+    r"(?:const )?(?:(?:metal::)?array<(?:const )?)?(?:metal::)?"
+    r"(?:(?P<texture>(?:texture|depth)\w*)<|(?P<sampler>sampler)\b)"
 )
 # Arguments by value that are no inputs, by the type that names them.
 _HOST_OBJECTS = {
@@ -339,9 +340,7 @@ class _Harvester:
         handle = _handle_role(attributes, spelled)
         if handle:
             index = attributes.get(handle)
-            return Parameter(
-                name, handle, index=_spell(index) if index else None, gate=_spell(gate) if gate else None
-            )
+            return Parameter(name, handle, index=_spell(index) if index else None, gate=_spell(gate) if gate else None)
         is_pointer = "*" in [t.text for t in plain] or "[" in outer
         is_reference = "&" in [t.text for t in plain] and "*" not in outer
         role = "threadgroup" if "threadgroup" in attributes or space == "threadgroup" else "buffer"
@@ -445,7 +444,8 @@ def _unsupported(what: str, spelled: str, kernel: str, file: str, line: int) -> 
 
 def _handle_role(attributes: dict[str, list[Token]], spelled: str) -> str | None:
     """``"texture"`` or ``"sampler"`` for a parameter of such a type, or with such an attribute if its type is hidden
-    behind a name."""
+    behind a name.
+    """
     for role in ("texture", "sampler"):
         if role in attributes:
             return role

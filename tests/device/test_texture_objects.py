@@ -14,7 +14,9 @@ HEAD = "#include <metal_stdlib>\nusing namespace metal;\n"
 
 @pytest.fixture(scope="module")
 def lib():
-    return compile_shader(HEAD + """
+    return compile_shader(
+        HEAD
+        + """
 kernel void add(texture2d<float, access::read> a [[texture(0)]], constant float& by [[buffer(0)]],
                 texture2d<float, access::write> b [[texture(1)]], uint2 at [[thread_position_in_grid]]) {
   b.write(a.read(at) + by, at);
@@ -31,7 +33,8 @@ kernel void count3(texture3d<uint, access::write> t, uint3 at [[thread_position_
                    uint3 size [[threads_per_grid]]) {
   t.write(uint4(at, size.x + 16 * (size.y + 16 * size.z)), at);
 }
-""")
+"""
+    )
 
 
 @pytest.mark.parametrize(("dtype", "shape", "name", "kind"), [

@@ -119,7 +119,7 @@ def test_reading_and_writing(device, rng, name, scalar):
 @pytest.mark.parametrize("name", ["rg11b10Float", "rgb9e5Float"])
 def test_small_floats_round_trip(device, rng, name):
     """Each value is written as itself, and one between two of them as the nearer."""
-    raw, texture = texels_of(name, device, rng, (64, 64))
+    raw, _ = texels_of(name, device, rng, (64, 64))
     values = images.decode(name, raw).astype(np.float32)
     out = mp.texture((64, 64), name, device=device)
     texel_kernels("float").store(out, mp.array(values, device=device), threads=(64, 64))
@@ -453,8 +453,8 @@ def test_gather(device, rng, component, offset, address):
 
 COMPARE = {
     "never": np.zeros_like, "always": np.ones_like,
-    "less": lambda t: 0.4 < t, "less_equal": lambda t: 0.4 <= t, "greater": lambda t: 0.4 > t,
-    "greater_equal": lambda t: 0.4 >= t, "equal": lambda t: t == 0.4, "not_equal": lambda t: t != 0.4,
+    "less": lambda t: t > 0.4, "less_equal": lambda t: t >= 0.4, "greater": lambda t: t < 0.4,
+    "greater_equal": lambda t: t <= 0.4, "equal": lambda t: t == 0.4, "not_equal": lambda t: t != 0.4,
 }  # fmt: skip
 
 

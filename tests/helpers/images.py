@@ -208,7 +208,7 @@ def sample(
     return total
 
 
-# Of each face of a cube +x, -x, +y, -y, +z, -z: the axes and signs of its columns and rows, as Metal's figure shows them.
+# Of each face of a cube +x, -x, +y, -y, +z, -z: axis and sign of itself, of its columns and of its rows.
 FACES = (
     ((0, 1), (2, -1), (1, -1)),
     ((0, -1), (2, 1), (1, -1)),

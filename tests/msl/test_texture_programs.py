@@ -75,16 +75,18 @@ def test_argument_buffers(rng):
     lib().argument_buffer(arguments, threads=(4, 3))
     del arguments
     np.testing.assert_array_equal(target.numpy(), x * np.float32(3))
-    with pytest.raises(mp.LaunchTypeError, match="field 'how'.*Sampler"):
+    with pytest.raises(mp.LaunchTypeError, match=r"field 'how'.*Sampler"):
         lib().argument_buffer({"image": mp.texture(x), "how": 3, "target": target, "scale": 3}, threads=1)
-    with pytest.raises(mp.LaunchTypeError, match="field 'image'.*r32Uint"):
+    with pytest.raises(mp.LaunchTypeError, match=r"field 'image'.*r32Uint"):
         wrong = mp.texture((2, 2), "r32Uint")
         lib().argument_buffer({"image": wrong, "how": how, "target": target, "scale": 3}, threads=1)
 
 
 def test_samplers_of_every_kind(rng):
     x, out = image(rng, 2, 5), mp.zeros((6, 4))
-    lib().samplers(mp.texture(x), mp.Sampler(address_mode="clamp_to_zero", normalized_coordinates=False), out, threads=6)
+    lib().samplers(
+        mp.texture(x), mp.Sampler(address_mode="clamp_to_zero", normalized_coordinates=False), out, threads=6
+    )
     np.testing.assert_array_equal(out.numpy()[:5], np.repeat(x[1][:, None], 4, 1))
     np.testing.assert_array_equal(out.numpy()[5], [0, 0, 0, x[1, 4]])
 

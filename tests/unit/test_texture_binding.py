@@ -27,8 +27,9 @@ def made(mock, shape, name, **options):
 
 
 def test_binding(mock):
-    launch = k.idle_kernel(mock.device, texture("texture2d", 3), k.device_pointer("x", k.scalar("float"), 0), sampler(1),
-                           texture("texture2d", 5, count=2))  # fmt: skip
+    array = k.device_pointer("x", k.scalar("float"), 0)
+    two_more = texture("texture2d", 5, count=2)
+    launch = k.idle_kernel(mock.device, texture("texture2d", 3), array, sampler(1), two_more)
     one, two, three = (made(mock, (2, 4), "rgba8Unorm") for _ in range(3))
     filter = mp.Sampler(device=mock.device)
     launch(one, mp.zeros(7, device=mock.device), filter, [two, three])
@@ -120,7 +121,7 @@ def test_argument_buffers(mock):
     launch = k.idle_kernel(mock.device, k.constant("a", k.struct("Arguments", **fields), 0))
     image, filter = made(mock, (2, 2), "r8Unorm"), mp.Sampler(device=mock.device)
     launch({"t": image, "s": filter, "n": 5}, threads=1)
-    handle, = mock.textures
+    (handle,) = mock.textures
     address, state, number = np.frombuffer(mock.launches[0].values[0], "u8,u8,i4,i4").tolist()[0][:3]
     assert (address, state, number) == (handle + 1, next(iter(mock.samplers)) + 2, 5)
     assert mock.launches[0].resident == [handle]
