@@ -153,6 +153,59 @@ concept lod_option = same<Option, metal::level> || same<Option, metal::bias> || 
                      same<Option, Gradient>;
 struct no_gradient {};
 
+// ---- level 0 of a 2D texture by a sampler that the compiler knows: as mp_texture_sample_2d, with nothing to decide ----
+
+MP_FN uint field(ulong word, int at, uint bits) { return uint(word >> at) & ((1u << bits) - 1); }
+
+// The integer below, for any float.
+MP_FN int below(float v) {
+    v = v > -1e9f ? v : -1e9f;
+    return int(__builtin_floorf(v < 1e9f ? v : 1e9f));
+}
+
+// The texel that stands for texel `i` of `n`; -1: outside.
+MP_FN int addressed(int i, int n, uint mode) {
+    if (mode == MP_ADDRESS_EDGE) return i < 0 ? 0 : i < n ? i : n - 1;
+    if (uint(i) < uint(n)) return i;
+    if (mode != MP_ADDRESS_REPEAT && mode != MP_ADDRESS_MIRROR) return -1;
+    const int period = mode == MP_ADDRESS_REPEAT ? n : 2 * n;
+    i %= period;
+    i = i < 0 ? i + period : i;
+    return i < n ? i : 2 * n - 1 - i;
+}
+
+template <class T> MP_FN mp_texel tap(const mp_texture_view *view, ulong word, int x, int y) {
+    if ((x | y) < 0) {
+        const uint mode = field(word, MP_SAMPLER_ADDRESS + (x < 0 ? 0 : 3), 3);
+        return view->border[mode == MP_ADDRESS_BORDER ? field(word, MP_SAMPLER_BORDER, 2) : 0];
+    }
+    const unsigned char *texel = view->memory + y * view->level[0].row_bytes + ulong(x) * view->texel_bytes;
+    if constexpr (integer<T>) return view->load(texel);
+    return decoded(view, texel);
+}
+
+MP_FN mp_texel mixed(mp_texel a, mp_texel b, float w) { return (1 - w) * a + w * b; }
+
+template <class T> MP_FN mp_texel sampled_2d(const mp_texture_view *view, ulong word, float x, float y) {
+    const int width = view->level[0].width, height = view->level[0].height;
+    const uint across = field(word, MP_SAMPLER_ADDRESS, 3), down = field(word, MP_SAMPLER_ADDRESS + 3, 3);
+    if (!field(word, MP_SAMPLER_PIXEL, 1)) x *= width, y *= height;
+    if (integer<T> || !field(word, MP_SAMPLER_MAG, 1))
+        return tap<T>(view, word, addressed(below(x), width, across), addressed(below(y), height, down));
+    x -= 0.5f, y -= 0.5f;
+    const int i = below(x), j = below(y);
+    float a = x - i, b = y - j;
+    a = a >= 0 && a <= 1 ? a : 0, b = b >= 0 && b <= 1 ? b : 0; // far outside
+    const int left = addressed(i, width, across), top = addressed(j, height, down);
+    mp_texel upper = tap<T>(view, word, left, top);
+    if (a != 0) upper = mixed(upper, tap<T>(view, word, addressed(i + 1, width, across), top), a);
+    if (b == 0) return upper;
+    const int bottom = addressed(j + 1, height, down);
+    mp_texel lower = tap<T>(view, word, left, bottom);
+    if (a != 0) lower = mixed(lower, tap<T>(view, word, addressed(i + 1, width, across), bottom), a);
+    return mixed(upper, lower, b);
+}
+
 // ---- what all textures have ----
 
 template <class T, access A> struct texture {
@@ -224,6 +277,8 @@ MP_TEXTURE(texture2d, sample) {
     MP_HEIGHT MP_LEVELS MP_FENCE
     MP_FN vec<T, 4> sample(sampler s, float2 at) const {
         static_assert(A == access::sample, "sample() and gather() need a texture with access::sample");
+        if (__builtin_constant_p(s.__word) && !__mp::textures::field(s.__word, MP_SAMPLER_LOD_MIN, 16))
+            return __mp::textures::components<T>(__mp::textures::sampled_2d<T>(this->__view, s.__word, at.x, at.y));
         return __mp::textures::components<T>(mp_texture_sample_2d(this->__view, s.__word, at.x, at.y));
     }
     MP_FN vec<T, 4> sample(sampler s, float2 at, int2 offset) const {
