@@ -174,7 +174,8 @@ MP_FN int addressed(int i, int n, uint mode) {
     return i < n ? i : 2 * n - 1 - i;
 }
 
-template <class T> MP_FN mp_texel tap(const mp_texture_view *view, ulong word, int x, int y) {
+// A function of its own: many samples in a kernel would be much code to compile.
+template <class T> __attribute__((noinline, pure)) mp_texel tap(const mp_texture_view *view, ulong word, int x, int y) {
     if ((x | y) < 0) {
         const uint mode = field(word, MP_SAMPLER_ADDRESS + (x < 0 ? 0 : 3), 3);
         return view->border[mode == MP_ADDRESS_BORDER ? field(word, MP_SAMPLER_BORDER, 2) : 0];
