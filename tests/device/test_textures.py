@@ -116,6 +116,24 @@ def test_reading_and_writing(device, rng, name, scalar):
     np.testing.assert_array_equal(texture.numpy(), expected)
 
 
+@pytest.mark.parametrize(("name", "codes"), [("r16Float", 0x7C00), ("r8Unorm", 255), ("r16Unorm", 65535), ("r8Snorm", 127),
+                                             ("r16Snorm", 32767)])  # fmt: skip
+def test_ties(device, name, codes):
+    """Halfway between every two neighbouring codes, and next to that."""
+    stored = images.Format(name).dtype
+    counted = np.arange(codes + 1)
+    texels = counted.astype(np.uint16).view(stored) if name == "r16Float" else counted.astype(stored)
+    texels = texels[:codes] if name == "r16Float" else texels  # the last code is infinite
+    exact = images.decode(name, texels)[..., 0]
+    middle = ((exact[:-1] + exact[1:]) / 2).astype(np.float32)
+    around = [middle, np.nextafter(middle, np.float32(0)), np.nextafter(middle, np.float32(9e9))]
+    values = np.zeros((len(middle) // 9, 27, 4), np.float32)
+    values[..., 0] = np.stack(around, -1)[: len(middle) // 9 * 9].reshape(-1, 27)
+    texture = mp.texture(values.shape[:2], name, device=device)
+    texel_kernels("float").store(texture, mp.array(values, device=device), threads=values.shape[1::-1])
+    np.testing.assert_array_equal(texture.numpy(), images.encode(name, values))
+
+
 @pytest.mark.parametrize("name", ["rg11b10Float", "rgb9e5Float"])
 def test_small_floats_round_trip(device, rng, name):
     """Each value is written as itself, and one between two of them as the nearer."""
@@ -164,6 +182,23 @@ kernel void k(texture2d<float, access::read_write> t, device float4* out, uint2 
     expected = np.zeros((8, 8, 4))
     expected[:2, :3] = 1
     assert (out.numpy() == expected).all() and (texture.numpy() == 1).all()
+
+
+@pytest.mark.parametrize(("kind", "index"), [("texture2d_array", "at.z"), ("texturecube", "at.z"), ("texture3d", None)])
+def test_outside_of_images(device, kind, index):
+    """Behind the last element of an array, the last face and the last plane there is nothing."""
+    place = f"at.xy, {index}" if index else "at"
+    kernel = library(f"""
+kernel void k({kind}<float, access::read_write> t, device float4* out, uint3 at [[thread_position_in_grid]]) {{
+  out[at.z * 4 + at.y * 2 + at.x] = t.read({place});
+  if (at.z >= 6) t.write(float4(9), {place});
+}}
+""").k
+    texture = mp.texture(np.ones((6, 2, 2), np.float32), texture_type=kind.removeprefix("texture"), device=device)
+    out = mp.full((9, 4, 4), 5.0, device=device)
+    kernel(texture, out, threads=(2, 2, 9))
+    assert (out.numpy()[:6] == [1, 0, 0, 1]).all() and (out.numpy()[6:] == 0).all()
+    assert (texture.numpy() == 1).all()
 
 
 # ---- samplers ----
