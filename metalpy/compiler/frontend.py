@@ -56,6 +56,8 @@ _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?!line\b|include[ \t]*<metal|pragma\b)"
 _STANDARD_INCLUDE = re.compile(
     r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|metalpy/|simd/|c10/metal/)", re.MULTILINE
 )
+# Options of texture lookups whose names programs like for constants of their own; those are meant, then.
+_AMBIGUOUS = re.compile(r"error: reference to '(bias|level)' is ambiguous")
 # IR for any CPU: which one is decided when a kernel is lowered.
 _TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack-protector-buffer-size)"="[^"]*"')
 # `#pragma unroll` and its kin say what is good on a GPU; LLVM would print a warning wherever it cannot follow them.
@@ -160,6 +162,10 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
             ir = _TARGET_ATTRIBUTES.sub("", result.stdout.decode("utf-8", "surrogateescape"))
             ir = _masked_shifts(_LOOP_HINTS.sub('!"mp.', ir))
             return ir, tuple(parse_diagnostics(messages, found.entries))
+        hidden = {f"-D__METALPY_HIDE_{name}" for name in _AMBIGUOUS.findall(messages)} - set(command)
+        if hidden:
+            command[-1:] = [*sorted(hidden), "-"]
+            continue
         without_twins = drop_twins(source.text, program, messages)
         if without_twins is None:
             break

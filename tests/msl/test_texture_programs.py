@@ -148,7 +148,6 @@ REFUSALS = [
     ("texture2d<float, access::read> t", "t.write(0, p)", "cannot be written; declare it with access::write"),
     ("texture2d<float, access::write> t", "t.read(p)", "access::write cannot be read; declare it with access::read_write"),
     ("texture2d<float, access::read> t", "t.sample(sampler(coord::pixel), float2(p))", "need a texture with access::sample"),
-    ("texture2d<float> t", "t.sample(sampler(coord::pixel), float2(p), bias(1))", r"bias\(\) is for fragment functions"),
     ("texture2d<float> t", "t.sample(sampler(filter::bicubic), float2(p))", "no member named 'bicubic'"),
     ("texture2d<float3> t", "t.read(p)", "float, half, int, uint, short or ushort"),
     ("texture2d<float> t [[texture(128)]]", "t.read(p)", "out of range: 0 to 127"),
@@ -165,3 +164,27 @@ def test_refusals(parameter, use, message):
     first = raised.value.diagnostics[0]
     assert first.file == "program_source" and first.line in (3, 5)
     assert "__mp" not in str(raised.value)
+
+
+def test_bias_is_for_fragment_functions():
+    """A file may hold it, a kernel may not use it."""
+    text = f"""{HEAD}
+fragment float4 shade(texture2d<float> t, sampler s) {{ return t.sample(s, float2(0), bias(2)); }}
+kernel void good(device float* x) {{ *x = 3; }}
+kernel void bad(texture2d<float> t, sampler s, device float* x) {{ *x = t.sample(s, float2(0), bias(2)).x; }}
+"""
+    lib, x = compile_shader(text), mp.zeros(1)
+    lib.good(x)
+    assert x.item() == 3
+    with pytest.raises(mp.CompileError, match="'bad' calls 'bias_is_for_fragment_functions'"):
+        lib.bad(mp.texture((2, 2), "r8Unorm"), mp.Sampler(), x)
+
+
+@pytest.mark.parametrize("name", ["bias", "level"])
+def test_programs_with_such_names_of_their_own(name):
+    text = (
+        f"{HEAD}constant float {name} [[function_constant(0)]];\nkernel void k(device float* x) {{ *x = 2 * {name}; }}"
+    )
+    x = mp.zeros(1)
+    compile_shader(text).k.specialize({name: 1.5})(x)
+    assert x.item() == 3

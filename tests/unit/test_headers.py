@@ -130,7 +130,6 @@ def test_vectors_and_matrices():
     "float f(texture2d<float> t) { t.write(0, uint2(0)); return 0; }",
     "float f(texture2d<float, access::write> t) { return t.read(uint2(0)).x; }",
     "float f(texture2d<float, access::read> t, sampler s) { return t.sample(s, float2(0)).x; }",
-    "float f(texture2d<float> t, sampler s) { return t.sample(s, float2(0), bias(1)).x; }",
     "float f(texture3d<float> t, sampler s) { return t.sample(s, float3(0), gradient2d(0, 0)).x; }",
     "texture2d<float4> f(texture2d<float4> t) { return t; }",
     "constexpr sampler s(filter::bicubic);",

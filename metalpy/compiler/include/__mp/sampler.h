@@ -5,7 +5,26 @@
 #include <metalpy_kernel.h>
 
 MP_BEGIN
+// What a lookup takes besides coordinates. A program may have names of its own for two of them: see frontend.py.
+namespace __mp::lookups {
+struct level {
+    float lod;
+    explicit constexpr level(float l) : lod(l) {}
+};
+struct bias {
+    float value;
+    explicit constexpr bias(float b) : value(b) {}
+};
+} // namespace __mp::lookups
+
 namespace metal {
+#ifndef __METALPY_HIDE_level
+using __mp::lookups::level;
+#endif
+#ifndef __METALPY_HIDE_bias
+using __mp::lookups::bias;
+#endif
+
 enum class coord { normalized, pixel };
 #define MP_ADDRESSES                                                                                                  \
     {                                                                                                                 \
@@ -82,16 +101,6 @@ private:
     }
 };
 
-// ---- what a lookup takes besides coordinates ----
-
-struct level {
-    float lod;
-    explicit constexpr level(float l) : lod(l) {}
-};
-struct bias {
-    float value;
-    explicit constexpr bias(float b) : value(b) {}
-};
 struct min_lod_clamp {
     float lod;
     explicit constexpr min_lod_clamp(float l) : lod(l) {}

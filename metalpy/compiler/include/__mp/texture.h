@@ -43,6 +43,10 @@ template <class T> MP_FN mp_texel texel_of(vec<T, 4> v) {
         return mp_texel{float(v.x), float(v.y), float(v.z), float(v.w)};
 }
 
+MP_FN const mp_texture_level &level_of(const mp_texture_view *view, uint lod) {
+    return view->level[lod < MP_TEXTURE_LEVELS ? lod : 0];
+}
+
 // ---- single texels: those outside read as zero, and writing to them does nothing ----
 
 // NULL for a texel outside. `axes` coordinates and, if `many`, the image vary.
@@ -112,7 +116,7 @@ MP_FN void store(const mp_texture_view *view, vec<T, 4> value, uint x, uint y, u
 
 // ---- lookups ----
 
-MP_FN void apply(mp_lookup &lookup, metal::level o) { lookup.flags |= MP_LOOKUP_LEVEL, lookup.level = o.lod; }
+MP_FN void apply(mp_lookup &lookup, __mp::lookups::level o) { lookup.flags |= MP_LOOKUP_LEVEL, lookup.level = o.lod; }
 MP_FN void apply(mp_lookup &lookup, metal::min_lod_clamp o) { lookup.min_level = o.lod; }
 MP_FN void apply(mp_lookup &lookup, metal::gradient2d o) {
     lookup.flags |= MP_LOOKUP_GRADIENTS;
@@ -124,9 +128,9 @@ MP_FN void apply(mp_lookup &lookup, Gradient o) {
     lookup.flags |= MP_LOOKUP_GRADIENTS;
     for (int i = 0; i < 3; ++i) lookup.gradients[0][i] = o.dPdx[i], lookup.gradients[1][i] = o.dPdy[i];
 }
-template <class Bias> requires same<Bias, metal::bias> MP_FN void apply(mp_lookup &, Bias) {
-    static_assert(supported<Bias>, "bias() is for fragment functions; a kernel gives the level of detail with level()");
-}
+// Not defined: a kernel that reaches it is refused when it is lowered, and the fragment functions of its file are not.
+extern "C" void bias_is_for_fragment_functions();
+MP_FN void apply(mp_lookup &, __mp::lookups::bias) { bias_is_for_fragment_functions(); }
 
 MP_FN mp_lookup lookup_at(float x, float y = 0, float z = 0, uint element = 0) {
     mp_lookup lookup = {};
@@ -149,7 +153,7 @@ MP_FN mp_lookup comparing(mp_lookup lookup, float reference) {
 
 // What may follow the coordinates of a sample; gradients fit only their kind of texture.
 template <class Option, class Gradient>
-concept lod_option = same<Option, metal::level> || same<Option, metal::bias> || same<Option, metal::min_lod_clamp> ||
+concept lod_option = same<Option, __mp::lookups::level> || same<Option, __mp::lookups::bias> || same<Option, metal::min_lod_clamp> ||
                      same<Option, Gradient>;
 struct no_gradient {};
 
@@ -213,7 +217,7 @@ template <class T, access A> struct texture {
     static_assert(is_element<T>, "the texels of a texture are float, half, int, uint, short or ushort");
     const mp_texture_view *__view;
 
-    MP_FN uint get_width(uint lod = 0) const { return __view->level[lod].width; }
+    MP_FN uint get_width(uint lod = 0) const { return level_of(__view, lod).width; }
 
 protected:
     static constexpr bool readable = A != access::write, writable = A == access::write || A == access::read_write,
@@ -238,8 +242,8 @@ protected:
         store<T, axes, many>(__view, value, x, y, z, image, lod);
     }
 };
-#define MP_HEIGHT MP_FN uint get_height(uint lod = 0) const { return this->__view->level[lod].height; }
-#define MP_DEPTH MP_FN uint get_depth(uint lod = 0) const { return this->__view->level[lod].depth; }
+#define MP_HEIGHT MP_FN uint get_height(uint lod = 0) const { return __mp::textures::level_of(this->__view, lod).height; }
+#define MP_DEPTH MP_FN uint get_depth(uint lod = 0) const { return __mp::textures::level_of(this->__view, lod).depth; }
 #define MP_LEVELS MP_FN uint get_num_mip_levels() const { return this->__view->levels; }
 #define MP_ARRAY_SIZE MP_FN uint get_array_size() const { return this->__view->array_length; }
 #define MP_SAMPLES MP_FN uint get_num_samples() const { return this->__view->samples; }
