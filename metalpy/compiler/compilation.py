@@ -55,7 +55,7 @@ def compile_source(source: Source, options: Options, store: Cache | None = None)
         return Compilation(json.loads(data), store, source, options)
     from .frontend import compile_program
 
-    program = compile_program(source, options)
+    program = compile_program(source, options, store)
     ir = program.ir.encode("utf-8", "surrogateescape")
     facts = {
         "kernels": [asdict(k) for k in program.kernels],
@@ -160,7 +160,7 @@ class Compilation:
 
             packed = self._store.load(self._facts["ir"], _IR)
             if packed is None:
-                self._program = compile_program(self._source, self._options)
+                self._program = compile_program(self._source, self._options, self._store)
             else:
                 self._program = Program(
                     ir=zlib.decompress(packed).decode("utf-8", "surrogateescape"),

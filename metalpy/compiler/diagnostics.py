@@ -35,6 +35,7 @@ _SPELLINGS = (
     (re.compile(r"; did you mean '[^']*\b(?:__mp|mp_)[^']*'\?"), ""),
     (re.compile(r"^static assertion failed(?: due to requirement '.*?')?: "), ""),
 )
+_OUR_PRAGMA = "unterminated '#pragma clang attribute push'"  # when clang gives up in the middle of the program
 _SAME_ALIAS = re.compile(r"'([^']+)' \(aka '\1'\)")
 
 
@@ -57,6 +58,8 @@ def parse_diagnostics(output: str, entries: Sequence[Entry] = ()) -> list[Diagno
             bare = _BARE.match(line)
             if bare:
                 found.append(Diagnostic("error", _metal_names(bare["message"]), "", 0, 0))
+            continue
+        if _OUR_PRAGMA in match["message"]:
             continue
         severity = "error" if match["severity"] == "fatal error" else match["severity"]
         message, file = _metal_names(match["message"]), match["file"]

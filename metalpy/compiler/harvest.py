@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import itertools
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,7 @@ _UNSUPPORTED_ATTRIBUTES = frozenset(
 _IGNORED_ATTRIBUTES = frozenset(
     {"maybe_unused", "buffer", "threadgroup", "function_constant", "access", "user", "clang", "raster_order_group"}
 )
+_DECIMAL = re.compile(r"0|[1-9][0-9]*")
 _LINE_MARK = re.compile(r'[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\])*)"')
 
 
@@ -63,6 +65,24 @@ class Entry:
     line: int
     signature: str | None = None  # its function type, where `callee` alone may mean several functions
     max_threads: str | None = None  # [[max_total_threads_per_threadgroup(n)]]
+
+    def literal_indices(self, role: str) -> tuple[int, ...] | None:
+        """The indices of the parameters of a role, where all that are given are plain numbers; else None.
+
+        Parameters without an index get the lowest ones that are free, in the order of the source.
+        """
+        given = [p.index for p in self.parameters if p.role == role]
+        if not all(index is None or _DECIMAL.fullmatch(index) for index in given):
+            return None
+        taken = {int(index) for index in given if index is not None}
+        free = (i for i in itertools.count() if i not in taken)
+        return tuple(next(free) if index is None else int(index) for index in given)
+
+    def literal_limit(self, default: int) -> int | None:
+        """The limit of threads per threadgroup, if it is a plain number."""
+        if self.max_threads is None:
+            return default
+        return int(self.max_threads) if _DECIMAL.fullmatch(self.max_threads) else None
 
 
 @dataclass(frozen=True)
