@@ -25,9 +25,7 @@ def find_offence(assembly: Assembly, count: int) -> Offence | None:
     """The first function that one of the `count` kernels reaches and must not."""
     known: set[str] = set()
     for k in range(count):
-        new = [name for name in assembly.reachable([f"__mp_thread_{k}"]) if name not in known]
-        known.update(new)
-        functions = [name for name in new if assembly.is_function(name)]
+        functions = [name for name in _explore(assembly, f"__mp_thread_{k}", known) if assembly.is_function(name)]
         for name in functions:
             if assembly.is_declaration(name) and not _is_provided(name):
                 return name, k, "kernel {kernel} calls {function}, which is declared but not defined"
@@ -52,6 +50,19 @@ def misuse_of(offence: Offence, kernels: Sequence[KernelInfo], ir: str) -> Misus
         place = held and re.search(rf'^!{held[1]} = !DIFile\(filename: "([^"]+)"', ir, re.MULTILINE)
         file = place[1] if place else file
     return Misuse(message.format(kernel=repr(info.name), function=repr(function)), file, line, function)
+
+
+def _explore(assembly: Assembly, root: str, known: set[str]) -> list[str]:
+    """What `root` leads to and is not in `known`, to which it is added."""
+    new: list[str] = []
+    waiting = [root]
+    while waiting:
+        name = waiting.pop()
+        if name not in known:
+            known.add(name)
+            new.append(name)
+            waiting += assembly.uses(name) - known
+    return new
 
 
 def _recursive(assembly: Assembly, functions: Sequence[str]) -> str | None:

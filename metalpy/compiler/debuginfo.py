@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from .harvest import Entry, Harvest, Parameter
 from .reflection import Argument, Builtin, Field, KernelInfo, Type
@@ -306,6 +306,7 @@ class _Reader:
         return members
 
 
+@lru_cache(maxsize=4096)  # kernels share their types
 def _fields(text: str) -> dict[str, str]:
     """The fields of a ``!DINode(key: value, ...)``: strings unquoted, references as bare numbers, null left out."""
     found: dict[str, str] = {}

@@ -16,7 +16,7 @@ needs.
 from __future__ import annotations
 
 from .debuginfo import MAX_THREADS
-from .harvest import Entry, FunctionConstant, Harvest
+from .harvest import Entry, FunctionConstant, Harvest, Parameter
 from .source import line_mark
 
 __all__ = ["ENTRIES_NAME", "defined_flags", "write_entries"]
@@ -59,15 +59,15 @@ def _literal(name: str, expression: str) -> str:
 
 def _entry(k: int, entry: Entry) -> str:
     position = {"buffer": 0, "threadgroup": 0}
-    arguments = [_argument(k, i, entry, position) for i in range(len(entry.parameters))]
+    known = {role: entry.literal_indices(role) for role in position}
+    arguments = [_argument(k, i, parameter, position, known) for i, parameter in enumerate(entry.parameters)]
     # The type is spelled out where the name alone may be that of several functions; else it follows from the name.
     function_type = entry.signature or f"decltype({entry.callee})"
     parts = [
         f"namespace {entry.scope} {{" if entry.scope else "",
         f'extern "C" {{ using __mp_type_{k} = {function_type};',
         f"auto* __mp_function_{k} = static_cast<__mp_type_{k}*>(&{entry.callee});",
-        *_indices(k, "buffer", entry),
-        *_indices(k, "threadgroup", entry),
+        *(part for role in known if known[role] is None for part in _indices(k, role, entry)),
         _literal(f"__mp_limit_{k}", entry.max_threads or "") if entry.literal_limit(MAX_THREADS) is None else "",
         f"void __mp_thread_{k}(const mp_group* __mp_g, const mp_thread* __mp_t) {{",
         f"(void)__mp_g, (void)__mp_t; using __mp_s = __mp::signature<__mp_type_{k}>;",
@@ -78,8 +78,6 @@ def _entry(k: int, entry: Entry) -> str:
 
 
 def _indices(k: int, role: str, entry: Entry) -> list[str]:
-    if entry.literal_indices(role) is not None:
-        return []
     given = [f"int({p.index})" if p.index else "__mp::implicit_index" for p in entry.parameters if p.role == role]
     count = len(given)
     name = f"__mp_{role}s_{k}"
@@ -89,14 +87,15 @@ def _indices(k: int, role: str, entry: Entry) -> list[str]:
     ]
 
 
-def _argument(k: int, i: int, entry: Entry, position: dict[str, int]) -> str:
-    parameter = entry.parameters[i]
+def _argument(
+    k: int, i: int, parameter: Parameter, position: dict[str, int], known: dict[str, tuple[int, ...] | None]
+) -> str:
     parameter_type = f"__mp_s::parameter<{i}>"
     if parameter.role not in position:
         return f"__mp::input<{parameter_type}>::from(__mp::{parameter.role}(__mp_g, __mp_t))"
     at = position[parameter.role]
     position[parameter.role] += 1
     source = "buffer" if parameter.role == "buffer" else "threadgroup_memory"
-    known = entry.literal_indices(parameter.role)
-    index = f"__mp_{parameter.role}s_{k}[{at}]" if known is None else str(known[at])
+    numbers = known[parameter.role]
+    index = f"__mp_{parameter.role}s_{k}[{at}]" if numbers is None else str(numbers[at])
     return f"__mp::{source}<{parameter_type}>(__mp_g, {index})"

@@ -11,7 +11,7 @@ import ast
 import difflib
 import itertools
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 
 from ..errors import UnsupportedError
@@ -131,6 +131,7 @@ class _Harvester:
         self._definitions: dict[str, list[tuple[Parameter, ...]]] = {}  # kernels by qualified name
         # In the order of the source, with the number of parameters that an instantiation spells out (None: none).
         self._found: list[tuple[Entry, bool, int | None]] = []
+        self._line_ends = [i for i, character in enumerate(text) if character == "\n"]
         self._mark_starts: list[int] = []
         self._marks: list[tuple[str, int, int]] = []  # file and line that begin at an offset
         for token in self._tokens:
@@ -379,7 +380,7 @@ class _Harvester:
         """The user's file and line of a token, by the last line mark before it."""
         at = bisect_right(self._mark_starts, token.start) - 1
         file, line, since = self._marks[at] if at >= 0 else (self._name, 1, 0)
-        return file, line + self._text.count("\n", since, token.start)
+        return file, line + bisect_left(self._line_ends, token.start) - bisect_left(self._line_ends, since)
 
 
 # ---- token helpers ----
