@@ -40,10 +40,10 @@ def misuse_of(offence: Offence, kernels: Sequence[KernelInfo], ir: str) -> Misus
     symbol, k, message = offence
     info = kernels[k]
     function, line, file = symbol, info.line, info.file
-    node = re.search(rf'^!\d+ = (?:distinct )?!DISubprogram\(name: "([^"]+)", linkageName: "{re.escape(symbol)}".*?$',
-                     ir, re.MULTILINE)  # fmt: skip
+    named = rf'name: "([^"]+)", linkageName: "{re.escape(symbol)}"|name: "{re.escape(symbol)}", scope'
+    node = re.search(rf"^!\d+ = (?:distinct )?!DISubprogram\((?:{named}).*?$", ir, re.MULTILINE)
     if node:
-        function = node[1]
+        function = node[1] or symbol
         found = re.search(r"\bline: (\d+)", node[0])
         line = int(found[1]) if found else line
         held = re.search(r"\bfile: !(\d+)", node[0])

@@ -22,14 +22,14 @@ from .checks import find_offence, misuse_of
 from .debuginfo import read_kernels
 from .diagnostics import compile_error, misuse_error, parse_diagnostics
 from .entries import defined_flags, write_entries
-from .harvest import Harvest, harvest
+from .harvest import Harvest, Skipped, harvest
 from .options import MATH_MODES, Options
 from .precompiled import precompiled_headers
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 from .toolchain import clang, run_tool
-from .twins import drop_plain_twins, drop_twins
+from .twins import drop_plain_twins, drop_twins, explain_twins
 
 if TYPE_CHECKING:
     import subprocess
@@ -99,6 +99,7 @@ class Program:
     constants: tuple[Constant, ...]
     max_threads: tuple[int, ...]
     warnings: tuple[Diagnostic, ...] = ()
+    inputs: tuple[str, ...] = ()  # symbols of the inputs that are declared outside functions
 
     @cached_property
     def assembly(self) -> Assembly:
@@ -140,8 +141,19 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         kernels=kernels,
         constants=tuple(Constant(*c) for c in constants),
         max_threads=limits,
-        warnings=warnings,
+        warnings=(*map(_skipped_note, found.skipped), *warnings),
+        inputs=_input_symbols(text, len(found.inputs)),
     )
+
+
+def _skipped_note(function: Skipped) -> Diagnostic:
+    message = f"{function.kind} function '{function.name}' is skipped: metalpy runs compute kernels"
+    return Diagnostic("note", message, function.file, function.line, 1)
+
+
+def _input_symbols(ir: str, count: int) -> tuple[str, ...]:
+    bodies = (ir.split(f"@__mp_input_{k}(", 1)[1].split("\n}", 1)[0] for k in range(count))
+    return tuple(re.search(r"@llvm\.threadlocal\.address\S*\(ptr [^@]*@([\w.$]+)", body)[1] for body in bodies)  # type: ignore[index]
 
 
 def _include_flags(source: Source, options: Options) -> list[str]:
@@ -192,6 +204,7 @@ class _Unit:
             if without_twins is None:
                 break
             self._program = without_twins
+        messages = explain_twins(self._source.text, messages)
         raise compile_error(messages, self._source, self._options.include_dirs, entries)
 
     def describe_functions(self) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 from ..errors import CompileError, MetalError
 from .convergence import order_meetings
 from .frontend import Constant, Program
+from .source import Misuse
 from .toolchain import linker, run_tool
 
 __all__ = ["lower"]
@@ -56,6 +57,8 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
     ------
     CompileError
         The kernel needs a function constant that has no value.
+    Misuse
+        A function that cannot be inlined reads an input declared outside functions.
     """
     _refuse_missing_constants(program, k, values)
     # What this kernel reaches, under the names that the runtime's loop over the threads of a group knows.
@@ -70,8 +73,10 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         _keep_only(module, {_THREAD, _GROUP})
         _run_passes(module, machine, reachable_only=True)
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
-        module, static_memory = _place_threadgroup_variables(module, machine)
         entry = _THREAD if uses_fibers else _GROUP
+        if program.inputs:
+            module = _place_inputs(module, machine, program, k, entry)
+        module, static_memory = _place_threadgroup_variables(module, machine)
         _keep_only(module, {entry})
         if uses_fibers:
             _inline_all(module, entry)  # so that every meeting is in one function, where its order is known
@@ -224,6 +229,44 @@ def _place_threadgroup_variables(module: llvm.ModuleRef, machine: llvm.TargetMac
     text = _THREADGROUP_ADDRESS.sub(placed, str(module))
     declaration = "\ndeclare ptr @mp_threadgroup_variable(i32) nounwind willreturn memory(none)\n"
     return llvm.parse_assembly(text + declaration), total
+
+
+def _place_inputs(
+    module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int, entry: str
+) -> llvm.ModuleRef:
+    """Make the inputs that are declared outside functions local variables of `entry`, with all else inlined there.
+
+    Thread-local storage would not do: the threads of a threadgroup take turns on one thread of the host.
+    """
+    sizes = {
+        variable.name: machine.target_data.get_abi_size(variable.global_value_type)
+        for variable in module.global_variables
+        if variable.name in program.inputs
+    }
+    _keep_only(module, {entry})
+    _inline_all(module, entry)
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0))
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, builder)
+    head, _, rest = str(module).partition(f"@{entry}(")
+    body, end, tail = rest.partition("\n}\n")
+    variables = ""
+    for number, (name, size) in enumerate(sizes.items()):
+        address = rf"call [^\n]*@llvm\.threadlocal\.address\.p0\(ptr [^@\n]*@{re.escape(name)}\)"
+        body = re.sub(address, f"getelementptr i8, ptr %mp.input.{number}, i64 0", body)
+        variables += f"\n  %mp.input.{number} = alloca [{size} x i8], align 16"
+        if re.search(address, head + tail):
+            info = program.kernels[k]
+            raise Misuse(
+                f"kernel '{info.name}' calls a function that is not inlined and reads an input declared outside "
+                "functions; pass it as an argument",
+                info.file,
+                info.line,
+                info.name,
+            )
+    return llvm.parse_assembly(head + f"@{entry}(" + body.replace("{", "{" + variables, 1) + end + tail)
 
 
 _ALLOCA = re.compile(r"= alloca (?:inalloca )?([^,\n]+)")
