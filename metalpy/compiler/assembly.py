@@ -14,7 +14,9 @@ __all__ = ["Assembly"]
 
 _NAME = r'@("[^"\n]+"|[\w.$-]+)'
 _SYMBOL = re.compile(_NAME)
-_DEFINITION = re.compile(rf"^(?:define [^\n]*?{_NAME}\(.*?^\}}|declare [^\n]*?{_NAME}\([^\n]*|{_NAME} = [^\n]*)$", re.M | re.S)
+_DEFINITION = re.compile(
+    rf"^(?:define [^\n]*?{_NAME}\(.*?^\}}|declare [^\n]*?{_NAME}\([^\n]*|{_NAME} = [^\n]*)$", re.M | re.S
+)
 _CALL = re.compile(rf"\bcall [^\n@]*{_NAME}\(")
 # The module's own lines: what all of it is made for, types, groups of definitions, attributes, named metadata.
 _COMMON = re.compile(r"^(?:target |source_filename|%|\$|attributes |!llvm\.(?!dbg\.)[\w.]+ = )[^\n]*$", re.M)

@@ -7,7 +7,6 @@ running clang and without importing LLVM.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
 import zlib
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Diagnostic, LaunchTypeError
 from .cache import Cache, default_cache, make_key
 from .options import Options
-from .reflection import Argument, Builtin, Field, KernelInfo, Type
+from .records import pack, unpack
 from .source import Misuse, Source
 from .toolchain import cpu_identity, versions
 
@@ -52,23 +51,23 @@ def compile_source(source: Source, options: Options, store: Cache | None = None)
     # Text that leaves includes to the preprocessor does not say all that the program depends on.
     data = store.load(key, _PROGRAM) if source.is_closed else None
     if data is not None:
-        return Compilation(json.loads(data), store, source, options)
+        return Compilation(data, store, source, options)
     from .frontend import compile_program
 
     program = compile_program(source, options, store)
     ir = program.ir.encode("utf-8", "surrogateescape")
-    facts = {
-        "kernels": [asdict(k) for k in program.kernels],
+    facts: dict[str, Any] = {
         "constants": [asdict(c) for c in program.constants],
         "max_threads": list(program.max_threads),
         "inputs": list(program.inputs),
         "warnings": [list(w) for w in program.warnings],
         "ir": make_key("ir", hashlib.blake2b(ir).hexdigest()),
     }
-    store.store(facts["ir"], _IR, zlib.compress(ir, 1))  # type: ignore[arg-type]
+    record = pack(facts, program.kernels)
+    store.store(facts["ir"], _IR, zlib.compress(ir, 1))
     if source.is_closed:
-        store.store(key, _PROGRAM, json.dumps(facts).encode())
-    return Compilation(facts, store, source, options, program)
+        store.store(key, _PROGRAM, record)
+    return Compilation(record, store, source, options, program)
 
 
 class Compilation:
@@ -76,7 +75,7 @@ class Compilation:
 
     Attributes
     ----------
-    kernels : dict of str to KernelInfo
+    kernels : mapping of str to KernelInfo
         By name, in the order of the source.
     constants : dict of str to (index, scalar type, vector shape)
         Function constants by name.
@@ -85,23 +84,21 @@ class Compilation:
 
     def __init__(
         self,
-        facts: Mapping[str, Any],
+        record: bytes,
         store: Cache,
         source: Source,
         options: Options,
         program: Program | None = None,
     ) -> None:
-        self._facts = facts
+        self._facts, self.kernels = unpack(record)
         self._store = store
         self._source = source
         self._options = options
         self._program = program
         self._lock = threading.Lock()
         self._made: set[str] = set()  # under _lock: keys of kernels that this object has lowered
-        self.kernels = {k["name"]: _kernel_info(k) for k in facts["kernels"]}
-        self._numbers = {name: number for number, name in enumerate(self.kernels)}
-        self.constants = {c["name"]: (c["index"], c["scalar"], tuple(c["shape"])) for c in facts["constants"]}
-        self.warnings = tuple(Diagnostic(*w) for w in facts["warnings"])
+        self.constants = {c["name"]: (c["index"], c["scalar"], tuple(c["shape"])) for c in self._facts["constants"]}
+        self.warnings = tuple(Diagnostic(*w) for w in self._facts["warnings"])
 
     def constant_values(self, given: Mapping[str | int, object]) -> dict[int, object]:
         """Function constants by index from values by name or index, checked against their types.
@@ -148,7 +145,7 @@ class Compilation:
             from .lowering import lower
 
             try:
-                code = lower(self._whole_program(), self._numbers[name], values)
+                code = lower(self._whole_program(), self.kernels.number(name), values)
             except Misuse as misuse:
                 raise misuse_error(misuse, self._source) from None
             self._made.add(key)
@@ -208,27 +205,3 @@ def _compiler_identity() -> str:
                 status = os.stat(os.path.join(parent, name))
                 marks.append(f"{name}:{status.st_size}:{status.st_mtime_ns}")
     return ";".join(marks)
-
-
-# ---- records from JSON ----
-
-
-def _type(facts: Mapping[str, Any]) -> Type:
-    return Type(
-        **{
-            **facts,
-            "shape": tuple(facts["shape"]),
-            "element": _type(facts["element"]) if facts["element"] else None,
-            "fields": tuple(Field(f["name"], f["offset"], _type(f["type"])) for f in facts["fields"]),
-        }
-    )
-
-
-def _kernel_info(facts: Mapping[str, Any]) -> KernelInfo:
-    return KernelInfo(
-        name=facts["name"],
-        arguments=tuple(Argument(**{**a, "type": _type(a["type"])}) for a in facts["arguments"]),
-        builtins=tuple(Builtin(**b) for b in facts["builtins"]),
-        file=facts["file"],
-        line=facts["line"],
-    )
