@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Diagnostic, LaunchTypeError
+from ..errors import Diagnostic, FixIt, LaunchTypeError
 from .cache import Cache, default_cache, make_key
 from .options import Options
 from .records import pack, unpack
@@ -80,6 +80,8 @@ class Compilation:
     constants : dict of str to (index, scalar type, vector shape)
         Function constants by name.
     warnings : tuple of Diagnostic
+    record : bytes
+        What is known about the program, as `records.pack` writes it.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Compilation:
         options: Options,
         program: Program | None = None,
     ) -> None:
+        self.record = record
         self._facts, self.kernels = unpack(record)
         self._store = store
         self._source = source
@@ -98,7 +101,7 @@ class Compilation:
         self._lock = threading.Lock()
         self._made: set[str] = set()  # under _lock: keys of kernels that this object has lowered
         self.constants = {c["name"]: (c["index"], c["scalar"], tuple(c["shape"])) for c in self._facts["constants"]}
-        self.warnings = tuple(Diagnostic(*w) for w in self._facts["warnings"])
+        self.warnings = tuple(_diagnostic(*w) for w in self._facts["warnings"])
 
     def constant_values(self, given: Mapping[str | int, object]) -> dict[int, object]:
         """Function constants by index from values by name or index, checked against their types.
@@ -120,6 +123,11 @@ class Compilation:
             name, scalar, shape = by_index[index]
             values[index] = _constant_value(name, scalar, shape, value)
         return dict(sorted(values.items()))
+
+    def max_threads(self, name: str) -> int:
+        """The most threads that a threadgroup of the kernel may have."""
+        limits: list[int] = self._facts["max_threads"]
+        return limits[self.kernels.number(name)]
 
     def native(self, name: str, values: Mapping[int, object] | None = None, *, rebuild: bool = False) -> Path:
         """Path of the shared object of a kernel, specialised by function constants; compiled if need be.
@@ -151,23 +159,40 @@ class Compilation:
             self._made.add(key)
             return self._store.store(key, _KERNEL, code)
 
-    def _whole_program(self) -> Program:
-        """The program with its IR: from the cache, or from the source again if the cache has lost it."""
-        if self._program is None:
-            from .frontend import Constant, Program, compile_program
+    def code(self, name: str, values: Mapping[int, object] | None = None) -> bytes:
+        """The shared object that `native` gives the path of."""
+        path = self.native(name, values)
+        code = self._store.load(path.stem, _KERNEL)
+        return self.native(name, values, rebuild=True).read_bytes() if code is None else code
 
-            packed = self._store.load(self._facts["ir"], _IR)
-            if packed is None:
-                self._program = compile_program(self._source, self._options, self._store)
-            else:
-                self._program = Program(
-                    ir=zlib.decompress(packed).decode("utf-8", "surrogateescape"),
-                    kernels=tuple(self.kernels.values()),
-                    constants=tuple(Constant(**(c | {"shape": tuple(c["shape"])})) for c in self._facts["constants"]),
-                    max_threads=tuple(self._facts["max_threads"]),
-                    inputs=tuple(self._facts["inputs"]),
-                )
+    def ir(self) -> str:
+        """The program's IR: from the cache, or from the source again if the cache has lost it."""
+        packed = self._store.load(self._facts["ir"], _IR)
+        if packed is not None:
+            return zlib.decompress(packed).decode("utf-8", "surrogateescape")
+        from .frontend import compile_program
+
+        return compile_program(self._source, self._options, self._store).ir
+
+    def _whole_program(self) -> Program:
+        if self._program is None:
+            from .frontend import Constant, Program
+
+            self._program = Program(
+                ir=self.ir(),
+                kernels=tuple(self.kernels.values()),
+                constants=tuple(Constant(**(c | {"shape": tuple(c["shape"])})) for c in self._facts["constants"]),
+                max_threads=tuple(self._facts["max_threads"]),
+                inputs=tuple(self._facts["inputs"]),
+            )
         return self._program
+
+
+def _diagnostic(
+    severity: str, message: str, file: str, line: int, column: int, stack: list[list[Any]], fixits: list[list[Any]]
+) -> Diagnostic:
+    includes = tuple((name, number) for name, number in stack)
+    return Diagnostic(severity, message, file, line, column, includes, tuple(FixIt(*fixit) for fixit in fixits))
 
 
 def _constant_value(name: str, scalar: str, shape: tuple[int, ...], value: object) -> object:

@@ -20,7 +20,7 @@ from .assembly import Assembly
 from .cache import Cache, default_cache
 from .checks import find_offence, misuse_of
 from .debuginfo import read_kernels
-from .diagnostics import compile_error, misuse_error, parse_diagnostics
+from .diagnostics import compile_error, misuse_error, parse_diagnostics, placed
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, Skipped, harvest
 from .options import MATH_MODES, Options
@@ -40,7 +40,7 @@ _ABI_HEADERS = Path(__file__).parent.parent / "include"
 MAX_ROUNDS = 8  # of compiling and dropping twins: each shows more of them, in code that was not reached before
 
 _COMMON_FLAGS = (
-    "-std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fno-caret-diagnostics -ferror-limit=500"
+    "-std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fdiagnostics-parseable-fixits -ferror-limit=500"
 ).split()
 
 _OUTPUT = "-S -emit-llvm -o -".split()
@@ -57,7 +57,13 @@ _COMPILE_FLAGS = (
     # The output: unoptimised IR meant to be optimised, with the types of what the user wrote.
     "-fPIC -fvisibility=hidden -fno-plt -O2 -Xclang -disable-llvm-passes "
     "-g -fstandalone-debug -gomit-unreferenced-methods "
-    "-Wno-everything"
+    # Warnings that are as true of Metal as of C++.
+    "-Wno-everything -Warray-bounds -Wassign-enum -Wbitwise-op-parentheses -Wdangling-else -Wdeprecated-declarations "
+    "-Wdivision-by-zero -Wempty-body -Wenum-compare -Wfor-loop-analysis -Winfinite-recursion -Wlogical-op-parentheses "
+    "-Wlogical-not-parentheses -Wmacro-redefined -Wnull-dereference -Wparentheses -Wparentheses-equality -Wreturn-type "
+    "-Wself-assign -Wshadow-uncaptured-local -Wshift-op-parentheses -Wsizeof-array-argument -Wsizeof-pointer-div "
+    "-Wsometimes-uninitialized -Wstring-plus-int -Wswitch -Wtautological-compare -Wuninitialized -Wunused-comparison "
+    "-Wunused-value -Wunused-variable -Wunused-but-set-variable -Wno-unused-const-variable -W#warnings"
 ).split()
 
 # Types are read from debug information; of functions, the bulk of every program, there is none (MP_BEGIN does it too).
@@ -189,23 +195,24 @@ class _Unit:
         if _STANDARD_INCLUDE.search(source.text):
             # Before the program, whose macros may have names that the headers use, such as T or N.
             self._headers.append("metal_stdlib")
+        self._lines_before = 0  # in front of the user's text, in what clang read last
         self._program = drop_plain_twins(source.text, blank_for_cpp(source.text))
 
     def compile(self) -> tuple[str, tuple[Diagnostic, ...]]:
         """IR with debug information about types, and clang's warnings."""
-        entries = self._found.entries
+        entries, include_dirs = self._found.entries, self._options.include_dirs
         for _ in range(MAX_ROUNDS):
             result = self._run(*_FUNCTIONS_UNDESCRIBED)
             messages = result.stderr.decode("utf-8", "replace")
             if result.returncode == 0:
-                warnings = parse_diagnostics(messages, entries)
+                warnings = placed(parse_diagnostics(messages, entries), self._source, include_dirs, self._lines_before)
                 return result.stdout.decode("utf-8", "surrogateescape"), tuple(warnings)
             without_twins = drop_twins(self._source.text, self._program, messages)
             if without_twins is None:
                 break
             self._program = without_twins
         messages = explain_twins(self._source.text, messages)
-        raise compile_error(messages, self._source, self._options.include_dirs, entries)
+        raise compile_error(messages, self._source, include_dirs, entries, self._lines_before)
 
     def describe_functions(self) -> str:
         """The IR again with debug information about functions: where they are."""
@@ -213,6 +220,7 @@ class _Unit:
 
     def _run(self, before: str, behind: str) -> subprocess.CompletedProcess[bytes]:
         text = defined_flags(self._found) + self._options.directives + before
+        self._lines_before = text.count("\n")
         text += self._program + write_entries(self._found) + behind
         data = text.encode("utf-8", "surrogateescape")
         own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["MATH_MODES", "Options", "make_options"]
+__all__ = ["DEFAULT_VERSION", "MATH_MODES", "Options", "make_options"]
 
 MATH_MODES = {
     # Results do not depend on whether the CPU has fused multiply-add.
