@@ -55,15 +55,22 @@ class Result:
 def add_command(commands: Any) -> None:
     """Add ``compile`` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "compile", help="compile Metal files; list their kernels or errors", description=DESCRIPTION, epilog=EPILOG,
+        "compile",
+        help="compile Metal files; list their kernels or errors",
+        description=DESCRIPTION,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("files", metavar="FILE", nargs="+", help="a .metal file")
     add_compile_options(parser)
     group = parser.add_argument_group("what to do")
     group.add_argument("--lower", action="store_true", help="also compile every kernel to machine code")
-    group.add_argument("-o", dest="output", metavar="OUT.mtlp",
-                       help="write a library of one FILE, for metalpy.load_library, which needs no compiler")  # fmt: skip
+    group.add_argument(
+        "-o",
+        dest="output",
+        metavar="OUT.mtlp",
+        help="write a library of one FILE, for metalpy.load_library, which needs no compiler",
+    )
     group.add_argument("--json", action="store_true", help="print one JSON document instead of text")
     group.add_argument("-q", "--quiet", action="store_true", help="print errors and warnings only")
     group.add_argument("-j", "--jobs", type=int, metavar="N", help="processes to use (default: one for each CPU)")

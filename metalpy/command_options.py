@@ -17,14 +17,35 @@ def add_compile_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-I", dest="include_dirs", metavar="DIR", action="append", default=[], help="look for includes in DIR"
     )
-    group.add_argument("-D", dest="defines", metavar="NAME[=VALUE]", action="append", default=[], type=_define,
-                       help="define a macro; without a value it is 1")  # fmt: skip
-    group.add_argument("--std", metavar="VERSION", default=DEFAULT_VERSION,
-                       help="language version, such as metal3.1, for __METAL_VERSION__ (default: %(default)s)")  # fmt: skip
-    group.add_argument("--math-mode", choices=tuple(MATH_MODES), default="safe",
-                       help="how much floating-point arithmetic may be rearranged (default: %(default)s)")  # fmt: skip
-    group.add_argument("--constants", metavar="NAME=VALUE", action="append", default=[], type=_constant,
-                       help="a function constant by name or index: true, 3, 0.5, or 1,2,3 for a vector")  # fmt: skip
+    group.add_argument(
+        "-D",
+        dest="defines",
+        metavar="NAME[=VALUE]",
+        action="append",
+        default=[],
+        type=_define,
+        help="define a macro; without a value it is 1",
+    )
+    group.add_argument(
+        "--std",
+        metavar="VERSION",
+        default=DEFAULT_VERSION,
+        help="language version, such as metal3.1, for __METAL_VERSION__ (default: %(default)s)",
+    )
+    group.add_argument(
+        "--math-mode",
+        choices=tuple(MATH_MODES),
+        default="safe",
+        help="how much floating-point arithmetic may be rearranged (default: %(default)s)",
+    )
+    group.add_argument(
+        "--constants",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=_constant,
+        help="a function constant by name or index: true, 3, 0.5, or 1,2,3 for a vector",
+    )
 
 
 def chosen_options(given: argparse.Namespace) -> Options:

@@ -35,28 +35,57 @@ example:
   python -m metalpy run saxpy.metal saxpy --arg zeros:1024:float32 --arg arange:1024:float32 --arg 2.5 \\
       --threads 1024 --save out=result.npy
 """
-_DTYPES = {"half": "float16", "float": "float32", "int": "int32", "uint": "uint32", "short": "int16", "bool": "bool",
-           "ushort": "uint16", "char": "int8", "uchar": "uint8", "long": "int64", "ulong": "uint64"}  # fmt: skip
+_DTYPES = {
+    "half": "float16",
+    "float": "float32",
+    "int": "int32",
+    "uint": "uint32",
+    "short": "int16",
+    "bool": "bool",
+    "ushort": "uint16",
+    "char": "int8",
+    "uchar": "uint8",
+    "long": "int64",
+    "ulong": "uint64",
+}
 
 
 def add_command(commands: Any) -> None:
     """Add ``run`` to the commands."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "run", help="launch a kernel of a file, for a quick try", description=DESCRIPTION, epilog=EPILOG,
+        "run",
+        help="launch a kernel of a file, for a quick try",
+        description=DESCRIPTION,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("file", metavar="FILE", help="a .metal file, or a .mtlp library")
     parser.add_argument("kernel", metavar="KERNEL", help="the kernel's name")
     parser.add_argument(
         "--arg", dest="args", metavar="SPEC", action="append", default=[], help="an argument; see below"
     )
-    parser.add_argument("--threads", metavar="N[xM[xK]]", type=_size,
-                        help="the grid (default: one thread for each element of the first array)")  # fmt: skip
+    parser.add_argument(
+        "--threads",
+        metavar="N[xM[xK]]",
+        type=_size,
+        help="the grid (default: one thread for each element of the first array)",
+    )
     parser.add_argument("--group-size", metavar="N[xM[xK]]", type=_size, help="threads of a threadgroup")
-    parser.add_argument("--threadgroup-memory", metavar="INDEX=BYTES", action="append", default=[], type=_memory,
-                        help="bytes of a threadgroup argument")  # fmt: skip
-    parser.add_argument("--save", metavar="[NAME=]FILE.npy", action="append", default=[],
-                        help="save an array after the run: by name, or the first that the kernel may write")  # fmt: skip
+    parser.add_argument(
+        "--threadgroup-memory",
+        metavar="INDEX=BYTES",
+        action="append",
+        default=[],
+        type=_memory,
+        help="bytes of a threadgroup argument",
+    )
+    parser.add_argument(
+        "--save",
+        metavar="[NAME=]FILE.npy",
+        action="append",
+        default=[],
+        help="save an array after the run: by name, or the first that the kernel may write",
+    )
     add_compile_options(parser)
     parser.set_defaults(run=lambda given: run(parser, given))
 
