@@ -15,7 +15,7 @@ from metalpy.creation import empty, full
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.elementwise import contiguous
 from metalpy.ops.types import metal_name
-from metalpy.random.kernels import shader_folder
+from metalpy.shader_files import shader_folder
 
 __all__ = ["native_group_norm", "native_group_norm_backward", "var_mean"]
 

@@ -20,7 +20,7 @@ from metalpy.errors import LaunchValueError, UnsupportedError
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.layout import Strides, collapse, overlaps, strided_memory
 from metalpy.ops.types import WEAK, compute_dtype, metal_name, resolve
-from metalpy.random.kernels import shader_folder
+from metalpy.shader_files import shader_folder
 
 __all__ = ["binary", "contiguous", "in_place", "is_operand", "unary"]
 

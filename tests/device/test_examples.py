@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
@@ -14,16 +11,13 @@ import numpy as np
 import pytest
 
 import metalpy as mp
+from tests.helpers.process import python
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 def run(script, *arguments, cwd):
-    path = os.pathsep.join(filter(None, [str(Path(mp.__file__).parent.parent), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments], capture_output=True, text=True, timeout=120,
-        check=False, cwd=cwd, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+    done = python("-W", "error", EXAMPLES / script, *arguments, cwd=cwd, timeout=120)
     assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
     return done.stdout
 
@@ -64,11 +58,7 @@ def test_demo_notices_wrong_numbers(tmp_path):
     for path in (EXAMPLES / "kernels").iterdir():
         kernels.joinpath(path.name).write_text(path.read_text().replace("a * x[i] + y[i]", "a * x[i] - y[i]"))
     (tmp_path / "examples" / "demo.py").write_text((EXAMPLES / "demo.py").read_text())
-    path = os.pathsep.join(filter(None, [str(Path(mp.__file__).parent.parent), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "examples" / "demo.py")], capture_output=True, text=True, timeout=120,
-        check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+    done = python(tmp_path / "examples" / "demo.py", "--", cwd=tmp_path, timeout=120)
     assert done.returncode == 1
     assert [line.split()[0] for line in done.stdout.splitlines() if "WRONG" in line] == ["saxpy.metal"]
 

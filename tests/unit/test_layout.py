@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.process import python
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "metalpy"
 CORE = ["check", "driver", "stream", "pool", "array", "plan", "encode", "dispatch"]  # each may use those before it
@@ -56,7 +58,8 @@ def test_files_stay_readable(path):
 
 
 def run(code):
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = python(code)
+    assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
 
