@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import struct
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,6 +13,7 @@ from metalpy.compiler.cache import Cache
 from metalpy.compiler.compilation import compile_source
 from metalpy.compiler.options import make_options
 from metalpy.compiler.source import read_source
+from tests.helpers.process import python
 
 TEXT = """#include <metal_stdlib>
 using namespace metal;
@@ -83,9 +81,7 @@ except mp.UnsupportedError:
 
 
 def test_no_compiler_is_needed(file, tmp_path):
-    environment = os.environ | {"METALPY_CACHE_DIR": str(tmp_path / "empty"), "METALPY_CLANG": "", "METALPY_LLD": ""}
-    command = [sys.executable, "-c", WITHOUT_COMPILER, str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = python("-c", WITHOUT_COMPILER, file, METALPY_CACHE_DIR=str(tmp_path / "empty"), METALPY_CLANG="")
     assert done.stdout.startswith("[8.0, 27.0]"), done.stderr
     assert "frontend" not in done.stdout and "lowering" not in done.stdout
 

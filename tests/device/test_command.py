@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +10,7 @@ import pytest
 import metalpy as mp
 from metalpy import __main__ as command
 from metalpy import command_compile, command_run
+from tests.helpers.process import python
 
 GOOD = """#include <metal_stdlib>
 using namespace metal;
@@ -187,21 +185,10 @@ def test_help_tells_exit_status_and_examples(capsys, name):
 
 
 def test_a_process_of_its_own(folder):
-    environment = os.environ | {"METALPY_CACHE_DIR": "off"}
-    line = [
-        sys.executable,
-        "-m",
-        "metalpy",
-        "compile",
-        "good.metal",
-        "constant.metal",
-        "--lower",
-        "--constants",
-        "power=2",
-    ]
-    done = subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
+    line = ["-m", "metalpy", "compile", "good.metal", "constant.metal", "--lower", "--constants", "power=2"]
+    done = python(*line, cwd=folder, METALPY_CACHE_DIR="off")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "bytes of code" in done.stdout
+    assert done.stdout.count("bytes of code") == 3
 
 
 def test_progress_is_for_terminals():
