@@ -6,18 +6,16 @@ on lines of text and needs no LLVM, so that lowering parses only what it will co
 
 from __future__ import annotations
 
+import itertools
+import operator
 import re
 from collections.abc import Container, Iterable, Mapping
 from functools import cached_property
 
 __all__ = ["Assembly"]
 
-_NAME = r'@("[^"\n]+"|[\w.$-]+)'
-_SYMBOL = re.compile(_NAME)
-_DEFINITION = re.compile(
-    rf"^(?:define [^\n]*?{_NAME}\(.*?^\}}|declare [^\n]*?{_NAME}\([^\n]*|{_NAME} = [^\n]*)$", re.M | re.S
-)
-_CALL = re.compile(rf"\bcall [^\n@]*{_NAME}\(")
+_SYMBOL = re.compile(r'@("[^"\n]+"|[\w.$-]+)')
+_CALL = re.compile(rf"\bcall [^\n@]*{_SYMBOL.pattern}\(")
 # The module's own lines: what all of it is made for, types, groups of definitions, attributes, named metadata.
 _COMMON = re.compile(r"^(?:target |source_filename|%|\$|attributes |!llvm\.(?!dbg\.)[\w.]+ = )[^\n]*$", re.M)
 _NODE = re.compile(r"^!(\d+) = [^\n]*$", re.M)
@@ -33,26 +31,54 @@ class Assembly:
     ----------
     text : str
         What clang prints for ``-S -emit-llvm``; debug information in it is left out of every slice.
+
+    Attributes
+    ----------
+    surroundings : str
+        All but the functions: types, globals, attributes, metadata.
     """
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        # LLVM prints types and globals, then functions, then attributes and metadata. Functions are most of it, and
+        # regular expressions that look at every line of them would take seconds.
+        self._text = f"\n{text}\n"
+        starts = (self._text.find(f"\n{word} ") for word in ("define", "declare"))
+        begin = min((start for start in starts if start >= 0), default=len(self._text))
+        ends = (self._text.find(start, begin) for start in ("\nattributes #", "\n!"))
+        end = min((stop for stop in ends if stop >= 0), default=len(self._text))
+        self._functions = (begin, end)
+        self.surroundings = self._text[:begin] + self._text[end:]
 
     @cached_property
     def _spans(self) -> dict[str, tuple[int, int]]:
         spans = {}
-        for match in _DEFINITION.finditer(self._text):
-            name = match[1] or match[2] or match[3]
-            spans[name.strip('"')] = match.span()
+        begin, end = self._functions
+        for prefix, closing, first, last in (
+            ("\n@", "\n", 0, begin),
+            ("\ndefine ", "\n}\n", begin, end),
+            ("\ndeclare ", "\n", begin, end),
+        ):
+            at = self._text.find(prefix, first, last)
+            while at >= 0:
+                name = _SYMBOL.search(self._text, at)
+                assert name is not None
+                stop = self._text.index(closing, name.end()) + len(closing) - 1
+                spans[name[1].strip('"')] = (at + 1, stop)
+                at = self._text.find(prefix, stop, last)
         return spans
 
     @cached_property
     def _nodes(self) -> dict[str, str]:
-        return {match[1]: match[0] for match in _NODE.finditer(self._text)}
+        return {match[1]: match[0] for match in _NODE.finditer(self.surroundings)}
 
     @cached_property
-    def _common(self) -> str:
-        return "\n".join(match[0] for match in _COMMON.finditer(self._text)) + "\n"
+    def _common(self) -> tuple[str, str]:
+        """The lines that stand before and behind the symbols of every slice."""
+        lines = [match[0] + "\n" for match in _COMMON.finditer(self.surroundings)]
+        behind = [line.startswith(("attributes ", "!")) for line in lines]
+        return "".join(itertools.compress(lines, map(operator.not_, behind))), "".join(
+            itertools.compress(lines, behind)
+        )
 
     @cached_property
     def _uses(self) -> dict[str, set[str]]:
@@ -76,14 +102,15 @@ class Assembly:
         return self._text[self._spans[name][0]] == "d"
 
     def uses(self, name: str) -> set[str]:
-        """The symbols that the definition of `name` mentions."""
+        """The symbols that the definition of `name` mentions; itself, if it does so besides saying its name."""
         if name not in self._uses:
-            found = {match.strip('"') for match in _SYMBOL.findall(self.definition(name))}
-            self._uses[name] = (found & self._spans.keys()) - {name}
+            start, end = self._spans[name]
+            found = {match.strip('"') for match in _SYMBOL.findall(self._text, start, end)[1:]}
+            self._uses[name] = found & self._spans.keys()
         return self._uses[name]
 
     def calls(self, name: str) -> set[str]:
-        """The functions that `name` calls by name, itself included."""
+        """The functions that `name` calls by name."""
         found = {match.strip('"') for match in _CALL.findall(self.definition(name))}
         return found & self._spans.keys()
 
@@ -117,11 +144,12 @@ class Assembly:
         """
         renamed = renamed or {}
         names = [name for name in self.reachable(roots) if name not in renamed.values() and name not in given]
-        body = _DEBUG.sub("", "\n".join(self.definition(name) for name in names)) + "\n"
+        definitions = [self.definition(name) for name in names]
+        body = "\n".join(_DEBUG.sub("", text) if "dbg" in text else text for text in definitions) + "\n"
         for old, new in renamed.items():
             body = re.sub(rf"@{re.escape(old)}(?![\w.$-])", f"@{new}", body)
-        text = self._common + body
-        return text + self._metadata(text)
+        before, behind = self._common
+        return before + body + behind + self._metadata(body + behind)
 
     def _metadata(self, text: str) -> str:
         found: set[str] = set()

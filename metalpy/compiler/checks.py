@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from .assembly import Assembly
@@ -67,7 +67,14 @@ def _explore(assembly: Assembly, root: str, known: set[str]) -> list[str]:
 
 def _recursive(assembly: Assembly, functions: Sequence[str]) -> str | None:
     """A function among these that calls itself, through others or not."""
-    calls = {name: assembly.calls(name) for name in functions if not assembly.is_declaration(name)}
+    bodies = [name for name in functions if not assembly.is_declaration(name)]
+    # Which functions a body names is known already; which of them it calls takes another look at the text.
+    if _cycle({name: assembly.uses(name) for name in bodies}) is None:
+        return None
+    return _cycle({name: assembly.calls(name) for name in bodies})
+
+
+def _cycle(calls: Mapping[str, set[str]]) -> str | None:
     finished: set[str] = set()
     for root in calls:
         path = [root]

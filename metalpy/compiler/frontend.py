@@ -134,8 +134,8 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         found = harvest(_expand_macros(source, options), source.name)
         unit = _Unit(source, options, found, store or default_cache())
         text, warnings = unit.compile()
-        kernels, constants, limits = read_kernels(text, found)
         assembly = Assembly(text)
+        kernels, constants, limits = read_kernels(assembly.surroundings, found)
         offence = find_offence(assembly, len(kernels))
         if offence is not None:
             raise misuse_of(offence, kernels, unit.describe_functions())
@@ -143,7 +143,7 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         raise misuse_error(misuse, source) from None
     ir = assembly.slice([f"__mp_thread_{k}" for k in range(len(kernels))] + ["__mp_group"])
     return Program(
-        ir=_masked_shifts(_LOOP_HINTS.sub('!"mp.', _TARGET_ATTRIBUTES.sub("", ir))),
+        ir=_masked_shifts(_LOOP_HINTS.sub('!"mp.', _without_target(ir))),
         kernels=kernels,
         constants=tuple(Constant(*c) for c in constants),
         max_threads=limits,
@@ -232,6 +232,12 @@ class _Unit:
                 return result
         included = [part for header in self._headers for part in ("-include", header)]
         return run_tool([*command, *included, "-"], data)
+
+
+def _without_target(ir: str) -> str:
+    """IR for any CPU; attributes stand behind the functions."""
+    start = max(ir.find("\nattributes #"), 0)
+    return ir[:start] + _TARGET_ATTRIBUTES.sub("", ir[start:])
 
 
 def _masked_shifts(ir: str) -> str:

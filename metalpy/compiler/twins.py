@@ -248,7 +248,7 @@ class _Scope:
 
 
 class _Finder:
-    """Function definitions that C++ will see twice, by their heads alone."""
+    """Definitions that C++ will see twice, by their heads alone."""
 
     def __init__(self, text: _Text, rewritten: str) -> None:
         self._text, self._tokens, self._rewritten = text, text.tokens, rewritten
@@ -266,9 +266,15 @@ class _Finder:
                 self._directive(i)
                 i += 1
                 continue
-            body, i = self._declaration(i)
-            if body is not None and i <= self._scopes[-1].end:
-                yield from self._compare(body, i)
+            head, i = self._declaration(i)
+            if head is None:
+                continue
+            later = self._later_twin(head, i) if i <= self._scopes[-1].end else None
+            if later is not None:
+                yield later
+            elif self._is_class(head):  # what is in it is compared next
+                self._scopes.append(_Scope(closing(self._tokens, head[1])))
+                i = head[1] + 1
 
     def _directive(self, i: int) -> None:
         match = _DIRECTIVE.match(self._tokens[i].text)
@@ -283,7 +289,7 @@ class _Finder:
             self._defined[match["name"] or ""] = i
 
     def _declaration(self, i: int) -> tuple[tuple[int, int] | None, int]:
-        """(indices of the head's start and the body's brace, if it is a function; where the next one starts)."""
+        """(indices of the head's start and the body's brace, of a function or class; where the next one starts)."""
         tokens, start, has_parameters = self._tokens, i, False
         while i < len(tokens):
             text = tokens[i].text
@@ -294,10 +300,13 @@ class _Finder:
             if text == "{":
                 if has_parameters:
                     return (start, i), closing(tokens, i) + 1
-                if any(t.text in _SCOPES for t in tokens[start:i]):
+                if any(t.text in _NAMESPACES for t in tokens[start:i]):
                     self._scopes.append(_Scope(closing(tokens, i)))
                     return None, i + 1
-                return None, closing(tokens, i) + 1
+                end = closing(tokens, i) + 1
+                if end < len(tokens) and tokens[end].text == ";" and self._is_class((start, i)):
+                    return (start, i), end + 1
+                return None, end
             if text == ":" and has_parameters:
                 i = self._text.initializers_end(i)
                 continue
@@ -316,19 +325,24 @@ class _Finder:
             i = closing(self._tokens, i) + 1 if self._tokens[i].text in ("(", "{", "[", "[[") else i + 1
         return i + 1
 
-    def _compare(self, head: tuple[int, int], end: int) -> Iterator[tuple[int, int]]:
+    def _is_class(self, head: tuple[int, int]) -> bool:
+        words = [t.text for t in self._tokens[head[0] : head[1]]]
+        return "(" not in words and any(word in ("class", "struct", "union") for word in words)
+
+    def _later_twin(self, head: tuple[int, int], end: int) -> tuple[int, int] | None:
+        """Where the definition is, if it is a twin of an earlier one."""
         tokens = self._tokens[head[0] : head[1]]
         if end > len(self._tokens) or any(t.text == "=" for t in tokens[-2:]):
-            return
+            return None
         key = (*self._spelled(tokens), None, *self._branches)
         span = (self._tokens[head[0]].start, self._tokens[end - 1].end)
         first = self._scopes[-1].heads.setdefault(key, span)
         if first == span:
-            return
+            return None
         words, others = self._text.words(span), self._text.words(first)
         since = self._text.index(first[0])
-        if are_twins(words, others) and all(self._defined.get(word, -1) < since for word in words):
-            yield span
+        is_twin = are_twins(words, others) and all(self._defined.get(word, -1) < since for word in words)
+        return span if is_twin else None
 
     def _spelled(self, tokens: list[Token]) -> Iterator[str]:
         """The tokens as C++ will see them."""
@@ -342,5 +356,5 @@ class _Finder:
 
 
 _ACCESS = ("public", "private", "protected")
-_SCOPES = ("namespace", "class", "struct", "union", "extern")
+_NAMESPACES = ("namespace", "extern")
 _DIRECTIVE = re.compile(r"[ \t]*#[ \t]*(?P<word>\w*)(?:[ \t]+(?P<name>\w+))?")

@@ -25,6 +25,10 @@ def dropped(text):
         ("struct A {\n  A() thread : x(0) {}\n  A() threadgroup : x(0) {}\n  int x;\n};\n", [3]),
         ("namespace n {\nint f(device int* p) { return 1; }\nint f(thread int* p) { return 1; }\n}\n", [3]),
         ("template <class T>\nT f(device T* p) { return *p; }\ntemplate <class T>\nT f(thread T* p) { return *p; }\n", [3, 4]),
+        (
+            "template <class T>\nstruct P<device T*> { using t = T; };\ntemplate <class T>\nstruct P<thread T*> { using t = T; };\n",
+            [3, 4],
+        ),
         ("#if A\nint f(device int* p) { return 1; }\nint f(thread int* p) { return 1; }\n#endif\n", [3]),
         ("thread A& operator+=(thread A& a, A b) { return a; }\ndevice A& operator+=(device A& a, A b) { return a; }\n", [2]),
     ],
@@ -44,6 +48,7 @@ def test_twins(text, lines):
         "int f(device int* p) { return 1; }\nint f(thread float* p) { return 1; }\n",
         # The very same twice is the user's mistake.
         "int f(device int* p) { return 1; }\nint f(device int* p) { return 1; }\n",
+        "template <class T> struct P<device T*> { using t = T; };\ntemplate <class T> struct P<thread T*> { };\n",
         # Scopes of their own.
         "struct A {\n  int g() device { return 1; }\n};\nstruct B {\n  int g() thread { return 1; }\n};\n",
         "namespace a {\nint f(device int* p) { return 1; }\n}\nnamespace b {\nint f(thread int* p) { return 1; }\n}\n",
