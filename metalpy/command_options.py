@@ -35,8 +35,7 @@ def add_compile_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--math-mode",
         choices=tuple(MATH_MODES),
-        default="safe",
-        help="how much floating-point arithmetic may be rearranged (default: %(default)s)",
+        help="how much floating-point arithmetic may be rearranged (default: safe)",
     )
     group.add_argument(
         "--constants",

@@ -24,6 +24,7 @@ __all__ = ["precompiled_headers"]
 KIND = ".pch"
 _ABI_HEADERS = Path(__file__).parent.parent / "include"
 _lock = threading.Lock()
+_impossible: set[str] = set()  # under _lock: keys of what clang could not precompile
 _sound: set[tuple[str, int]] = set()  # under _lock: files whose digest this process has compared, by path and inode
 
 
@@ -41,10 +42,13 @@ def precompiled_headers(store: Cache, flags: Sequence[str], headers: Sequence[st
     key = make_key("headers", _identity(), *versions(), *flags, "", *headers)
     path = store.path(key, KIND)
     with _lock:
+        if key in _impossible:
+            return None
         try:
             if _mark(path) not in _sound and store.load(key, KIND) is None:
                 made = _precompile(flags, headers)
                 if made is None:
+                    _impossible.add(key)
                     return None
                 store.store(key, KIND, made)
             mark = _mark(path)

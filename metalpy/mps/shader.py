@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from metalpy._core.dispatch import Kernel
 from metalpy._core.driver import LIBRARY_NATIVE, Library
+from metalpy._core.trace import Region
 from metalpy.compiler.compilation import Compilation, compile_source
 from metalpy.compiler.options import DEFAULT_VERSION, make_options
 from metalpy.compiler.source import PROGRAM_SOURCE, read_source
@@ -28,7 +29,7 @@ def compile_shader(
     *,
     include_dirs: _PathLike | Sequence[_PathLike] | None = None,
     defines: Mapping[str, object] | None = None,
-    math_mode: str = "safe",
+    math_mode: str | None = None,
     language_version: str = DEFAULT_VERSION,
     device: Device | str | None = None,
 ) -> ShaderLibrary:
@@ -42,10 +43,11 @@ def compile_shader(
         Folders in which ``#include`` looks, in order.
     defines : mapping of str to str, int, float, bool or None, optional
         Macros to define, as ``#define name value``.
-    math_mode : {"safe", "relaxed", "fast"}
+    math_mode : {"safe", "relaxed", "fast"}, optional
         How much floating-point arithmetic may be rearranged. ``"safe"`` follows IEEE 754 and gives the same results
         on every machine; ``"relaxed"`` allows reassociation, reciprocals and fused multiply-add; ``"fast"`` also
-        assumes that no value is NaN or infinite.
+        assumes that no value is NaN or infinite. By default ``"safe"``, or ``"fast"`` if the environment variable
+        ``METALPY_FAST_MATH`` is set to anything but 0.
     language_version : str
         The version of Metal that the program asks about with ``__METAL_VERSION__``: ``"2.0"`` to ``"3.2"``, or
         ``"4.0"``. What the software device offers does not depend on it, unless the program makes it.
@@ -76,7 +78,7 @@ def compile_file(
     *,
     include_dirs: _PathLike | Sequence[_PathLike] | None = None,
     defines: Mapping[str, object] | None = None,
-    math_mode: str = "safe",
+    math_mode: str | None = None,
     language_version: str = DEFAULT_VERSION,
     device: Device | str | None = None,
 ) -> ShaderLibrary:
@@ -131,7 +133,7 @@ def _compile(
     name: str,
     include_dirs: _PathLike | Sequence[_PathLike] | None,
     defines: Mapping[str, object] | None,
-    math_mode: str,
+    math_mode: str | None,
     language_version: str,
     device: Device | str | None,
 ) -> ShaderLibrary:
@@ -218,12 +220,13 @@ def _kernel(compilation: Compilation, device: Device, name: str, values: Mapping
 def _load(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Pipeline:
     """The kernel's native code on the device."""
     path = compilation.native(name, values)
-    try:
-        library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
-    except ForkError:
-        raise
-    except MetalError:
-        # Another process may have evicted the entry between the look and the load.
-        path = compilation.native(name, values, rebuild=True)
-        library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
-    return library.pipeline(name)
+    with Region("compile", "load", {"kernel": name}):
+        try:
+            library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
+        except ForkError:
+            raise
+        except MetalError:
+            # Another process may have evicted the entry between the look and the load.
+            path = compilation.native(name, values, rebuild=True)
+            library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
+        return library.pipeline(name)

@@ -25,7 +25,7 @@ _GROUPS = struct.Struct("=5If")  # Groups of shaders/norms.metal
 
 @cache
 def _library(device: Device) -> ShaderLibrary:
-    return compile_file(shader_folder() / "norms.metal", device=device)
+    return compile_file(shader_folder() / "norms.metal", math_mode="safe", device=device)
 
 
 def _kernel(name: str, x: Array) -> Any:
