@@ -1,4 +1,8 @@
-"""What clang accepts as C++ and Metal does not have: recursion, and calls of functions that have no body."""
+"""What clang accepts as C++ and Metal does not have: recursion, and calls of functions that have no body.
+
+A function that calls itself where a loop would do as well is accepted: Metal programs have such, and their compiler
+makes loops of them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from .assembly import Assembly
 from .reflection import KernelInfo
 from .source import Misuse
 
-__all__ = ["Offence", "find_offence", "misuse_of"]
+__all__ = ["Offence", "find_offence", "may_recurse", "misuse_of"]
 
 _PROVIDED = re.compile(r"llvm\.|mp_|__mp_thread$")  # by LLVM, by the runtime, by lowering
 _MEMORY = {"memcpy", "memmove", "memset", "memcmp", "bcmp"}  # what LLVM itself makes of loops and copies
@@ -66,12 +70,25 @@ def _explore(assembly: Assembly, root: str, known: set[str]) -> list[str]:
 
 
 def _recursive(assembly: Assembly, functions: Sequence[str]) -> str | None:
-    """A function among these that calls itself, through others or not."""
+    """A function among these that calls itself, through others or not, and that is no loop in disguise."""
     bodies = [name for name in functions if not assembly.is_declaration(name)]
     # Which functions a body names is known already; which of them it calls takes another look at the text.
     if _cycle({name: assembly.uses(name) for name in bodies}) is None:
         return None
-    return _cycle({name: assembly.calls(name) for name in bodies})
+    from .lowering import becomes_loop  # LLVM is needed for this alone
+
+    calls = {name: assembly.calls(name) for name in bodies}
+    while (name := _cycle(calls)) is not None:
+        if name not in calls[name] or not becomes_loop(assembly, name):
+            return name
+        calls[name] = calls[name] - {name}
+    return None
+
+
+def may_recurse(assembly: Assembly, k: int) -> bool:
+    """Whether a function that kernel number `k` reaches names itself, through others or not."""
+    functions = [name for name in assembly.reachable([f"__mp_thread_{k}"]) if assembly.is_function(name)]
+    return _cycle({name: assembly.uses(name) for name in functions if not assembly.is_declaration(name)}) is not None
 
 
 def _cycle(calls: Mapping[str, set[str]]) -> str | None:

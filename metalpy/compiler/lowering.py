@@ -20,12 +20,14 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from ..errors import CompileError, MetalError
+from .assembly import Assembly
+from .checks import may_recurse
 from .convergence import order_meetings
 from .frontend import Constant, Program
 from .source import Misuse
 from .toolchain import linker, run_tool
 
-__all__ = ["lower"]
+__all__ = ["becomes_loop", "lower"]
 
 KERNEL_VERSION = 1
 KERNEL_FIBERS, KERNEL_MESSAGES = 1, 2  # flags of mp_native_kernel
@@ -65,6 +67,7 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
     renamed = {f"__mp_thread_{k}": _THREAD}
     constants = _constants(program, values)
     text = program.assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants) + "\n".join(constants.values())
+    recurses = may_recurse(program.assembly, k)
     with _lock:
         _initialize()
         module = llvm.parse_assembly(text)
@@ -72,6 +75,8 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         machine = _target_machine()
         _keep_only(module, {_THREAD, _GROUP})
         _run_passes(module, machine, reachable_only=True)
+        if recurses:
+            _make_loops(module, machine)
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
         speaks = any(f.is_declaration and f.name == "mp_kernel_message" for f in module.functions)
         entry = _THREAD if uses_fibers or speaks else _GROUP
@@ -89,6 +94,27 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         record = _record(module.triple, entry, flags, static_memory, program.max_threads[k], stack)
         module.link_in(llvm.parse_assembly(record))
         return _link(machine.emit_object(module))
+
+
+def becomes_loop(assembly: Assembly, name: str) -> bool:
+    """Whether LLVM makes a loop of a function that calls itself."""
+    with _lock:
+        _initialize()
+        module = llvm.parse_assembly(assembly.slice([name]))
+        module.triple = llvm.get_process_triple()
+        _make_loops(module, _target_machine())
+        return name not in Assembly(str(module)).calls(name)
+
+
+def _make_loops(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    """Make loops of calls to oneself, before inlining hides that they are such."""
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_sroa_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_tail_call_elimination_pass()
+    passes.run(module, builder)
 
 
 def _initialize() -> None:

@@ -117,6 +117,44 @@ def test_functions_that_no_kernel_reaches_may_recurse():
     assert list(compile_shader(source)) == ["k"]
 
 
+LOOPS = """
+struct Looper {
+  int dim, index, total;
+  void next(int n, const constant int* shape) thread {
+    if (dim == 0) return;
+    index += n;
+    total += 1;
+    if (index >= shape[0]) {
+      int extra = index - shape[0];
+      index = 0;
+      if (extra > 0) next(extra, shape);
+    }
+  }
+};
+static int gcd(int a, int b) { return b == 0 ? a : gcd(b, a % b); }
+static int factorial(int n) { return n < 2 ? 1 : n * factorial(n - 1); }
+kernel void k(device int* out, constant int& shape, constant int& n, uint i [[thread_position_in_grid]]) {
+  Looper looper = {1, 0, 0};
+  looper.next(n, &shape);
+  out[0] = looper.total; out[1] = looper.index; out[2] = gcd(48, shape + 17); out[3] = factorial(n);
+}
+kernel void together(device int* out, constant int& n, uint i [[thread_index_in_threadgroup]]) {
+  threadgroup_barrier(mem_flags::mem_device);
+  out[i] = simd_sum(factorial(int(i) % n));
+}
+"""
+
+
+def test_recursion_that_is_a_loop():
+    lib = compile_shader(HEAD + LOOPS)
+    out = mp.zeros(4, dtype=mp.int32)
+    lib.k(out, 7, 10, threads=1)
+    assert out.tolist() == [2, 3, 24, 3628800]
+    sums = mp.zeros(32, dtype=mp.int32)
+    lib.together(sums, 5, threads=32)
+    assert sums.tolist() == [sum([1, 1, 2, 6, 24][i % 5] for i in range(32))] * 32
+
+
 def test_templates_that_end_are_no_recursion():
     source = (
         HEAD
