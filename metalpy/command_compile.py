@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from metalpy.command_options import add_compile_options, chosen_options, constant_values, relevant_constants
@@ -172,6 +173,12 @@ def _compilation(file: str, options: Options) -> Compilation:
     return compile_source(read_source(text, file, options.include_dirs), options)
 
 
+@lru_cache(maxsize=2)
+def _kept_compilation(path: str, file: str, changed: int, options: Options) -> Compilation:
+    """The compilation for the next kernels of a large file: reading its IR again takes seconds."""
+    return _compilation(file, options)
+
+
 def _front_end(file: str, options: Options) -> Result:
     """What a file has, or why it does not compile."""
     result = Result(file)
@@ -201,7 +208,7 @@ def _lower(
     """Bytes of machine code by kernel, and what went wrong with the others."""
     code_bytes: dict[str, int] = {}
     errors: list[str] = []
-    compiled = _compilation(file, options)
+    compiled = _kept_compilation(os.path.abspath(file), file, os.stat(file).st_mtime_ns, options)
     for name in names:
         try:
             values = compiled.constant_values(relevant_constants(constants, compiled.constants))
