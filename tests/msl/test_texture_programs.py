@@ -168,16 +168,14 @@ def test_refusals(parameter, use, message):
 
 def test_bias_is_for_fragment_functions():
     """A file may hold it, a kernel may not use it."""
-    text = f"""{HEAD}
-fragment float4 shade(texture2d<float> t, sampler s) {{ return t.sample(s, float2(0), bias(2)); }}
-kernel void good(device float* x) {{ *x = 3; }}
-kernel void bad(texture2d<float> t, sampler s, device float* x) {{ *x = t.sample(s, float2(0), bias(2)).x; }}
-"""
-    lib, x = compile_shader(text), mp.zeros(1)
-    lib.good(x)
+    look = "t.sample(s, float2(0), bias(2))"
+    fragment = f"fragment float4 shade(texture2d<float> t, sampler s) {{ return {look}; }}\n"
+    x = mp.zeros(1)
+    compile_shader(HEAD + fragment + "kernel void good(device float* x) { *x = 3; }").good(x)
     assert x.item() == 3
+    bad = f"kernel void bad(texture2d<float> t, sampler s, device float* x) {{ *x = {look}.x; }}"
     with pytest.raises(mp.CompileError, match="'bad' calls 'bias_is_for_fragment_functions'"):
-        lib.bad(mp.texture((2, 2), "r8Unorm"), mp.Sampler(), x)
+        compile_shader(HEAD + bad).bad(mp.texture((2, 2), "r8Unorm"), mp.Sampler(), x)
 
 
 @pytest.mark.parametrize("name", ["bias", "level"])
