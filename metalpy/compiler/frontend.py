@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from ..errors import Diagnostic
+from .conditionals import Arms
 from .debuginfo import read_kernels
 from .diagnostics import compile_error, misuse_error, parse_diagnostics
 from .entries import defined_flags, write_entries
@@ -29,7 +30,7 @@ __all__ = ["Constant", "Program", "compile_program"]
 
 _ABI_HEADERS = Path(__file__).parent.parent / "include"
 METAL_VERSION = 320
-MAX_ROUNDS = 8  # of compiling and dropping twins: each shows more of them, in code that was not reached before
+MAX_ROUNDS = 8  # of compiling and mending what clang found: each shows more, in code that was not reached before
 
 _COMMON_FLAGS = (
     "-x c++ -std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fno-caret-diagnostics -ferror-limit=500 "
@@ -139,17 +140,19 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
     command.append("-")
     before = defined_flags(found) + options.directives
     program, behind = blank_for_cpp(source.text), write_entries(found)
+    arms = Arms()
     for _ in range(MAX_ROUNDS):
-        result = run_tool(command, (before + program + behind).encode("utf-8", "surrogateescape"))
-        messages = result.stderr.decode("utf-8", "replace")
+        text = before + arms.insert(program) + behind
+        result = run_tool(command, text.encode("utf-8", "surrogateescape"))
+        messages = arms.restore(program, result.stderr.decode("utf-8", "replace"))
         if result.returncode == 0:
             ir = _TARGET_ATTRIBUTES.sub("", result.stdout.decode("utf-8", "surrogateescape"))
             ir = _masked_shifts(_LOOP_HINTS.sub('!"mp.', ir))
             return ir, tuple(parse_diagnostics(messages, found.entries))
         without_twins = drop_twins(source.text, program, messages)
-        if without_twins is None:
+        if not arms.settle(program, messages) and without_twins is None:
             break
-        program = without_twins
+        program = without_twins or program
     raise compile_error(messages, source, options.include_dirs, found.entries)
 
 

@@ -33,6 +33,10 @@ template <class T, int Cols, int Rows = Cols> struct simdgroup_matrix {
     }
     constexpr vec<T, 2> &thread_elements() { return mp_elements; }
     constexpr const vec<T, 2> &thread_elements() const { return mp_elements; }
+    friend MP_MEET simdgroup_matrix operator*(simdgroup_matrix a, simdgroup_matrix b) {
+        simdgroup_multiply(a, a, b);
+        return a;
+    }
 };
 using simdgroup_float8x8 = simdgroup_matrix<float, 8, 8>;
 using simdgroup_half8x8 = simdgroup_matrix<half, 8, 8>;
@@ -85,11 +89,6 @@ MP_MEET void simdgroup_multiply(simdgroup_matrix<T, 8, 8> &d, const simdgroup_ma
                                 const simdgroup_matrix<B, 8, 8> &b) {
     ulong product = mp_simd_multiply_accumulate(__mp::matrix_bits(a.mp_elements), __mp::matrix_bits(b.mp_elements), 0);
     d.mp_elements = vec<T, 2>(__builtin_bit_cast(vec<__mp::float_for<T>, 2>, product));
-}
-template <class T> MP_MEET simdgroup_matrix<T, 8, 8> operator*(simdgroup_matrix<T, 8, 8> a, simdgroup_matrix<T, 8, 8> b) {
-    simdgroup_matrix<T, 8, 8> d;
-    simdgroup_multiply(d, a, b);
-    return d;
 }
 } // namespace metal
 MP_END
