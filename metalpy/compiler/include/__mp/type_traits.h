@@ -18,6 +18,7 @@ using false_type = bool_constant<false>;
 
 template <class T> struct type_identity { using type = T; };
 template <class T> using type_identity_t = T;
+template <class...> using void_t = void;
 template <class T> T &&declval() noexcept;
 
 // ---- choosing ----
@@ -113,6 +114,7 @@ MP_PREDICATE2(is_same, __is_same(A, B))
 MP_PREDICATE2(is_base_of, __is_base_of(A, B))
 MP_PREDICATE2(is_convertible, __is_convertible(A, B))
 MP_PREDICATE2(is_assignable, __is_assignable(A, B))
+MP_PREDICATE2(is_trivially_assignable, __is_trivially_assignable(A, B))
 MP_PREDICATE(is_void, __is_void(T))
 // A vector counts as what it holds; is_scalar tells them apart.
 MP_PREDICATE(is_integral, __is_integral(__mp::held_t<__remove_cv(T)>))
@@ -141,6 +143,9 @@ MP_PREDICATE(is_enum, __is_enum(T))
 MP_PREDICATE(is_union, __is_union(T))
 MP_PREDICATE(is_class, __is_class(T))
 MP_PREDICATE(is_final, __is_final(T))
+MP_PREDICATE(is_empty, __is_empty(T))
+MP_PREDICATE(is_abstract, __is_abstract(T))
+MP_PREDICATE(is_polymorphic, __is_polymorphic(T))
 MP_PREDICATE(is_aggregate, __is_aggregate(T))
 MP_PREDICATE(is_const, __is_const(T))
 MP_PREDICATE(is_volatile, __is_volatile(T))
@@ -153,6 +158,9 @@ MP_PREDICATE(is_default_constructible, __is_constructible(T))
 MP_PREDICATE(is_copy_constructible, __is_constructible(T, const T &))
 MP_PREDICATE(is_move_constructible, __is_constructible(T, T &&))
 MP_PREDICATE(is_copy_assignable, __is_assignable(T &, const T &))
+MP_PREDICATE(is_move_assignable, __is_assignable(T &, T &&))
+MP_PREDICATE(is_trivially_move_constructible, __is_trivially_constructible(T, T &&))
+MP_PREDICATE(is_trivially_move_assignable, __is_trivially_assignable(T &, T &&))
 MP_PREDICATE(is_trivially_default_constructible, __is_trivially_constructible(T))
 MP_PREDICATE(is_trivially_copy_constructible, __is_trivially_constructible(T, const T &))
 MP_PREDICATE(is_trivially_copy_assignable, __is_trivially_assignable(T &, const T &))
