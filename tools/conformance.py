@@ -23,7 +23,8 @@ INTRODUCTION = """\
 What of the Metal Shading Language's standard library (3.2) the software device has, and how exact it is. The tables
 are those of the tests: `tests/msl/test_conformance.py`, `test_conformance_types.py`, `test_simdgroup_matrix.py` and
 `test_c10.py` call each function for each type that it is listed with and for every number of components (vectors of
-half and bfloat in one length), and compare with NumPy, with Python's integers or with mpmath. `python tools/conformance.py` writes this page, and a test compares.
+half and bfloat in one length), and compare with NumPy, with Python's integers or with mpmath.
+`python tools/conformance.py` writes this page, and a test compares.
 
 Errors are bounds that the tests hold, in units in the last place (ULP) of single precision; the results of half and
 bfloat come from single precision and are rounded once more. *Exact* means the same bits. The bounds are those of
@@ -72,15 +73,10 @@ def geometric() -> str:
 
 
 def lanes() -> str:
-    lines = [
-        (
-            ", ".join(f"`{group}_{f.name}`" for group in f.groups),
-            types(f.types),
-            "scalars, vectors",
-            "exact, in lane order",
-        )
-        for f in table.LANES
-    ]
+    lines = []
+    for f in table.LANES:
+        names = ", ".join(f"`{group}_{f.name}`" for group in f.groups)
+        lines.append((names, types(f.types), "scalars, vectors", "in lane order"))
     votes = sorted(
         {re.search(r"@_(\w+)", call)[1] for call in table.VOTES} - {"vote"} | {"ballot", "active_threads_mask"}
     )
@@ -127,13 +123,10 @@ def render() -> str:
     relational = [(f"`{f.name}`", types(f.types), widths(f.widths), "exact") for f in table.RELATIONAL]
     atomics = [(f"`{a.name}`", ", ".join(f"`atomic_{t}`" for t in a.types)) for a in table.ATOMICS]
     atomics.append(("`atomic_thread_fence`", "all orders and scopes; all are as strong as the strongest"))
-    packs = [
-        (
-            f"`pack_float_to_{p}`, `pack_half_to_{p}`, `unpack_{u}_to_float`, `unpack_{u}_to_half`",
-            ", ".join(map(str, bits)),
-        )
-        for p, (u, _, bits, _) in table.PACKED.items()
-    ]
+    packs = []
+    for packed, (unpacked, _, bits, _) in table.PACKED.items():
+        names = [f"`{f}`" for t in ("float", "half") for f in (f"pack_{t}_to_{packed}", f"unpack_{unpacked}_to_{t}")]
+        packs.append((", ".join(names), ", ".join(map(str, bits))))
     constants = ", ".join(f"`{name}`" for name in table.CONSTANTS)
     parts = [
         INTRODUCTION,
