@@ -67,9 +67,8 @@ def floating(group: list[table.Function], columns: str = "error") -> str:
 
 def geometric() -> str:
     lines = [(f"`{f.name}`", types(f.types), widths(f.widths)) for f in table.GEOMETRIC]
-    return rows("function | types | for", lines) + (
-        "\nErrors are a few ULP of the largest term: 4 epsilon relative and 40 epsilon absolute for arguments up to 2.\n"
-    )
+    note = "\nErrors: 4 epsilon relative and 40 epsilon absolute for arguments up to 2.\n"
+    return rows("function | types | for", lines) + note
 
 
 def lanes() -> str:
@@ -138,7 +137,8 @@ def render() -> str:
         "\n## Matrices\n", rows("what | which", MATRIX),
         "\n## Matrices of a simdgroup\n", rows("what | how", SIMDGROUP_MATRIX),
         "\n## Simdgroups and quadgroups\n", lanes(),
-        "\n## Atomics\n\nIn device and in threadgroup memory, also as `atomic<T>`.\n", rows("function | types", atomics),
+        "\n## Atomics\n", "In device and in threadgroup memory, also as `atomic<T>`.\n",
+        rows("function | types", atomics),
         "\n## Packing\n", rows("functions | bits of each component", packs),
         "\n## Constants\n", constants + "\n",
         "\n## Special functions of `<c10/metal/special_math.h>`\n",
