@@ -63,8 +63,14 @@ def extension(name, sources=(), libraries=()):
 software_device = sorted(glob("metalpy/cpu/*.c"))
 EXTENSIONS = [
     extension("check"),
+    extension("facts"),
+    extension("message"),
+    extension("trace"),
     extension("driver", software_device, ["dl", "m"]),
     extension("stream"),
+    extension("observer"),
+    extension("memory"),
+    extension("reserve"),
     extension("pool"),
     extension("array"),
     extension("plan"),

@@ -18,13 +18,13 @@ from .conditionals import Arms
 from .debuginfo import read_kernels
 from .diagnostics import compile_error, misuse_error, parse_diagnostics
 from .entries import defined_flags, write_entries
-from .harvest import Harvest, harvest
+from .harvest import Harvest, Skipped, harvest
 from .options import MATH_MODES, Options
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 from .toolchain import clang, run_tool
-from .twins import drop_twins
+from .twins import drop_twins, explain_twins
 
 __all__ = ["Constant", "Program", "compile_program"]
 
@@ -54,7 +54,9 @@ _COMPILE_FLAGS = (
 ).split()
 
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?!line\b|include[ \t]*<metal|pragma\b)", re.MULTILINE)
-_STANDARD_INCLUDE = re.compile(r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|simd/)", re.MULTILINE)
+_STANDARD_INCLUDE = re.compile(
+    r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|metalpy/|simd/|c10/metal/)", re.MULTILINE
+)
 # IR for any CPU: which one is decided when a kernel is lowered.
 _TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack-protector-buffer-size)"="[^"]*"')
 # `#pragma unroll` and its kin say what is good on a GPU; LLVM would print a warning wherever it cannot follow them.
@@ -86,6 +88,7 @@ class Program:
     constants: tuple[Constant, ...]
     max_threads: tuple[int, ...]
     warnings: tuple[Diagnostic, ...] = ()
+    inputs: tuple[str, ...] = ()  # symbols of the inputs that are declared outside functions
 
 
 def compile_program(source: Source, options: Options) -> Program:
@@ -109,8 +112,19 @@ def compile_program(source: Source, options: Options) -> Program:
         kernels=kernels,
         constants=tuple(Constant(*c) for c in constants),
         max_threads=limits,
-        warnings=warnings,
+        warnings=(*map(_skipped_note, found.skipped), *warnings),
+        inputs=_input_symbols(ir, len(found.inputs)),
     )
+
+
+def _skipped_note(function: Skipped) -> Diagnostic:
+    message = f"{function.kind} function '{function.name}' is skipped: metalpy runs compute kernels"
+    return Diagnostic("note", message, function.file, function.line, 1)
+
+
+def _input_symbols(ir: str, count: int) -> tuple[str, ...]:
+    bodies = (ir.split(f"@__mp_input_{k}(", 1)[1].split("\n}", 1)[0] for k in range(count))
+    return tuple(re.search(r"@llvm\.threadlocal\.address\S*\(ptr [^@]*@([\w.$]+)", body)[1] for body in bodies)  # type: ignore[index]
 
 
 def _include_flags(source: Source, options: Options) -> list[str]:
@@ -153,7 +167,7 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
         if not arms.settle(program, messages) and without_twins is None:
             break
         program = without_twins or program
-    raise compile_error(messages, source, options.include_dirs, found.entries)
+    raise compile_error(explain_twins(source.text, messages), source, options.include_dirs, found.entries)
 
 
 def _masked_shifts(ir: str) -> str:
