@@ -34,6 +34,9 @@ KERNEL_FIBERS, KERNEL_MESSAGES = 1, 2  # flags of mp_native_kernel
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
 _THREAD, _GROUP = "__mp_thread", "__mp_group"  # entry points: one thread, all threads of a group (see entry.h)
 _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
+# What accesses promise of their addresses beyond a scalar's alignment; variables, the group, do have theirs.
+# A GPU loads vectors from any multiple of an element, and programs rely on it; x86's aligned instructions fault.
+_PROMISED_ALIGNMENT = re.compile(r"(= alloca [^\n]*|^@[^\n]*)|\balign (?:16|32|64|128)\b", re.MULTILINE)
 
 _lock = threading.Lock()  # LLVM's targets are initialised once; llvmlite's contexts are not for many threads
 _initialized = False
@@ -67,6 +70,7 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
     renamed = {f"__mp_thread_{k}": _THREAD}
     constants = _constants(program, values)
     text = program.assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants) + "\n".join(constants.values())
+    text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
     recurses = may_recurse(program.assembly, k)
     with _lock:
         _initialize()

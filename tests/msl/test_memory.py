@@ -76,6 +76,13 @@ def test_floats_as_vectors():
     ).check()  # fmt: skip
 
 
+def test_vectors_at_any_element():
+    x = floats(83)
+    expected = np.zeros(70, F4)
+    expected[3:67] = np.lib.stride_tricks.sliding_window_view(x, 4)[1::5][:16].ravel() + F4(1)
+    Case("pointer_casts", "vectors_anywhere", (70, F4), (x,), expected, launch={"threads": 16}).check()
+
+
 def test_void_pointer():
     x = rng.integers(0, 256, 60, np.uint8)
 

@@ -7,6 +7,11 @@ kernel void as_vectors(device float* out, const device float* x, uint i [[thread
   device float4* target = reinterpret_cast<device float4*>(out);
   target[i] = wide[i].wzyx * 2;
 }
+// At any element, not only every fourth one.
+kernel void vectors_anywhere(device float* out, const device float* x, uint i [[thread_position_in_grid]]) {
+  const device float4* from = (const device float4*)(x + 5 * i + 1);
+  *(device float4*)(out + 4 * i + 3) = *from + 1;
+}
 kernel void as_bytes(device uint* out, const device void* x, uint i [[thread_position_in_grid]]) {
   const device uchar* bytes = (const device uchar*)x + 3 * i;
   const device packed_uchar3* triples = (const device packed_uchar3*)x;
