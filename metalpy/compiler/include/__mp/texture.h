@@ -3,6 +3,7 @@
 #pragma once
 #pragma clang system_header
 #include <__mp/sampler.h>
+#include <__mp/texture_atomic.h>
 #include <__mp/unsupported.h>
 
 MP_BEGIN
@@ -67,7 +68,7 @@ MP_FN unsigned char *texel_at(const mp_texture_view *view, uint x, uint y, uint 
 }
 
 // The commonest formats here, where the machine's own conversions are at hand; the others by the runtime's functions.
-enum { r8_unorm = 10, r32_float = 55, rgba8_unorm = 70, bgra8_unorm = 80, rgba16_float = 115, rgba32_float = 125 };
+enum { r8_unorm = 10, r32_uint = 53, r32_sint = 54, r32_float = 55, rgba8_unorm = 70, bgra8_unorm = 80, rgba16_float = 115, rgba32_float = 125 };
 typedef uchar bytes4 __attribute__((vector_size(4)));
 typedef half halfs4 __attribute__((vector_size(8)));
 
@@ -241,6 +242,13 @@ protected:
         static_assert(writable, "this texture cannot be written; declare it with access::write or access::read_write");
         store<T, axes, many>(__view, value, x, y, z, image, lod);
     }
+    // The texel for an atomic function; NULL outside and for other formats, where those read zero and do nothing.
+    template <int axes, bool many> MP_FN T *word(uint x, uint y, uint z, uint image) const {
+        static_assert(same<T, int> || same<T, uint>, "atomic functions need a texture of int or uint");
+        static_assert(A == access::read_write, "atomic functions need a texture with access::read_write");
+        if (__view->pixel_format != r32_uint && __view->pixel_format != r32_sint) return nullptr;
+        return reinterpret_cast<T *>(texel_at<axes, many>(__view, x, y, z, image, 0));
+    }
 };
 #define MP_HEIGHT MP_FN uint get_height(uint lod = 0) const { return __mp::textures::level_of(this->__view, lod).height; }
 #define MP_DEPTH MP_FN uint get_depth(uint lod = 0) const { return __mp::textures::level_of(this->__view, lod).depth; }
@@ -258,6 +266,7 @@ protected:
 namespace metal {
 MP_TEXTURE(texture1d, sample) {
     MP_LEVELS MP_FENCE
+    MP_ATOMICS((uint at), (<1, false>(at, 0, 0, 0)))
     MP_FN vec<T, 4> sample(sampler s, float at) const { return this->look(s, __mp::textures::lookup_at(at)); }
     MP_FN vec<T, 4> read(uint at, uint lod = 0) const { return this->template get<1, false>(at, 0, 0, 0, lod); }
     MP_FN void write(vec<T, 4> v, uint at, uint lod = 0) const {
@@ -267,6 +276,7 @@ MP_TEXTURE(texture1d, sample) {
 
 MP_TEXTURE(texture1d_array, sample) {
     MP_LEVELS MP_ARRAY_SIZE MP_FENCE
+    MP_ATOMICS((uint at, uint array), (<1, true>(at, 0, 0, array)))
     MP_FN vec<T, 4> sample(sampler s, float at, uint array) const {
         return this->look(s, __mp::textures::lookup_at(at, 0, 0, array));
     }
@@ -280,6 +290,8 @@ MP_TEXTURE(texture1d_array, sample) {
 
 MP_TEXTURE(texture2d, sample) {
     MP_HEIGHT MP_LEVELS MP_FENCE
+    MP_ATOMICS((uint2 at), (<2, false>(at.x, at.y, 0, 0)))
+    MP_ATOMICS((ushort2 at), (<2, false>(at.x, at.y, 0, 0)))
     MP_FN vec<T, 4> sample(sampler s, float2 at) const {
         static_assert(A == access::sample, "sample() and gather() need a texture with access::sample");
         if (__builtin_constant_p(s.__word) && !__mp::textures::field(s.__word, MP_SAMPLER_LOD_MIN, 16))
@@ -312,6 +324,8 @@ MP_TEXTURE(texture2d, sample) {
 
 MP_TEXTURE(texture2d_array, sample) {
     MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_FENCE
+    MP_ATOMICS((uint2 at, uint array), (<2, true>(at.x, at.y, 0, array)))
+    MP_ATOMICS((ushort2 at, uint array), (<2, true>(at.x, at.y, 0, array)))
     MP_FN vec<T, 4> sample(sampler s, float2 at, uint array, int2 offset = int2(0)) const {
         return this->look(s, __mp::textures::shifted(__mp::textures::lookup_at(at.x, at.y, 0, array), offset));
     }
@@ -340,6 +354,8 @@ MP_TEXTURE(texture2d_array, sample) {
 
 MP_TEXTURE(texture3d, sample) {
     MP_HEIGHT MP_DEPTH MP_LEVELS MP_FENCE
+    MP_ATOMICS((uint3 at), (<3, false>(at.x, at.y, at.z, 0)))
+    MP_ATOMICS((ushort3 at), (<3, false>(at.x, at.y, at.z, 0)))
     MP_FN vec<T, 4> sample(sampler s, float3 at, int3 offset = int3(0)) const {
         return this->look(s, __mp::textures::shifted(__mp::textures::lookup_at(at.x, at.y, at.z), offset));
     }
@@ -364,6 +380,8 @@ MP_TEXTURE(texture3d, sample) {
 
 MP_TEXTURE(texturecube, sample) {
     MP_HEIGHT MP_LEVELS MP_FENCE
+    MP_ATOMICS((uint2 at, uint face), (<2, true>(at.x, at.y, 0, face)))
+    MP_ATOMICS((ushort2 at, uint face), (<2, true>(at.x, at.y, 0, face)))
     MP_FN vec<T, 4> sample(sampler s, float3 at) const {
         return this->look(s, __mp::textures::lookup_at(at.x, at.y, at.z));
     }
@@ -386,6 +404,8 @@ MP_TEXTURE(texturecube, sample) {
 
 MP_TEXTURE(texturecube_array, sample) {
     MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_FENCE
+    MP_ATOMICS((uint2 at, uint face, uint array), (<2, true>(at.x, at.y, 0, face < 6 ? 6 * array + face : ~0u)))
+    MP_ATOMICS((ushort2 at, uint face, uint array), (<2, true>(at.x, at.y, 0, face < 6 ? 6 * array + face : ~0u)))
     MP_FN vec<T, 4> sample(sampler s, float3 at, uint array) const {
         return this->look(s, __mp::textures::lookup_at(at.x, at.y, at.z, array));
     }
@@ -412,6 +432,7 @@ MP_TEXTURE(texturecube_array, sample) {
 
 MP_TEXTURE(texture_buffer, read) {
     MP_FENCE
+    MP_ATOMICS((uint at), (<1, false>(at, 0, 0, 0)))
     MP_FN vec<T, 4> read(uint at) const { return this->template get<1, false>(at, 0, 0, 0, 0); }
     MP_FN void write(vec<T, 4> v, uint at) const { this->template put<1, false>(v, at, 0, 0, 0, 0); }
 };
@@ -568,6 +589,9 @@ MP_TEXTURE(depth2d_ms_array, read) {
 #undef MP_ARRAY_SIZE
 #undef MP_SAMPLES
 #undef MP_FENCE
+#undef MP_ATOMICS
+#undef MP_ATOMIC_FETCH
+#undef MP_LIST
 
 template <class Texture> MP_FN bool is_null_texture(Texture t) { return t.__view == nullptr; }
 } // namespace metal
