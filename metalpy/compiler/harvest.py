@@ -306,9 +306,10 @@ class _Harvester:
         elif parameter_tokens is not None:
             count = len([part for part in _split_commas(parameter_tokens) if part])
         limit = attributes.get("max_total_threads_per_threadgroup")
+        scope = self._namespace_name()
         entry = Entry(
-            name=host_name or callee,
-            scope=self._namespace_name(),
+            name=host_name or "::".join(filter(None, (scope, callee))),
+            scope=scope,
             callee=callee,
             parameters=parameters,
             signature=_signature(parameter_tokens) if parameter_tokens is not None and not is_template else None,

@@ -146,7 +146,8 @@ class ShaderLibrary:
     """Compiled Metal source; each kernel is an attribute, and ``dir()`` lists exactly the kernels.
 
     ``lib.name`` is always the same `Kernel` object. ``lib["name"]`` reaches kernels whose host name is no Python
-    identifier, or a name that the library itself uses. Kernels outlive their library.
+    identifier, or a name that the library itself uses. A kernel in namespaces is ``lib["a::b::name"]``, and
+    ``lib.name`` too if there is only one. Kernels outlive their library.
     """
 
     def __init__(self, compilation: Compilation, device: Device) -> None:
@@ -158,17 +159,27 @@ class ShaderLibrary:
         # Only reached for what is not in __dict__ yet, so the next look-up is as fast as any.
         if name.startswith("__") or name in ("_compilation", "_device", "_kernels"):
             raise AttributeError(name)
-        if name not in self._compilation.kernels:
+        if name not in self:
             raise AttributeError(_unknown(name, list(self._compilation.kernels)), name=name, obj=self)
         kernel: Kernel = self.__dict__.setdefault(name, self[name])
         return kernel
 
     def __getitem__(self, name: str) -> Kernel:
-        if name not in self._compilation.kernels:
+        full_name = self._full_name(name)
+        if full_name is None:
             raise KeyError(_unknown(name, list(self._compilation.kernels)))
-        if name not in self._kernels:
-            self._kernels.setdefault(name, _kernel(self._compilation, self._device, name, {}))
-        return self._kernels[name]
+        if full_name not in self._kernels:
+            self._kernels.setdefault(full_name, _kernel(self._compilation, self._device, full_name, {}))
+        return self._kernels[full_name]
+
+    def _full_name(self, name: object) -> str | None:
+        kernels = self._compilation.kernels
+        if not isinstance(name, str):
+            return None
+        if name in kernels:
+            return name
+        qualified = [kernel for kernel in kernels if kernel.endswith("::" + name)]
+        return qualified[0] if len(qualified) == 1 else None
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -176,7 +187,7 @@ class ShaderLibrary:
         return self._compilation.warnings
 
     def __contains__(self, name: object) -> bool:
-        return name in self._compilation.kernels
+        return self._full_name(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._compilation.kernels)

@@ -134,6 +134,7 @@ def test_host_name_of_a_plain_kernel():
 def test_namespaces():
     text = "namespace a { namespace b { kernel void k(device int* x) {} } }\nnamespace c::d { kernel void m(device int* x) {} }\nkernel void p(device int* x) {}"
     assert [(e.scope, e.callee) for e in entries(text)] == [("a::b", "k"), ("c::d", "m"), ("", "p")]
+    assert [e.name for e in entries(text)] == ["a::b::k", "c::d::m", "p"]
 
 
 def test_limit():

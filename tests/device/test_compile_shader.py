@@ -558,6 +558,24 @@ def test_bad_options():
         compile_shader(FULL).full(mp.zeros(3), 1.0, no_such_option=1)
 
 
+def test_kernels_in_namespaces():
+    lib = mp.mps.compile_shader("""
+        namespace a { kernel void k(device int* x) { *x = 1; } }
+        namespace b::c { kernel void k(device int* x) { *x = 2; } kernel void only(device int* x) { *x = 3; } }
+        kernel void other(device int* x) { *x = 4; }
+    """)
+    assert dir(lib) == ["a::k", "b::c::k", "b::c::only", "other"]
+    assert lib.only is lib["b::c::only"]
+    assert "only" in lib
+    assert "k" not in lib  # there are two
+    with pytest.raises(AttributeError, match="it has: a::k"):
+        lib.k  # noqa: B018
+    for name, value in {"a::k": 1, "b::c::k": 2, "only": 3, "other": 4}.items():
+        x = mp.zeros(1, dtype=np.int32)
+        lib[name](x)
+        assert x[0] == value
+
+
 def test_kernels_with_names_that_the_library_uses():
     names = ("_device", "_kernels", "_compilation", "__len__")
     lib = compile_shader("".join(f"kernel void {n}(device float* x) {{ x[0] += 1; }}\n" for n in names))
