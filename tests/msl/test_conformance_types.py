@@ -285,7 +285,7 @@ is_void_v<void> && !is_void_v<int> && is_enum_v<E> && is_class_v<A> && is_union_
 is_base_of_v<A, B> && !is_base_of_v<B, A> && is_convertible_v<int, float> && !is_convertible_v<A, int>
 is_constructible_v<float4, float> && is_default_constructible_v<A> && is_copy_constructible_v<A>
 is_assignable_v<thread int&, int> && is_trivial_v<int> && is_trivially_copyable_v<float3x3> && is_standard_layout_v<A>
-is_empty_v<A> && !is_empty_v<B> && is_object_v<int> && is_compound_v<A> && is_fundamental_v<float>
+is_object_v<int> && is_move_assignable_v<A> && is_compound_v<A> && is_fundamental_v<float>
 is_invocable_v<F, int> && !is_invocable_v<int> && is_same_v<invoke_result_t<F, int>, float>
 is_same_v<remove_const_t<const int>, int> && is_same_v<remove_volatile_t<volatile int>, int>
 is_same_v<remove_cv_t<const volatile int>, int> && is_same_v<remove_reference_t<thread int&>, int>
@@ -293,7 +293,7 @@ is_same_v<remove_pointer_t<device int*>, int> && is_same_v<remove_extent_t<int[3
 is_same_v<add_const_t<int>, const int> && is_same_v<add_volatile_t<int>, volatile int> && is_same_v<decay_t<const int>, int>
 is_same_v<make_unsigned_t<int>, uint> && is_same_v<make_signed_t<ulong>, long> && is_same_v<underlying_type_t<E>, uchar>
 is_same_v<conditional_t<true, int, float>, int> && is_same_v<conditional_t<false, int, float>, float>
-is_same_v<enable_if_t<true, int>, int> && is_same_v<common_type_t<int, float>, float> && is_same_v<void_t<int>, void>
+is_same_v<enable_if_t<true, int>, int> && is_same_v<common_type_t<int, float>, float>
 conjunction_v<true_type, true_type> && !conjunction_v<true_type, false_type> && disjunction_v<false_type, true_type>
 negation_v<false_type> && bool_constant<true>::value && integral_constant<int, 4>::value == 4
 alignment_of_v<float3> == 16 && rank_v<int[2][3]> == 2 && extent_v<int[2][3], 1> == 3
@@ -310,7 +310,10 @@ struct A {}; struct B : A { int x; }; enum class E : uchar { a }; union U { int 
 struct F { float operator()(int) const { return 0; } };
 """
     )
-    holds(*TRAITS, head=head)
+    # two that Metal lacks, and libraries define in its namespace
+    head += "namespace metal { template <class T> struct is_empty : bool_constant<__is_empty(T)> {};"
+    head += " template <class...> using void_t = void; }\n"
+    holds(*TRAITS, "is_empty<A>::value", "is_same_v<void_t<int>, void>", head=head)
 
 
 def test_array():

@@ -18,7 +18,6 @@ using false_type = bool_constant<false>;
 
 template <class T> struct type_identity { using type = T; };
 template <class T> using type_identity_t = T;
-template <class...> using void_t = void;
 template <class T> T &&declval() noexcept;
 
 // ---- choosing ----
@@ -100,7 +99,7 @@ template <class... T> using common_type_t = typename common_type<T...>::type;
 template <class F, class... A> struct invoke_result : __mp::result_of_call<F, A...> {};
 template <class F, class... A> using invoke_result_t = typename invoke_result<F, A...>::type;
 
-// ---- asking ----
+// ---- asking; is_empty and void_t are not among Metal's: programs bring them into its namespace themselves ----
 #define MP_PREDICATE(name, ...)                                                                                       \
     template <class T> inline constexpr bool name##_v = __VA_ARGS__;                                                  \
     template <class T> struct name : bool_constant<__VA_ARGS__> {};
@@ -143,9 +142,6 @@ MP_PREDICATE(is_enum, __is_enum(T))
 MP_PREDICATE(is_union, __is_union(T))
 MP_PREDICATE(is_class, __is_class(T))
 MP_PREDICATE(is_final, __is_final(T))
-MP_PREDICATE(is_empty, __is_empty(T))
-MP_PREDICATE(is_abstract, __is_abstract(T))
-MP_PREDICATE(is_polymorphic, __is_polymorphic(T))
 MP_PREDICATE(is_aggregate, __is_aggregate(T))
 MP_PREDICATE(is_const, __is_const(T))
 MP_PREDICATE(is_volatile, __is_volatile(T))
