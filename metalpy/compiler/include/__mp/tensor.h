@@ -6,6 +6,7 @@
 #include <__mp/array.h>
 #include <__mp/simdgroup.h>
 #include <__mp/unsupported.h>
+#include <__mp/wide_vec.h>
 
 #if __METAL_VERSION__ < 400
 namespace metal {
