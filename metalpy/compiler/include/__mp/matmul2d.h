@@ -10,7 +10,7 @@
 MP_BEGIN
 namespace mpp::tensor_ops {
 struct matmul2d_descriptor {
-    enum class mode : uchar { multiply, multiply_accumulate }; // so that the struct has no gaps, which debug info cannot say
+    enum class mode { multiply, multiply_accumulate };
     int m, n, k; // k is that of the tensors if it is not positive
     bool transpose_left, transpose_right, relaxed_precision;
     mode matmul_mode;
