@@ -90,6 +90,8 @@ def _complaints(messages: str) -> list[tuple[str, int, int]]:
     places = []
     complaint = False
     for line in messages.splitlines():
+        if not _PLACE.match(line):  # a line of source, a caret
+            continue
         match = _AMBIGUOUS.match(line) or (_IN_MACRO.match(line) if complaint else None)
         complaint = match is not None
         if match:

@@ -198,6 +198,8 @@ class _Unit:
         if _STANDARD_INCLUDE.search(source.text):
             # Before the program, whose macros may have names that the headers use, such as T or N.
             self._headers.append("metal_stdlib")
+        # clang finds a definition by its label only where it has read the text itself.
+        self._texts = ["__mp/async_copy.h"] if '"air.' in source.text or "\\01air." in source.text else []
         self._lines_before = 0  # in front of the user's text, in what clang read last
         self._program = drop_plain_twins(source.text, blank_for_cpp(source.text))
         self._arms = Arms()
@@ -231,11 +233,14 @@ class _Unit:
         command = [*clang(), "-x", "c++", *self._flags, *_include_flags(self._source, self._options), *_OUTPUT]
         headers = precompiled_headers(self._store, [*self._flags, *own], self._headers)
         if headers is not None:
-            result = run_tool([*command, "-include-pch", str(headers), "-"], data)
+            result = run_tool([*command, "-include-pch", str(headers), *_included(self._texts), "-"], data)
             if result.returncode == 0 or str(headers) not in result.stderr.decode("utf-8", "replace"):
                 return result
-        included = [part for header in self._headers for part in ("-include", header)]
-        return run_tool([*command, *included, "-"], data)
+        return run_tool([*command, *_included([*self._headers, *self._texts]), "-"], data)
+
+
+def _included(headers: list[str]) -> list[str]:
+    return [part for header in headers for part in ("-include", header)]
 
 
 def _without_target(ir: str) -> str:
