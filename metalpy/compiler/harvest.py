@@ -61,6 +61,7 @@ _HOST_OBJECTS = {
     "command_buffer": "an indirect command buffer",
     "compute_pipeline_state": "a pipeline state",
     "render_pipeline_state": "a pipeline state",
+    "tensor": "a tensor bound by the host, instead of a pointer to make a tensor_inline of",
 }
 _LINE_MARK = re.compile(r'[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\])*)"')
 

@@ -131,13 +131,14 @@ static void multiply_accumulate(struct sw_lane *lanes, uint32_t set)
 /* ---- products of tiles ---- */
 
 #define TILE 16
-#define HELD 8 /* elements of a fragment in each lane, in two rows */
+#define RUN 4 /* elements in a row that a lane holds */
+#define HELD (2 * RUN)
 #define TRANSPOSED_LEFT (1u << 24)
 #define TRANSPOSED_RIGHT (1u << 25)
 typedef float tile_row __attribute__((vector_size(TILE * sizeof(float))));
 typedef float fragment[TILE][TILE] __attribute__((aligned(sizeof(tile_row))));
 
-/* The lane's two runs of four elements begin at `row` and `row` + 8, both at `column`. */
+/* The lane's two runs of elements begin at `row` and `row` + 8, both at `column`. */
 static inline uint32_t fragment_row(uint32_t lane)
 {
     return (lane / 4 & 4) | (lane / 2 & 3);
@@ -157,19 +158,25 @@ static void gather(fragment to, float *const *held, uint32_t set, uint32_t numbe
     {
         const float *from = held[lane] + number * HELD;
         uint32_t row = fragment_row(lane), column = fragment_column(lane);
-        for (uint32_t i = 0; i < HELD; i++)
-            if (transposed)
-                to[column + i % 4][row + i / 4 * 8] = from[i];
-            else
-                to[row + i / 4 * 8][column + i % 4] = from[i];
+        if (transposed) {
+            for (uint32_t i = 0; i < HELD; i++)
+                to[column + i % RUN][row + i / RUN * 8] = from[i];
+        } else {
+            memcpy(&to[row][column], from, RUN * sizeof(float));
+            memcpy(&to[row + 8][column], from + RUN, RUN * sizeof(float));
+        }
     }
 }
 
 static void scatter(fragment from, float *const *held, uint32_t set, uint32_t number)
 {
     FOR_EACH(lane, set)
-    for (uint32_t i = 0; i < HELD; i++)
-        held[lane][number * HELD + i] = from[fragment_row(lane) + i / 4 * 8][fragment_column(lane) + i % 4];
+    {
+        float *to = held[lane] + number * HELD;
+        uint32_t row = fragment_row(lane), column = fragment_column(lane);
+        memcpy(to, &from[row][column], RUN * sizeof(float));
+        memcpy(to + RUN, &from[row + 8][column], RUN * sizeof(float));
+    }
 }
 
 static void add_product(fragment sum, fragment a, fragment b)

@@ -207,7 +207,7 @@ REFUSED = {
     "tensor needs Metal 4": ("3.2", "kernel void k(device half* x) { tensor<device half, int, int> t(x); }"),
     "pass a pointer and make a tensor_inline of it": (
         "4.0",
-        "kernel void k(tensor<device half, dextents<int, 2>> x [[buffer(0)]]) {}",
+        "kernel void k(device half* x) { tensor<device half, dextents<int, 2>> t(x, dextents<int, 2>(1, 1)); }",
     ),
     "execution_simdgroup and execution_thread": (
         "4.0",
@@ -229,8 +229,16 @@ def test_refused(message):
         compile_shader(HEADERS + source, language_version=version)
 
 
+def test_tensors_bound_by_the_host_are_refused():
+    source = HEADERS + "kernel void k(tensor<device half, dextents<int, 2>> x [[buffer(0)]]) {}"
+    with pytest.raises(mp.UnsupportedError, match="a pointer to make a tensor_inline of"):
+        compile_shader(source, language_version="4.0")
+
+
 def test_older_versions_do_without():
-    source = HEADERS + "#ifdef __HAVE_TENSOR__\n#error\n#endif\nkernel void k(device int* x) { *x = __METAL_VERSION__; }"
+    source = (
+        HEADERS + "#ifdef __HAVE_TENSOR__\n#error\n#endif\nkernel void k(device int* x) { *x = __METAL_VERSION__; }"
+    )
     x = mp.zeros(1, dtype=I4)
     compile_shader(source).k(x)
     assert int(np.asarray(x)[0]) == 320

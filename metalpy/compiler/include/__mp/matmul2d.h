@@ -95,7 +95,8 @@ template <matmul2d_descriptor Descriptor, class Scope, class... Options> class m
   public:
     template <class Left, class Right, class Element>
     MP_FN static destination<Element> get_destination_cooperative_tensor() { return {}; }
-    template <class Left, class Right, class Element> MP_FN static left_input<Left> get_left_input_cooperative_tensor() {
+    template <class Left, class Right, class Element>
+    MP_FN static left_input<Left> get_left_input_cooperative_tensor() {
         check_inputs();
         return {};
     }
@@ -182,7 +183,8 @@ template <matmul2d_descriptor Descriptor, class Scope, class... Options> class m
         if constexpr (is_alone) {
             multiply_alone(a, b, sums);
         } else {
-            constexpr uint fragments[] = {(Descriptor.m + 15) / 16, (Descriptor.n + 15) / 16, (depth_of_tile + 15) / 16};
+            constexpr uint fragments[] = {(Descriptor.m + 15) / 16, (Descriptor.n + 15) / 16,
+                                          (depth_of_tile + 15) / 16};
             static_assert(fragments[0] < 256 && fragments[1] < 256 && fragments[2] < 256, "a tile that registers hold");
             mp_simd_matmul(a, b, sums, fragments[0] | fragments[1] << 8 | fragments[2] << 16,
                            Descriptor.transpose_left | Descriptor.transpose_right << 1);

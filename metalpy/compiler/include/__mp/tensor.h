@@ -1,5 +1,5 @@
-// <metal_tensor>, Metal 4: views of memory as arrays of any rank, the scopes in which threads work together on them, and
-// tensors whose elements those threads hold. The first index is the one that moves fastest in memory. Template
+// <metal_tensor>, Metal 4: views of memory as arrays of any rank, the scopes in which threads work together on them,
+// and tensors whose elements those threads hold. The first index is the one that moves fastest in memory. Template
 // parameters have long names: a program's own macros come first.
 #pragma once
 #pragma clang system_header
@@ -70,7 +70,7 @@ struct tensor_inline {};
 
 template <class Element, class Extents, class Descriptor = tensor_handle, class... Tags> struct tensor {
     static_assert(__mp::supported<Element, Descriptor>,
-                  "metalpy: a tensor bound by the host is not supported: pass a pointer and make a tensor_inline of it");
+                  "metalpy: only tensor_inline is supported: pass a pointer and make a tensor_inline of it");
 };
 
 template <class Element, class Extents, class... Tags> struct tensor<Element, Extents, tensor_inline, Tags...> {
@@ -173,7 +173,8 @@ struct tile_layout<Rows, Columns, metal::execution_simdgroups<Simdgroups>> {
     MP_FN static tile_layout here() {
         uint lane = mp_simd_lane(), quad = lane / 4;
         int simdgroup = Simdgroups == 1 ? 0 : static_cast<int>(mp_simdgroup_index() % Simdgroups);
-        return {simdgroup, static_cast<int>((quad & 4) | (lane / 2 & 3)), static_cast<int>((quad & 2) | (lane & 1)) * 4};
+        return {simdgroup, static_cast<int>((quad & 4) | (lane / 2 & 3)),
+                static_cast<int>((quad & 2) | (lane & 1)) * 4};
     }
     MP_FN element_place place(int i) const {
         int block = i / 8 * Simdgroups + first;

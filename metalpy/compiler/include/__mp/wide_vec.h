@@ -1,28 +1,31 @@
-// <metal_extended_vector>: vec<T, 8> and vec<T, 16>, which have elements but no names for them.
+// <metal_extended_vector>: vec<T, 8> and vec<T, 16>, which have elements but no names for them. Template
+// parameters have long names: a program's own macros come first.
 #pragma once
 #pragma clang system_header
 #include <__mp/vec.h>
 
 MP_BEGIN
 namespace metal {
-template <class T, int N> requires(N == 8 || N == 16)
-struct alignas(N * sizeof(T)) vec<T, N> : __mp::vectors::assigning<vec<T, N>, T, N> {
-    T mp_elements[N];
+template <class Element, int Count> requires(Count == 8 || Count == 16)
+struct alignas(Count * sizeof(Element)) vec<Element, Count>
+    : __mp::vectors::assigning<vec<Element, Count>, Element, Count> {
+    Element mp_elements[Count];
 
     vec() = default;
-    constexpr vec(T s) {
-        for (T &element : mp_elements) element = s;
+    constexpr vec(Element s) {
+        for (Element &element : mp_elements) element = s;
     }
-    template <class S> requires __mp::bfloat_conversion<T, S> constexpr vec(S s) : vec(T(s)) {}
-    template <class... S> requires(sizeof...(S) == N) constexpr vec(S... s) : mp_elements{static_cast<T>(s)...} {}
-    template <class U> explicit constexpr vec(vec<U, N> v) {
-        for (int i = 0; i < N; ++i) mp_elements[i] = static_cast<T>(v[i]);
+    template <class Given> requires __mp::bfloat_conversion<Element, Given> constexpr vec(Given s) : vec(Element(s)) {}
+    template <class... Given> requires(sizeof...(Given) == Count)
+    constexpr vec(Given... s) : mp_elements{static_cast<Element>(s)...} {}
+    template <class Other> explicit constexpr vec(vec<Other, Count> v) {
+        for (int i = 0; i < Count; ++i) mp_elements[i] = static_cast<Element>(v[i]);
     }
-    constexpr T &operator[](long i) { return mp_elements[i]; }
-    constexpr const T &operator[](long i) const { return mp_elements[i]; }
+    constexpr Element &operator[](long i) { return mp_elements[i]; }
+    constexpr const Element &operator[](long i) const { return mp_elements[i]; }
 #define MP_EACH(op)                                                                                                   \
     friend constexpr vec operator op(vec a, vec b) {                                                                  \
-        for (int i = 0; i < N; ++i) a[i] = static_cast<T>(a[i] op b[i]);                                              \
+        for (int i = 0; i < Count; ++i) a[i] = static_cast<Element>(a[i] op b[i]);                                      \
         return a;                                                                                                     \
     }
     MP_EACH(+)
@@ -31,7 +34,7 @@ struct alignas(N * sizeof(T)) vec<T, N> : __mp::vectors::assigning<vec<T, N>, T,
     MP_EACH(/)
 #undef MP_EACH
     friend constexpr vec operator-(vec a) {
-        for (T &element : a.mp_elements) element = -element;
+        for (Element &element : a.mp_elements) element = -element;
         return a;
     }
 };
