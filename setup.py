@@ -73,6 +73,7 @@ EXTENSIONS = [
     extension("reserve"),
     extension("pool"),
     extension("array"),
+    extension("texture"),
     extension("plan"),
     extension("encode"),
     extension("dispatch"),
