@@ -125,6 +125,19 @@ def test_a_simdgroup_reads_what_it_stored():
     np.testing.assert_array_equal(run("turned", np.zeros((16, 16), F4), x, **ONE_SIMDGROUP), x.T)
 
 
+def test_a_simdgroup_reads_what_its_lanes_wrote():
+    x = small((16, 16), F4)
+    np.testing.assert_array_equal(run("fetched", np.zeros((16, 16), F4), x, **ONE_SIMDGROUP), x @ x)
+
+
+def test_integers_are_summed_exactly():
+    """Past 2**24, where floats would round."""
+    m, n, k = 3, 4, 1501
+    a, b = rng.integers(101, 127, (m, k)).astype(I1), rng.integers(101, 127, (n, k)).astype(I1)
+    got = run("product_char_char_int", np.zeros((m, n), I4), a, b, (m, n, k), threads=(64, 1), group_size=(64, 1))
+    np.testing.assert_array_equal(got, a.astype(I4) @ b.astype(I4).T)
+
+
 # ---- who holds what ----
 
 
@@ -176,6 +189,14 @@ def test_operands_in_memory_and_held(active):
     takes_part[rows[:active], columns[:active]] = True
     got = run("half_held", np.zeros((16, 16), F4), a, b, active, **ONE_SIMDGROUP)
     np.testing.assert_array_equal(got, np.where(takes_part, (a * takes_part) @ (b * takes_part), 0))
+
+
+def test_at_first():
+    x = small((16, 16), F4)
+    expected = np.zeros((16, 16), F4)
+    expected[:5, :6] = x[:5] @ x[:, :6]
+    got = run("at_first", np.full((32, 16), 7, F4), x, **ONE_SIMDGROUP)
+    np.testing.assert_array_equal(got, np.hstack([np.zeros((32, 8)), lane_order(expected)]))
 
 
 def test_epilogue():

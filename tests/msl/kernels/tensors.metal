@@ -120,6 +120,15 @@ kernel void turned(device float* out, device float* x, ushort lane [[thread_inde
   for (int i = lane; i < 256; i += 32) out[i] = memory[i];
 }
 
+// What it reads, the lanes have just written.
+kernel void fetched(device float* out, const device float* x, ushort lane [[thread_index_in_simdgroup]]) {
+  threadgroup float memory[16 * 16];
+  matmul2d<matmul2d_descriptor(16, 16, 16), execution_simdgroup> op;
+  for (int i = lane; i < 256; i += 32) memory[i] = x[i];
+  auto tile = tensor(memory, matrix_extents(16, 16));
+  op.run(tile, tile, tensor(out, matrix_extents(16, 16)));
+}
+
 // ---- who holds what ----
 
 template <typename Tile> static void tell_places(Tile tile, device short* out, ushort thread_index) {
@@ -182,6 +191,20 @@ kernel void half_held(device float* out, device float* a, device float* b, const
 
 // ---- element by element ----
 
+// Fresh tensors are zero; outside the operands' 5 rows and 6 columns there is nothing to add; again is not twice.
+kernel void at_first(device float* out, device float* x, ushort lane [[thread_index_in_simdgroup]]) {
+  matmul2d<matmul2d_descriptor(16, 16, 16), execution_simdgroup> op;
+  auto left = tensor(x, matrix_extents(16, 5)), right = tensor(x, matrix_extents(6, 16), array<int, 2>({1, 16}));
+  auto fresh = op.get_destination_cooperative_tensor<decltype(left), decltype(right), float>();
+  auto sum = op.get_destination_cooperative_tensor<decltype(left), decltype(right), float>();
+  op.run(left, right, sum);
+  op.run(left, right, sum);
+  for (ushort i = 0; i < 8; ++i) {
+    out[lane * 16 + i] = fresh[i];
+    out[lane * 16 + 8 + i] = sum[i];
+  }
+}
+
 kernel void epilogue(device half* out, device half* a, device half* b, const device float* bias) {
   matmul2d<matmul2d_descriptor(40, 40, -1), execution_simdgroups<3>> op;
   tensor ta(a, matrix_extents(8, 40)), tb(b, matrix_extents(40, 8)), tc(out, matrix_extents(40, 40));
@@ -207,7 +230,7 @@ kernel void views(device int* out, device int* x) {
   static_assert(Inner::get_static_extent(0) == 2 && Inner::get_static_extent(1) == dynamic_extent);
   static_assert(is_same_v<Inner::element_type, int> && cube.get_rank() == 3 && dynamic_length_v<int> == -1);
   static_assert(extents<int, 4, dynamic_extent>::rank_dynamic() == 1);
-  extents<int, 4, dynamic_extent> one(7), both(4, 9);
+  constexpr extents<int, 4, dynamic_extent> one(7), both(4, 9);
   auto row = tensor(x + 4, dextents<int, 1>(4));
   const int results[] = {
       inner[array<int, 3>({0, 0, 0})], deeper[array<int, 3>({0, 0, 0})], row[2],
