@@ -39,7 +39,7 @@ mp_status mtl_device_open(uint32_t index, mp_device **device, mp_error *error)
     if (index >= devices.count)
         return mtl_fail(error, MP_ERROR_NOT_FOUND, "there is no Metal device %u; this machine has %u", index,
                         (unsigned)devices.count);
-    id<MTLDevice> found = devices[index];
+    id<MTLDevice> found = [devices objectAtIndex:index];
     pthread_once(&once, watch_forks);
     pthread_mutex_lock(&open_lock);
     mp_device *made = opened;

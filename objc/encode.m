@@ -150,7 +150,7 @@ static bool use_resident(struct mtl_batch *batch, id<MTLComputeCommandEncoder> e
     return true;
 }
 
-static mp_status bind(mp_queue *queue, struct mtl_batch *batch, id<MTLComputeCommandEncoder> encoder,
+static mp_status bind_argument(mp_queue *queue, struct mtl_batch *batch, id<MTLComputeCommandEncoder> encoder,
                       const mp_argument *argument, bool *untracked, mp_error *error)
 {
     switch (argument->kind) {
@@ -208,7 +208,7 @@ static mp_status encode_dispatch(mp_queue *queue, const mp_dispatch *dispatch, m
     id<MTLComputeCommandEncoder> encoder = compute_encoder(queue, batch);
     [encoder setComputePipelineState:dispatch->pipeline->state];
     for (uint32_t i = 0; i < dispatch->argument_count; i++) {
-        mp_status status = bind(queue, batch, encoder, &dispatch->arguments[i], &untracked, error);
+        mp_status status = bind_argument(queue, batch, encoder, &dispatch->arguments[i], &untracked, error);
         if (status)
             return status;
     }
