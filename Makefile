@@ -9,7 +9,7 @@ PY := $(BIN)/python
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint format test-asan test-tsan bench bench-smoke bench-compare wheel sdist annotate \
+.PHONY: help demo test build lint format test-asan test-tsan soak bench bench-smoke bench-compare wheel sdist annotate \
 	docs-test clean
 
 help: ## list these commands
@@ -38,10 +38,14 @@ format: $(VENV)/.with-dev ## let ruff format and mend what it can
 
 test-asan: $(VENV)/.with-test ## C tests, then part of the Python suite, under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory -C tests/native test-asan
-	@tools/test_asan.sh $(PY)
+	@tools/test_sanitized.sh address $(PY)
 
-test-tsan: ## C tests under ThreadSanitizer
+test-tsan: $(VENV)/.with-test ## C tests, then threads, streams and events from Python, under ThreadSanitizer
 	@$(MAKE) --no-print-directory -C tests/native test-tsan
+	@tools/test_sanitized.sh thread $(PY)
+
+soak: $(VENV)/.with-test build ## OPERATIONS=2000000: mixed work from 8 threads; results stay right and memory flat
+	@$(PY) tools/soak.py $(if $(OPERATIONS),--operations $(OPERATIONS))
 
 bench: $(VENV)/.with-test build ## run the benchmarks and keep the results, with machine and commit, in .benchmarks/
 	@$(PY) -m pytest -q benchmarks --benchmark-only --benchmark-autosave --benchmark-storage=.benchmarks \

@@ -244,6 +244,8 @@ cdef class Pool:
         """Moves pending blocks whose work is complete to the idle ones; looks at no more than `at_most`."""
         cdef Memory memory
         for _ in range(min(at_most, <Py_ssize_t>len(self.pending))):
+            if not self.pending:  # letting go of a queue lets other threads run, and they collect too
+                break
             memory = <Memory>self.pending.popleft()
             if memory.idle():
                 (<list>self.bins[bin_of(memory.size)]).append(memory)

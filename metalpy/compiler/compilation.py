@@ -61,6 +61,7 @@ def compile_source(source: Source, options: Options, store: Cache | None = None)
         "kernels": [asdict(k) for k in program.kernels],
         "constants": [asdict(c) for c in program.constants],
         "max_threads": list(program.max_threads),
+        "inputs": list(program.inputs),
         "warnings": [list(w) for w in program.warnings],
         "ir": make_key("ir", hashlib.blake2b(ir).hexdigest()),
     }
@@ -167,6 +168,7 @@ class Compilation:
                     kernels=tuple(self.kernels.values()),
                     constants=tuple(Constant(**(c | {"shape": tuple(c["shape"])})) for c in self._facts["constants"]),
                     max_threads=tuple(self._facts["max_threads"]),
+                    inputs=tuple(self._facts["inputs"]),
                 )
         return self._program
 

@@ -9,20 +9,21 @@ For kernel number ``k`` the program gets
 * ``__mp_limit_k``: its ``max_total_threads_per_threadgroup``.
 
 and for function constant number ``k`` ``__mp_constant_k`` (its address) and ``__mp_constant_index_k``. All are plain
-globals whose initialisers LLVM folds to literals.
+globals whose initialisers LLVM folds to literals. Inputs that the program declares outside functions are filled by
+``__mp_thread_k``; ``__mp_input_k`` returns the address of number ``k``, which tells its symbol.
 """
 
 from __future__ import annotations
 
 from .debuginfo import MAX_THREADS
-from .harvest import Entry, FunctionConstant, Harvest, Parameter
+from .harvest import Entry, FunctionConstant, GlobalInput, Harvest, Parameter
 from .source import line_mark
 
 __all__ = ["ENTRIES_NAME", "defined_flags", "write_entries"]
 
 ENTRIES_NAME = "metalpy_entries"  # the "file" of generated code in compiler messages; never shown
 # Names of __mp that the entry points use.
-_NAMES = "implicit_index indices input from number parameter run_group signature threadgroup_memory".split()
+_NAMES = "fill implicit_index indices input from number parameter run_group signature threadgroup_memory".split()
 
 
 def write_entries(harvest: Harvest) -> str:
@@ -32,11 +33,17 @@ def write_entries(harvest: Harvest) -> str:
     it can be told about the kernel; the rest is on lines behind them.
     """
     # The program ends here, so its macros can go where they would change what follows.
-    names = [*_NAMES, *sorted({p.role for e in harvest.entries for p in e.parameters})]
+    roles = {p.role for e in harvest.entries for p in e.parameters} | {i.role for i in harvest.inputs}
+    names = [*_NAMES, *sorted(roles)]
     parts = [line_mark(len(harvest.entries) + 1, ENTRIES_NAME), *(f"#undef {name}\n" for name in names)]
-    parts += [line_mark(k + 1, ENTRIES_NAME) + _entry(k, e) + "\n" for k, e in enumerate(harvest.entries)]
+    parts += [
+        line_mark(k + 1, ENTRIES_NAME) + _entry(k, e, harvest.inputs) + "\n" for k, e in enumerate(harvest.entries)
+    ]
     parts.append(line_mark(len(harvest.entries) + 1, ENTRIES_NAME))
     parts += [f'extern "C" {{ {_constant(k, c)} }}\n' for k, c in enumerate(harvest.constants)]
+    parts += [
+        f'extern "C" const void* __mp_input_{k}() {{ return &{i.name}; }}\n' for k, i in enumerate(harvest.inputs)
+    ]
     return "".join(parts)
 
 
@@ -56,7 +63,7 @@ def _literal(name: str, expression: str) -> str:
     return f"extern const unsigned {name}; constexpr unsigned {name} = ({expression});"
 
 
-def _entry(k: int, entry: Entry) -> str:
+def _entry(k: int, entry: Entry, inputs: list[GlobalInput]) -> str:
     position = {"buffer": 0, "threadgroup": 0}
     arguments = [_argument(k, i, parameter, position) for i, parameter in enumerate(entry.parameters)]
     # The type is spelled out where the name alone may be that of several functions; else it follows from the name.
@@ -70,6 +77,7 @@ def _entry(k: int, entry: Entry) -> str:
         _literal(f"__mp_limit_{k}", entry.max_threads or str(MAX_THREADS)),
         f"void __mp_thread_{k}(const mp_group* __mp_g, const mp_thread* __mp_t) {{",
         f"(void)__mp_g, (void)__mp_t; using __mp_s = __mp::signature<__mp_type_{k}>;",
+        *(f"__mp::fill({i.name}, __mp::{i.role}(__mp_g, __mp_t));" for i in inputs),
         f"static_cast<__mp_type_{k}*>(&{entry.callee})({', '.join(arguments)}); }}",
         f"void __mp_group_{k}(const mp_group* __mp_g) {{ __mp::run_group<__mp_thread_{k}>(__mp_g); }}",
         "} }" if entry.scope else "}",

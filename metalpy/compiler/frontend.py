@@ -17,13 +17,13 @@ from ..errors import Diagnostic
 from .debuginfo import read_kernels
 from .diagnostics import compile_error, misuse_error, parse_diagnostics
 from .entries import defined_flags, write_entries
-from .harvest import Harvest, harvest
+from .harvest import Harvest, Skipped, harvest
 from .options import MATH_MODES, Options
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 from .toolchain import clang, run_tool
-from .twins import drop_twins
+from .twins import drop_twins, explain_twins
 
 __all__ = ["Constant", "Program", "compile_program"]
 
@@ -85,6 +85,7 @@ class Program:
     constants: tuple[Constant, ...]
     max_threads: tuple[int, ...]
     warnings: tuple[Diagnostic, ...] = ()
+    inputs: tuple[str, ...] = ()  # symbols of the inputs that are declared outside functions
 
 
 def compile_program(source: Source, options: Options) -> Program:
@@ -108,8 +109,19 @@ def compile_program(source: Source, options: Options) -> Program:
         kernels=kernels,
         constants=tuple(Constant(*c) for c in constants),
         max_threads=limits,
-        warnings=warnings,
+        warnings=(*map(_skipped_note, found.skipped), *warnings),
+        inputs=_input_symbols(ir, len(found.inputs)),
     )
+
+
+def _skipped_note(function: Skipped) -> Diagnostic:
+    message = f"{function.kind} function '{function.name}' is skipped: metalpy runs compute kernels"
+    return Diagnostic("note", message, function.file, function.line, 1)
+
+
+def _input_symbols(ir: str, count: int) -> tuple[str, ...]:
+    bodies = (ir.split(f"@__mp_input_{k}(", 1)[1].split("\n}", 1)[0] for k in range(count))
+    return tuple(re.search(r"@llvm\.threadlocal\.address\S*\(ptr [^@]*@([\w.$]+)", body)[1] for body in bodies)  # type: ignore[index]
 
 
 def _include_flags(source: Source, options: Options) -> list[str]:
@@ -150,7 +162,7 @@ def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tup
         if without_twins is None:
             break
         program = without_twins
-    raise compile_error(messages, source, options.include_dirs, found.entries)
+    raise compile_error(explain_twins(source.text, messages), source, options.include_dirs, found.entries)
 
 
 def _masked_shifts(ir: str) -> str:

@@ -17,7 +17,17 @@ from ..errors import UnsupportedError
 from .lexer import Token, closing, tokenize
 from .source import Misuse
 
-__all__ = ["BUILTINS", "Entry", "FunctionConstant", "Harvest", "Parameter", "harvest"]
+__all__ = [
+    "BUILTINS",
+    "GRAPHICS",
+    "Entry",
+    "FunctionConstant",
+    "GlobalInput",
+    "Harvest",
+    "Parameter",
+    "Skipped",
+    "harvest",
+]
 
 BUILTINS = frozenset(
     "thread_position_in_grid thread_position_in_threadgroup thread_index_in_threadgroup threadgroup_position_in_grid "
@@ -27,6 +37,8 @@ BUILTINS = frozenset(
     "quadgroup_index_in_threadgroup quadgroups_per_threadgroup dispatch_quadgroups_per_threadgroup "
     "grid_origin grid_size".split()
 )
+# What makes a function one of the graphics or ray tracing pipelines, as a keyword or an attribute.
+GRAPHICS = frozenset({"vertex", "fragment", "object", "mesh", "intersection"})
 _ADDRESS_SPACES = frozenset({"device", "constant", "threadgroup", "thread"})
 _QUALIFIERS = _ADDRESS_SPACES | {"const", "volatile", "restrict", "__restrict", "coherent", "struct", "typename"}
 _UNSUPPORTED_ATTRIBUTES = frozenset(
@@ -36,6 +48,18 @@ _UNSUPPORTED_ATTRIBUTES = frozenset(
 _IGNORED_ATTRIBUTES = frozenset(
     {"maybe_unused", "buffer", "threadgroup", "function_constant", "access", "user", "clang", "raster_order_group"}
 )
+# Arguments by value that are no inputs, by the type that names them.
+_HOST_OBJECTS = {
+    "visible_function_table": "a table of visible functions",
+    "intersection_function_table": "a table of intersection functions",
+    "acceleration_structure": "an acceleration structure for ray tracing",
+    "primitive_acceleration_structure": "an acceleration structure for ray tracing",
+    "instance_acceleration_structure": "an acceleration structure for ray tracing",
+    "imageblock": "an imageblock",
+    "command_buffer": "an indirect command buffer",
+    "compute_pipeline_state": "a pipeline state",
+    "render_pipeline_state": "a pipeline state",
+}
 _LINE_MARK = re.compile(r'[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\])*)"')
 
 
@@ -73,12 +97,32 @@ class FunctionConstant:
     index: str
 
 
+@dataclass(frozen=True)
+class GlobalInput:
+    """``T name [[thread_position_in_grid]]`` outside functions; `name` is qualified from the global namespace."""
+
+    name: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A graphics function, which the program is compiled without."""
+
+    kind: str
+    name: str
+    file: str
+    line: int
+
+
 @dataclass
 class Harvest:
-    """All entries and function constants of a program."""
+    """What a program declares that concerns the host."""
 
     entries: list[Entry] = field(default_factory=list)
     constants: list[FunctionConstant] = field(default_factory=list)
+    inputs: list[GlobalInput] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
 
 
 def harvest(text: str, name: str) -> Harvest:
@@ -156,8 +200,8 @@ class _Harvester:
         declaration = [t for t in tokens[i:body] if t.kind != "directive"]
         if _is_kernel(declaration):
             self._kernel(declaration, is_definition=body < end and tokens[body].text == "{")
-        else:
-            self._function_constant(declaration)
+        elif not self._graphics(declaration):
+            self._variable(declaration)
         return end
 
     def _namespace(self, i: int) -> int:
@@ -290,6 +334,9 @@ class _Harvester:
         is_reference = "&" in [t.text for t in plain] and "*" not in outer
         role = "threadgroup" if "threadgroup" in attributes or space == "threadgroup" else "buffer"
         if not (is_pointer or is_reference):
+            host_object = next((_HOST_OBJECTS[t] for t in outer if t in _HOST_OBJECTS), None)
+            if host_object:
+                raise _unsupported(host_object, spelled, kernel, file, line)
             raise Misuse(
                 f"argument '{name or spelled}' of kernel '{kernel}' is neither a pointer or reference in device, "
                 "constant or threadgroup memory nor an input such as [[thread_position_in_grid]]",
@@ -331,21 +378,37 @@ class _Harvester:
                 hint = f"; did you mean [[{near[0]}]]?" if near else ""
                 raise Misuse(f"unknown attribute [[{name}]] in kernel '{kernel}'{hint}", file, line, name)
         if what:
-            raise UnsupportedError(
-                f"{file}:{line}: kernel '{kernel}' takes {what} ('{spelled}'), "
-                "which the software device does not support"
-            )
+            raise _unsupported(what, spelled, kernel, file, line)
 
-    # ---- function constants ----
+    # ---- graphics functions ----
 
-    def _function_constant(self, declaration: list[Token]) -> None:
-        if not any(t.text == "function_constant" for t in declaration):
+    def _graphics(self, declaration: list[Token]) -> bool:
+        """Whether it is a graphics function or an instantiation of one; definitions and instantiations are noted."""
+        attributes, plain = _split_attributes(declaration)
+        kinds = [t.text for t in plain if t.text in ("vertex", "fragment")] or [a for a in attributes if a in GRAPHICS]
+        parameters = next((i for i, t in enumerate(plain) if t.text == "("), None)
+        if not kinds or parameters is None:
+            return False
+        name = _string(attributes.get("host_name")) or plain[parameters - 1].text
+        self._result.skipped.append(Skipped(kinds[0], name, *self._position(declaration[0])))
+        return True
+
+    # ---- variables ----
+
+    def _variable(self, declaration: list[Token]) -> None:
+        """A function constant, or an input outside functions."""
+        if not any(t.text == "[[" for t in declaration):
             return
         attributes, plain = _split_attributes(declaration)
-        index = attributes.get("function_constant")
         names = [t for t in plain if t.kind == "id"]
-        if index and names and plain[0].text != "template" and "(" not in [t.text for t in plain]:
-            self._result.constants.append(FunctionConstant(self._qualify(names[-1].text), _spell(index)))
+        if not names or plain[0].text == "template" or "(" in [t.text for t in plain]:
+            return
+        name = self._qualify(names[-1].text)
+        index = attributes.get("function_constant")
+        if index:
+            self._result.constants.append(FunctionConstant(name, _spell(index)))
+        elif (role := next((a for a in attributes if a in BUILTINS), None)) is not None:
+            self._result.inputs.append(GlobalInput(name, role))
 
     # ---- places ----
 
@@ -360,6 +423,12 @@ class _Harvester:
         at = bisect_right(self._mark_starts, token.start) - 1
         file, line, since = self._marks[at] if at >= 0 else (self._name, 1, 0)
         return file, line + self._text.count("\n", since, token.start)
+
+
+def _unsupported(what: str, spelled: str, kernel: str, file: str, line: int) -> UnsupportedError:
+    return UnsupportedError(
+        f"{file}:{line}: kernel '{kernel}' takes {what} ('{spelled}'), which the software device does not support"
+    )
 
 
 # ---- token helpers ----

@@ -76,8 +76,10 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         _refuse_recursion(module, program, k)
         _refuse_undefined(module, program, k)
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
-        module, static_memory = _place_threadgroup_variables(module, machine)
         entry = f"__mp_thread_{k}" if uses_fibers else f"__mp_group_{k}"
+        if program.inputs:
+            module = _place_inputs(module, machine, program, k, entry)
+        module, static_memory = _place_threadgroup_variables(module, machine)
         _keep_only(module, {entry})
         if uses_fibers:
             _inline_all(module, entry)  # so that every meeting is in one function, where its order is known
@@ -302,6 +304,40 @@ def _place_threadgroup_variables(module: llvm.ModuleRef, machine: llvm.TargetMac
     text = _THREADGROUP_ADDRESS.sub(placed, str(module))
     declaration = "\ndeclare ptr @mp_threadgroup_variable(i32) nounwind willreturn memory(none)\n"
     return llvm.parse_assembly(text + declaration), total
+
+
+def _place_inputs(
+    module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int, entry: str
+) -> llvm.ModuleRef:
+    """Make the inputs that are declared outside functions local variables of `entry`, with all else inlined there.
+
+    Thread-local storage would not do: the threads of a threadgroup take turns on one thread of the host.
+    """
+    sizes = {
+        variable.name: machine.target_data.get_abi_size(variable.global_value_type)
+        for variable in module.global_variables
+        if variable.name in program.inputs
+    }
+    _keep_only(module, {entry})
+    _inline_all(module, entry)
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0))
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, builder)
+    head, _, rest = str(module).partition(f"@{entry}(")
+    body, end, tail = rest.partition("\n}\n")
+    variables = ""
+    for number, (name, size) in enumerate(sizes.items()):
+        address = rf"call [^\n]*@llvm\.threadlocal\.address\.p0\(ptr [^@\n]*@{re.escape(name)}\)"
+        body = re.sub(address, f"getelementptr i8, ptr %mp.input.{number}, i64 0", body)
+        variables += f"\n  %mp.input.{number} = alloca [{size} x i8], align 16"
+        if re.search(address, head + tail):
+            message = (
+                "kernel {kernel} calls a function that is not inlined and reads an input declared outside functions"
+            )
+            raise _misuse_of(name, program, k, f"{message}; pass it as an argument")
+    return llvm.parse_assembly(head + f"@{entry}(" + body.replace("{", "{" + variables, 1) + end + tail)
 
 
 _ALLOCA = re.compile(r"= alloca (?:inalloca )?([^,\n]+)")

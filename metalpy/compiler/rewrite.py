@@ -10,6 +10,9 @@ a macro cannot express:
 * ``constant`` is blanked where it qualifies a constructor, which C++ cannot make ``const``;
 * constructors that are all ``= default`` go: since C++20 they keep a class from being an aggregate;
 * ``constant T x [[function_constant(n)]]`` becomes ``extern   T x``, to be defined when a kernel is specialised;
+* ``T x [[thread_position_in_grid]]`` outside functions becomes ``threadgroup T x``, which `lowering` makes each
+  thread's own;
+* graphics functions are blanked: they need what only a graphics pipeline has;
 * ``1.0bf`` becomes ``1.0_b`` and ``1.0H`` becomes ``1.0h``, since clang's lexer refuses the former.
 """
 
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import re
 
+from .harvest import BUILTINS, GRAPHICS
 from .lexer import Token, closing, tokenize
 from .source import blanked
 
@@ -39,6 +43,8 @@ def blank_for_cpp(text: str) -> str:
     for i, token in enumerate(tokens):
         if token.kind == "punct" and token.text == "[[":
             edits += _attribute_edits(text, tokens, i)
+        elif token.kind == "id" and token.text in ("vertex", "fragment"):
+            edits += _graphics_edits(text, tokens, i)
         elif token.kind == "id" and token.text == "threadgroup":
             if _declares_variable(text, tokens, i):
                 edits += _initializer_edits(text, tokens, i)
@@ -75,11 +81,40 @@ def _attribute_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
     names = [t.text for t in tokens[at + 1 : end] if t.kind == "id"]
     if not names or names[0] in _CPP_ATTRIBUTES or names[0] in ("clang", "gnu"):
         return []
+    if names[0] in GRAPHICS and not _in_parameters(tokens, at):
+        return _graphics_edits(text, tokens, at)
     start, stop = tokens[at].start, tokens[end].end
     edits = [(start, stop, blanked(text[start:stop]))]
+    if names[0] in BUILTINS and tokens[end + 1 : end + 2] and tokens[end + 1].text == ";":
+        first = _first_of_declaration(text, tokens, at)
+        if first < at and not _in_parameters(tokens, at):
+            declared = re.sub(r"\b(const|constant)\b", "", text[tokens[first].start : start])
+            return [(tokens[first].start, stop, f"threadgroup {declared}".ljust(stop - tokens[first].start))]
     if "function_constant" in names and not _in_parameters(tokens, at):  # there it gates an argument
         edits += _storage_edits(text, tokens, at)
     return edits
+
+
+def _first_of_declaration(text: str, tokens: list[Token], at: int) -> int:
+    """Index of the first token of the declaration that the token at `at` belongs to."""
+    first = at
+    while first > 0 and tokens[first - 1].text not in (";", "{", "}"):
+        if _in_directive(text, tokens[first].start, tokens[first - 1].start):
+            break
+        first -= 1
+    return first
+
+
+def _graphics_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
+    """Blank the function, or the instantiation of one, that the word or attribute at `at` makes a graphics function."""
+    i = at
+    while i < len(tokens) and tokens[i].text not in (";", "{"):
+        i = closing(tokens, i) + 1 if tokens[i].text in ("(", "[[", "<") else i + 1
+    end = closing(tokens, i) if i < len(tokens) and tokens[i].text == "{" else i
+    if end >= len(tokens):
+        return []
+    start, stop = tokens[_first_of_declaration(text, tokens, at)].start, tokens[end].end
+    return [(start, stop, blanked(text[start:stop]))]
 
 
 def _storage_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:

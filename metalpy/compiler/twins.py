@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from .lexer import Token, closing, tokenize
 from .source import blanked
 
-__all__ = ["drop_twins"]
+__all__ = ["drop_twins", "explain_twins"]
 
 _SPACES = frozenset({"device", "constant", "threadgroup", "thread"})
 _REDEFINITION = re.compile(
@@ -55,6 +55,23 @@ def drop_twins(original: str, rewritten: str, messages: str) -> str | None:
         rewritten = rewritten[:start] + blanked(rewritten[start:end]) + rewritten[end:]
     return rewritten if spans else None
 
+
+def explain_twins(original: str, messages: str) -> str:
+    """What clang says, with redefinitions that differ in an address space, and in more, called by their name."""
+    text = _Text(original)
+    lines = messages.splitlines()
+    for later, earlier in _complaints(messages):
+        spans = [span for offset in text.offsets(*later) if (span := text.definition(offset))]
+        if any(text.differ_in_spaces(span, earlier) for span in spans):
+            place = f"{later[0]}:{later[1]}:{later[2]}: error: "
+            lines = [place + _UNLIKE_TWINS if line.startswith(place) else line for line in lines]
+    return "\n".join(lines)
+
+
+_UNLIKE_TWINS = (
+    "overload for another address space; the software device does not tell address spaces apart, so it takes such "
+    "overloads only where all of them do the same"
+)
 
 _Place = tuple[str, int, int]  # file, line, column
 
@@ -157,6 +174,12 @@ class _Text:
                 return words != others and same
         return False
 
+    def differ_in_spaces(self, span: tuple[int, int], earlier: _Place) -> bool:
+        """Whether the definitions at `span` and at `earlier` declare the same but for address spaces."""
+        head = _declared(self._words(span))
+        others = [_declared(self._words(other)) for o in self.offsets(*earlier) if (other := self.definition(o))]
+        return any(head != other and _erased(head) == _erased(other) for other in others)
+
 
 # A method for one address space that is the one for `thread` memory on a copy: `return Name(*this) + other;`
 _FORWARDS = re.compile(
@@ -168,7 +191,12 @@ _FORWARDS = re.compile(
 
 
 def _head(words: list[str]) -> list[str]:
-    return _erased(words[: words.index("{")] if "{" in words else words)
+    return _erased(_declared(words))
+
+
+def _declared(words: list[str]) -> list[str]:
+    """What stands before the body."""
+    return words[: words.index("{")] if "{" in words else words
 
 
 def _erased(words: list[str]) -> list[str]:

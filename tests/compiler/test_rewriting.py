@@ -35,6 +35,21 @@ def test_the_error_behind_twins_has_its_own_line():
     assert [(d.line, d.message) for d in caught.value.diagnostics] == [(5, "use of undeclared identifier 'oops'")]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "float f(const device float* p) { return *p; }\nfloat f(const thread float* p) { return 2 * *p; }",
+        "struct S { float f() const device { return 1; }\nfloat f() const thread { return 2; } };",
+        "template <typename T> struct S; template <typename T> struct S<device T*> { enum { v = 1 }; };\n"
+        "template <typename T> struct S<threadgroup T*> { enum { v = 2 }; };",
+    ],
+)
+def test_overloads_for_address_spaces_that_do_different_things(text):
+    with pytest.raises(mp.CompileError, match="overload for another address space") as caught:
+        compile_shader(text)
+    assert caught.value.lineno == 4
+
+
 def test_constructor_twins_with_initializers():
     lib = compile_shader("""
 struct Pair {

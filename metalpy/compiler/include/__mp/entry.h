@@ -144,6 +144,12 @@ struct input<metal::vec<T, 3>> {
   }
 };
 
+// An input declared outside functions, which may be const.
+template <class T, class V>
+inline __attribute__((always_inline)) void fill(const T& variable, V value) {
+  const_cast<T&>(variable) = input<T>::from(value);
+}
+
 // ---- the loop over a threadgroup's threads, for kernels whose threads never meet ----
 
 template <void (*run_thread)(const mp_group*, const mp_thread*)>
