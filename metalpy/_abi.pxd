@@ -312,3 +312,4 @@ cdef extern from "metalpy_abi.h" nogil:
         mp_status (*event_wait)(mp_event *event, uint64_t value, uint64_t timeout_ns, mp_error *error) noexcept nogil
 
     const mp_driver *mp_software_driver()
+    const mp_driver *mp_metal_driver()

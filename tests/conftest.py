@@ -18,6 +18,18 @@ def pytest_addoption(parser):
         choices=["software", "metal", "all"],
         help="devices that tests/device runs on; all: every one that this machine has",
     )
+    parser.addoption(
+        "--metal-standin",
+        metavar="LIBRARY",
+        help="with --device=metal: Apple's driver over the stand-in for Metal, as `make test-objc` builds it",
+    )
+
+
+def pytest_configure(config):
+    if config.getoption("--metal-standin"):
+        from tests.helpers import standin
+
+        standin.load(config.getoption("--metal-standin"))  # before the default device is chosen
 
 
 passed = pytest.StashKey[bool]()

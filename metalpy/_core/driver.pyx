@@ -6,14 +6,20 @@ from libc.string cimport memset
 
 from metalpy._abi cimport (
     MP_ABI_VERSION,
+    MP_ARGUMENT_THREADGROUP,
     MP_LIBRARY_METALLIB,
+    MP_LIBRARY_METALLIB_FILE,
     MP_LIBRARY_NATIVE,
     MP_LIBRARY_SOURCE,
     MP_TIMEOUT,
+    mp_constant,
+    mp_constant_record,
     mp_error,
     mp_library_desc,
-    mp_software_driver,
+    mp_macro,
+    mp_pipeline_desc,
     mp_status,
+    mp_type_record,
 )
 from metalpy._core.check cimport check
 
@@ -37,7 +43,22 @@ cdef extern from *:
     #define MPY_COMPILER "gcc " __VERSION__
     #endif
     #define MPY_CYTHON_VERSION CYTHON_HEX_VERSION
+
+    /* The drivers of this build, the preferred one first; NULL where there is none. */
+    #include "metalpy_abi.h"
+    #ifdef MPY_METAL
+    static const mp_driver *mpy_metal(void) { return mp_metal_driver(); }
+    #else
+    static const mp_driver *mpy_metal(void) { return NULL; }
+    #endif
+    #ifdef MPY_SOFTWARE
+    static const mp_driver *mpy_software(void) { return mp_software_driver(); }
+    #else
+    static const mp_driver *mpy_software(void) { return NULL; }
+    #endif
     """
+    const mp_driver *mpy_metal()
+    const mp_driver *mpy_software()
     const char *MPY_BUILD_FLAGS
     const char *MPY_SANITIZER
     const char *MPY_COMPILER
@@ -46,6 +67,7 @@ cdef extern from *:
 LIBRARY_SOURCE = MP_LIBRARY_SOURCE
 LIBRARY_METALLIB = MP_LIBRARY_METALLIB
 LIBRARY_NATIVE = MP_LIBRARY_NATIVE
+LIBRARY_METALLIB_FILE = MP_LIBRARY_METALLIB_FILE
 
 # Waits return to Python this often, so that Ctrl-C raises KeyboardInterrupt.
 cdef uint64_t WAIT_SLICE_NS = 50_000_000
@@ -201,6 +223,11 @@ cdef class Device:
         return self.info.core_count
 
     @property
+    def gpu_family(self):
+        """Number of the newest Apple GPU family that it belongs to, such as 7 for the M1; 0 if it is no Apple GPU."""
+        return self.info.gpu_family
+
+    @property
     def has_unified_memory(self):
         """True if host and device share memory."""
         return self.info.has_unified_memory != 0
@@ -323,15 +350,22 @@ cdef class Library:
     ----------
     device : Device
     kind : int
-        ``LIBRARY_SOURCE``, ``LIBRARY_METALLIB`` or ``LIBRARY_NATIVE``.
+        ``LIBRARY_SOURCE``, ``LIBRARY_METALLIB``, ``LIBRARY_METALLIB_FILE`` or ``LIBRARY_NATIVE``.
     data : bytes
-        What `kind` says: Metal source in UTF-8, the contents of a ``.metallib``, or the path of a shared object.
+        What `kind` says: Metal source in UTF-8, the contents or the path of a ``.metallib``, or the path of a shared
+        object.
+    math_mode : int
+        Of source: 0 safe, 1 relaxed, 2 fast.
+    macros : sequence of (bytes, bytes)
+        Of source: names and values.
     """
 
-    def __init__(self, Device device not None, uint32_t kind, bytes data not None):
+    def __init__(self, Device device not None, uint32_t kind, bytes data not None, uint32_t math_mode=0, macros=()):
         cdef mp_error error
         cdef mp_status status
         cdef mp_library_desc desc
+        cdef mp_macro[256] names
+        cdef uint32_t number = 0
         if self.handle != NULL:
             raise RuntimeError("a Library is created once")
         self.drv = device.drv
@@ -340,6 +374,15 @@ cdef class Library:
         desc.kind = kind
         desc.data = data  # NUL terminated, as bytes objects are
         desc.size = len(data)
+        desc.math_mode = math_mode
+        if len(macros) > 256:
+            raise ValueError(f"at most 256 macros can be defined, got {len(macros)}")
+        for name, value in macros:
+            names[number].name = name
+            names[number].value = value
+            number += 1
+        desc.macros = names
+        desc.macro_count = number
         with nogil:
             status = self.drv.library_create(device.handle, &desc, &self.handle, &error)
         check(status, &error)
@@ -349,21 +392,97 @@ cdef class Library:
             with nogil:
                 self.drv.library_release(self.handle)
 
-    def pipeline(self, str name not None):
-        """The compute pipeline of kernel `name`; raises MetalError if the library has no such kernel."""
+    def names(self):
+        """Names of the kernels, if the device can list them."""
+        found = []
+        self.drv.library_names(self.handle, add_name, <void *>found)
+        return found
+
+    def constants(self, str name not None):
+        """Function constants of a kernel: (name, index, scalar code, count, required) each."""
+        found = []
+        encoded = name.encode()
+        self.drv.library_constants(self.handle, encoded, add_constant, <void *>found)
+        return found
+
+    def pipeline(self, str name not None, constants=(), bytes archive=None):
+        """The compute pipeline of a kernel.
+
+        Parameters
+        ----------
+        name : str
+        constants : sequence of (index, scalar code, count, bytes)
+            Values for function constants.
+        archive : bytes, optional
+            Path of a file that the device may keep the compiled pipeline in.
+
+        Raises
+        ------
+        MetalError
+            The library has no such kernel, or the device cannot compile it.
+        LaunchValueError
+            A function constant is missing.
+        """
         cdef Pipeline pipeline = Pipeline.__new__(Pipeline)
         cdef mp_error error
         cdef mp_status status
+        cdef mp_pipeline_desc desc
+        cdef mp_constant[64] values
+        cdef uint32_t number = 0
         encoded = name.encode()
-        cdef const char *c_name = encoded
+        if len(constants) > 64:
+            raise ValueError(f"at most 64 function constants can be given, got {len(constants)}")
+        memset(&desc, 0, sizeof(desc))
+        for index, scalar, count, data in constants:
+            values[number].index = index
+            values[number].scalar = scalar
+            values[number].count = count
+            values[number].value = <const char *>data
+            number += 1
+        desc.name = encoded
+        desc.constants = values
+        desc.constant_count = number
+        if archive is not None:
+            desc.archive = archive
         pipeline.drv = self.drv
         pipeline.device = self.device
         pipeline.name = name
         with nogil:
-            status = self.drv.pipeline_create(self.handle, c_name, &pipeline.handle, &error)
+            status = self.drv.pipeline_create(self.handle, &desc, &pipeline.handle, &error)
         check(status, &error)
         self.drv.pipeline_limits(pipeline.handle, &pipeline.limits)
         return pipeline
+
+
+def compile_log(Device device not None):
+    """What the device's compiler said of the source that this thread last gave it."""
+    return (<bytes>device.drv.library_compile_log()).decode("utf-8", "replace")
+
+
+cdef void add_name(void *context, const char *name) noexcept with gil:
+    (<list>context).append((<bytes>name).decode("utf-8", "replace"))
+
+
+cdef void add_constant(void *context, const mp_constant_record *record) noexcept with gil:
+    name = (<bytes>record.name).decode("utf-8", "replace")
+    (<list>context).append((name, record.index, record.scalar, record.count, bool(record.required)))
+
+
+cdef void add_record(void *context, const mp_type_record *record) noexcept with gil:
+    (<list>context).append({
+        "depth": record.depth,
+        "kind": record.kind,
+        "scalar": record.scalar,
+        "counts": (record.counts[0], record.counts[1]),
+        "is_threadgroup": record.binding == MP_ARGUMENT_THREADGROUP,
+        "index": record.index,
+        "writes": bool(record.writes),
+        "offset": record.offset,
+        "size": record.size,
+        "alignment": record.alignment,
+        "stride": record.stride,
+        "name": (<bytes>record.name).decode("utf-8", "replace") if record.name != NULL else "",
+    })
 
 
 @cython.final
@@ -377,6 +496,12 @@ cdef class Pipeline:
         if self.handle != NULL:
             with nogil:
                 self.drv.pipeline_release(self.handle)
+
+    def arguments(self):
+        """The device's own reflection: one dict for each ``mp_type_record``; empty if it has none."""
+        found = []
+        self.drv.pipeline_arguments(self.handle, add_record, <void *>found)
+        return found
 
     @property
     def max_threads_per_threadgroup(self):
@@ -445,9 +570,20 @@ cdef class Event:
 cdef dict opened = {}  # (address of the driver's table, index) -> Device
 
 
+cdef list added = []  # addresses of tables that are not of this build
+
+
 def driver_tables():
     """Addresses of the drivers of this build, the preferred one first."""
-    return [<size_t>mp_software_driver()]
+    built = [<size_t>mpy_metal(), <size_t>mpy_software()]
+    return [*added, *[table for table in built if table]]
+
+
+def add_driver_table(size_t table):
+    """Puts a driver before those of this build. For tests; its table must live as long as the process."""
+    checked_table(table)
+    if table not in added:
+        added.append(table)
 
 
 def driver_name(size_t table):

@@ -430,8 +430,9 @@ typedef struct mp_driver {
     mp_status (*event_wait)(mp_event *event, uint64_t value, uint64_t timeout_ns, mp_error *error);
 } mp_driver;
 
-/* The drivers of this build. Tables are static and live as long as the process. */
+/* The drivers, of which a build may have either or both. Tables are static and live as long as the process. */
 const mp_driver *mp_software_driver(void);
+const mp_driver *mp_metal_driver(void);
 
 #ifdef __cplusplus
 }

@@ -7,7 +7,7 @@ from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
 from metalpy.mps.event import Event
 from metalpy.mps.rng import get_rng_state, manual_seed, seed, set_rng_state
-from metalpy.mps.shader import ShaderLibrary, compile_shader
+from metalpy.mps.shader import ShaderLibrary, compile_shader, load_metallib
 from metalpy.mps.stream import Stream, StreamContext, current_stream, default_stream, set_stream, stream
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "empty_cache",
     "get_rng_state",
     "is_available",
+    "load_metallib",
     "manual_seed",
     "recommended_max_memory",
     "seed",

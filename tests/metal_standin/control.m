@@ -1,6 +1,7 @@
 /* control.m: what tests set and read, and what all files need. */
 #import "standin.h"
 
+#include <objc/thr.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,8 @@ void metal_standin_set_executor(const mp_driver *driver)
 {
     @autoreleasepool {
         mp_error error;
-        /* GNUstep guards its own structures only once it knows of a second thread. */
+        /* gcc's runtime and GNUstep guard their own structures only once they know of a second thread. */
+        objc_thread_add();
         [NSThread detachNewThreadSelector:@selector(class) toTarget:[NSObject class] withObject:nil];
         pthread_mutex_lock(&lock);
         if (!standin_executor) {
