@@ -271,23 +271,38 @@ struct where { /* as in the source above */
     uint32_t words[4];
 };
 
+static id<MTLComputePipelineState> compile_kernel(mp_device *device, int number, mp_error *error)
+{
+    NSError *reason = nil;
+    MTLCompileOptions *options = mtl_compile_options(&(mp_library_desc){.kind = MP_LIBRARY_SOURCE});
+    id<MTLLibrary> library = [[device->device newLibraryWithSource:[NSString stringWithUTF8String:kernel_source]
+                                                           options:options
+                                                             error:&reason] autorelease];
+    NSString *name = [NSString stringWithUTF8String:kernel_names[number]];
+    id<MTLFunction> function = [[library newFunctionWithName:name] autorelease];
+    id<MTLComputePipelineState> made = nil;
+    if (function)
+        made = [device->device newComputePipelineStateWithFunction:function error:&reason];
+    if (!made)
+        mtl_fail_with(error, MP_ERROR_LIBRARY, reason, "Metal refuses the driver's own kernels");
+    return made;
+}
+
+/* No lock is held while the compiler runs: of two threads that come at once both compile, and one result stays. */
 static id<MTLComputePipelineState> kernel(mp_device *device, int number, mp_error *error)
 {
     pthread_mutex_lock(&device->kernels_lock);
-    if (!device->kernels[number]) {
-        NSError *reason = nil;
-        MTLCompileOptions *options = mtl_compile_options(&(mp_library_desc){.kind = MP_LIBRARY_SOURCE});
-        id<MTLLibrary> library = [[device->device newLibraryWithSource:[NSString stringWithUTF8String:kernel_source]
-                                                                options:options
-                                                                  error:&reason] autorelease];
-        NSString *name = [NSString stringWithUTF8String:kernel_names[number]];
-        id<MTLFunction> function = [[library newFunctionWithName:name] autorelease];
-        if (function)
-            device->kernels[number] = [device->device newComputePipelineStateWithFunction:function error:&reason];
-        if (!device->kernels[number])
-            mtl_fail_with(error, MP_ERROR_LIBRARY, reason, "Metal refuses the driver's own kernels");
-    }
     id<MTLComputePipelineState> found = device->kernels[number];
+    pthread_mutex_unlock(&device->kernels_lock);
+    if (found)
+        return found;
+    found = compile_kernel(device, number, error);
+    pthread_mutex_lock(&device->kernels_lock);
+    if (device->kernels[number])
+        [found release];
+    else
+        device->kernels[number] = found;
+    found = device->kernels[number];
     pthread_mutex_unlock(&device->kernels_lock);
     return found;
 }
@@ -324,14 +339,11 @@ static mp_status check_range(const mp_buffer *buffer, uint64_t offset, uint64_t 
     return MP_OK;
 }
 
-/* With record_lock. "copyFromBuffer:sourceOffset:toBuffer:destinationOffset:size:": in macOS, multiples of 4. */
+/* `bytes` is the kernel for what a blit cannot, or nil. With record_lock. "copyFromBuffer:sourceOffset:toBuffer:destinationOffset:size:": in macOS, multiples of 4. */
 static mp_status encode_copy(mp_queue *queue, mp_buffer *target, uint64_t target_offset, mp_buffer *source,
-                             uint64_t source_offset, uint64_t size, mp_error *error)
+                             uint64_t source_offset, uint64_t size, uint64_t aligned,
+                             id<MTLComputePipelineState> bytes, mp_error *error)
 {
-    uint64_t aligned = target_offset % 4 || source_offset % 4 ? 0 : size & ~UINT64_C(3);
-    id<MTLComputePipelineState> bytes = aligned < size ? kernel(queue->device, COPY_BYTES, error) : nil;
-    if (aligned < size && !bytes)
-        return MP_ERROR_LIBRARY;
     struct mtl_batch *batch = mtl_open_batch(queue, error);
     if (!batch)
         return MP_ERROR_MEMORY;
@@ -364,8 +376,12 @@ mp_status mtl_queue_copy(mp_queue *queue, mp_buffer *target, uint64_t target_off
         return status;
     if (target == source && size && target_offset < source_offset + size && source_offset < target_offset + size)
         return mtl_fail(error, MP_ERROR_INVALID, "the ranges of a copy within one buffer overlap");
+    uint64_t aligned = target_offset % 4 || source_offset % 4 ? 0 : size & ~UINT64_C(3);
+    id<MTLComputePipelineState> bytes = aligned < size ? kernel(queue->device, COPY_BYTES, error) : nil;
+    if (aligned < size && !bytes)
+        return MP_ERROR_LIBRARY;
     pthread_mutex_lock(&queue->record_lock);
-    status = encode_copy(queue, target, target_offset, source, source_offset, size, error);
+    status = encode_copy(queue, target, target_offset, source, source_offset, size, aligned, bytes, error);
     conclude(queue, status, serial);
     pthread_mutex_unlock(&queue->record_lock);
     return status;
@@ -377,20 +393,16 @@ static bool all_bytes_equal(const uint8_t *pattern, uint32_t size)
     return size == 1 || memcmp(pattern, pattern + 1, size - 1) == 0;
 }
 
-/* With record_lock. "fillBuffer:range:value:" repeats one byte; in macOS, over multiples of 4. */
+/* With record_lock; `state` nil: by blits. */
 static mp_status encode_fill(mp_queue *queue, mp_buffer *target, uint64_t offset, uint64_t size,
-                             const uint8_t *pattern, uint32_t pattern_size, mp_error *error)
+                             const uint8_t *pattern, uint32_t pattern_size, id<MTLComputePipelineState> state,
+                             uint32_t unit, mp_error *error)
 {
-    bool words = offset % 4 == 0 && size % 4 == 0;
-    bool blit = words && all_bytes_equal(pattern, pattern_size);
-    id<MTLComputePipelineState> state = blit ? nil : kernel(queue->device, words ? FILL_WORDS : FILL_BYTES, error);
-    if (!blit && !state)
-        return MP_ERROR_LIBRARY;
     struct mtl_batch *batch = mtl_open_batch(queue, error);
     if (!batch)
         return MP_ERROR_MEMORY;
     queue->untracked |= target->untracked;
-    if (blit) {
+    if (!state) {
         for (uint64_t done = 0; done < size; done += CHUNK) {
             uint64_t now = size - done < CHUNK ? size - done : CHUNK;
             [blit_encoder(queue, batch, target->untracked && done == 0) fillBuffer:target->buffer
@@ -401,7 +413,7 @@ static mp_status encode_fill(mp_queue *queue, mp_buffer *target, uint64_t offset
         struct where at = {.target = offset};
         for (uint32_t i = 0; i < sizeof at.words; i += pattern_size)
             memcpy((uint8_t *)at.words + i, pattern, pattern_size);
-        run_kernel(queue, batch, state, target, NULL, at, size, words ? 4 : 1);
+        run_kernel(queue, batch, state, target, NULL, at, size, unit);
     }
     mark_signpost(queue, MP_TRACE_COPIES, "fill", NULL);
     return MP_OK;
@@ -419,8 +431,14 @@ mp_status mtl_queue_fill(mp_queue *queue, mp_buffer *target, uint64_t offset, ui
     mp_status status = check_range(target, offset, size, "a fill", error);
     if (status)
         return status;
+    /* "fillBuffer:range:value:" repeats one byte; in macOS, over multiples of 4. */
+    bool words = offset % 4 == 0 && size % 4 == 0;
+    id<MTLComputePipelineState> state = nil;
+    if (!(words && all_bytes_equal(pattern, pattern_size)) &&
+        !(state = kernel(queue->device, words ? FILL_WORDS : FILL_BYTES, error)))
+        return MP_ERROR_LIBRARY;
     pthread_mutex_lock(&queue->record_lock);
-    status = encode_fill(queue, target, offset, size, pattern, pattern_size, error);
+    status = encode_fill(queue, target, offset, size, pattern, pattern_size, state, words ? 4 : 1, error);
     conclude(queue, status, serial);
     pthread_mutex_unlock(&queue->record_lock);
     return status;

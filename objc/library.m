@@ -214,7 +214,8 @@ static mp_status specialize(mp_library *library, const mp_pipeline_desc *desc, i
                                 type:mtl_type_of(value->scalar, value->count)
                              atIndex:constant.index];
         else if (constant.required)
-            return mtl_fail(error, MP_ERROR_INVALID, "kernel '%.200s' needs a value for function constant '%.100s' [%lu]",
+            return mtl_fail(error, MP_ERROR_INVALID,
+                            "kernel '%.200s' needs a value for function constant '%.100s', function_constant(%lu)",
                             desc->name, key.UTF8String, (unsigned long)constant.index);
     }
     NSError *reason = nil;
@@ -269,6 +270,18 @@ static id<MTLComputePipelineState> compile(mp_device *device, const mp_pipeline_
     return state;
 }
 
+/* Textures, samplers and the like cannot be passed through the ABI. */
+static mp_status check_arguments(MTLComputePipelineReflection *reflection, const char *name, mp_error *error)
+{
+    for (MTLArgument *argument in reflection.arguments) {
+        if (argument.type != MTLArgumentTypeBuffer && argument.type != MTLArgumentTypeThreadgroupMemory)
+            return mtl_fail(error, MP_ERROR_UNSUPPORTED,
+                            "kernel '%.200s' takes '%.100s', which is neither a buffer nor threadgroup memory", name,
+                            argument.name.UTF8String);
+    }
+    return MP_OK;
+}
+
 mp_status mtl_pipeline_create(mp_library *library, const mp_pipeline_desc *desc, mp_pipeline **pipeline,
                               mp_error *error)
 {
@@ -289,6 +302,12 @@ mp_status mtl_pipeline_create(mp_library *library, const mp_pipeline_desc *desc,
     if (!made->state) {
         free(made);
         return mtl_fail_with(error, MP_ERROR_LIBRARY, reason, "Metal cannot make a pipeline of the kernel");
+    }
+    status = check_arguments(reflection, desc->name, error);
+    if (status) {
+        [made->state release];
+        free(made);
+        return status;
     }
     made->reflection = [reflection retain];
     made->limits = (mp_pipeline_limits){

@@ -64,7 +64,7 @@ struct mp_device {
     id<MTLDevice> device;                   /* owned */
     struct mp_device *next;                 /* open devices, under a lock of device.m */
     pthread_mutex_t kernels_lock;
-    id<MTLComputePipelineState> kernels[3]; /* owned, under kernels_lock; those of encode.m, made when first needed */
+    id<MTLComputePipelineState> kernels[3]; /* owned, under kernels_lock; see encode.m */
 };
 void mtl_device_retain(mp_device *device);
 uint32_t mtl_device_count(void);

@@ -8,6 +8,7 @@ import pytest
 
 import metalpy as mp
 from metalpy._core import driver, pool
+from tests.device_differences import difference
 from tests.helpers.mock import MockDriver
 
 
@@ -42,6 +43,22 @@ def pytest_runtest_makereport(item, call):
     if report.when == "call":
         item.stash[passed] = report.passed
     return report
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skips what the list of differences names, for tests that run on Apple's driver."""
+    if config.getoption("--device") == "software":
+        return
+    has_standin = config.getoption("--metal-standin") is not None
+    if not has_standin and "metal" not in {name for name, _ in available()}:
+        return
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        table = parameters.params.get("device") if parameters else None
+        on_metal = driver.driver_name(table) == "metal" if table else "device" not in item.fixturenames
+        reason = difference(item.nodeid, has_standin) if on_metal else None
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=f"differs on Apple's device: {reason}"))
 
 
 def available():

@@ -126,7 +126,8 @@ class DeviceProgram:
     def kernel(self, name: str, values: Mapping[int, object]) -> tuple[KernelInfo, Callable[[], Pipeline]]:
         """The record of a kernel and what loads it.
 
-        A kernel that lacks a function constant has no arguments yet; launching it raises.
+        Of a kernel that lacks a function constant Metal tells nothing: the record has what the source says, and
+        launching raises.
         """
         entry = self._entries.get(name)
         try:
@@ -137,7 +138,7 @@ class DeviceProgram:
             def fail() -> Pipeline:
                 raise LaunchValueError(f"{reason}; give it with .specialize()")
 
-            return self._info(name, entry, ()), fail
+            return self._info(name, entry, _declared(entry) if entry else ()), fail
         arguments = _arguments(pipeline.arguments(), entry)
         return self._info(name, entry, arguments), lambda: pipeline
 
@@ -205,7 +206,8 @@ def _arguments(records: Sequence[dict[str, Any]], entry: Entry | None) -> tuple[
         parameter = declared.pop((role, record["name"]), None)
         held, pending = _type(record, walk, parameter.type_name if parameter else "")
         found.append(_argument(record, role, held, parameter))
-    found += [_absent(parameter) for parameter in declared.values() if parameter.gate and parameter.index]
+    # A function constant has taken these away: they may be given, and are not looked at.
+    found += [_untyped(p, int(p.index)) for p in declared.values() if p.gate and p.index and p.index.isdecimal()]
     order = {p.name: place for place, p in enumerate(entry.parameters)} if entry else {}
     return tuple(sorted(found, key=lambda a: (order.get(a.name, a.index), a.index)))
 
@@ -224,12 +226,21 @@ def _argument(record: dict[str, Any], role: str, held: Type, parameter: Paramete
     )
 
 
-def _absent(parameter: Parameter) -> Argument:
-    """An argument that a function constant has taken away: it may be given, and is not looked at."""
-    index = int(parameter.index or "0", 0)
+def _declared(entry: Entry) -> tuple[Argument, ...]:
+    """Arguments as far as the source tells: where an index is no plain number it is counted."""
+    found = []
+    for role in ("buffer", "threadgroup"):
+        parameters = [p for p in entry.parameters if p.role == role]
+        for place, parameter in enumerate(parameters):
+            index = int(parameter.index) if parameter.index and parameter.index.isdecimal() else place
+            found.append(_untyped(parameter, index))
+    return tuple(found)
+
+
+def _untyped(parameter: Parameter, index: int) -> Argument:
     held = Type(parameter.type_name, "void", 0, 1)
     return Argument(parameter.name, index, parameter.role, parameter.address_space, "read_write",
-                    parameter.is_reference, True, held)  # fmt: skip
+                    parameter.is_reference, parameter.gate is not None, held)  # fmt: skip
 
 
 def _type(

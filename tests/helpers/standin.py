@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import re
 import struct
 import sys
 import traceback
@@ -99,7 +100,7 @@ def answer(request, give, context):
         asked = json.loads(request)
         found = compile_request(asked) if "source" in asked else function_request(asked)
     except CompileError as error:
-        found = {"error": error.report}
+        found = {"error": re.sub(r" \(looked in [^\n]*\)$", "", error.report, flags=re.M)}  # what only we say
     except MetalError as error:
         found = {"error": str(error)}
     except BaseException:
@@ -113,20 +114,48 @@ def compile_request(asked):
     options = make_options(None, asked["macros"], asked["math_mode"])
     compilation = compile_source(source, options)
     programs.append((compilation, source, options))
-    constants = [constant(source, name, *facts) for name, facts in compilation.constants.items()]
+    required = {name: required_constants(compilation, name) for name in compilation.kernels}
     warnings = "\n".join(f"{w.file}:{w.line}:{w.column}: {w.severity}: {w.message}" for w in compilation.warnings)
     return {
         "library": len(programs) - 1,
         "key": f"{hash((source.text, options)):x}",
-        "functions": {name: {"constants": constants} for name in compilation.kernels},
+        "functions": {name: {"constants": constants(compilation, required[name])} for name in compilation.kernels},
         "warnings": warnings,
     }
 
 
-def constant(source, name, index, scalar, shape):
-    required = f"is_function_constant_defined({name})" not in source.text
-    kind = DATA_TYPES[scalar] + (shape[0] - 1 if shape else 0)
-    return {"name": name, "index": index, "type": kind, "required": required}
+def constants(compilation, required):
+    return [
+        {
+            "name": name,
+            "index": index,
+            "type": DATA_TYPES[scalar] + (shape[0] - 1 if shape else 0),
+            "required": name in required,
+        }
+        for name, (index, scalar, shape) in compilation.constants.items()
+    ]
+
+
+def required_constants(compilation, kernel):
+    """Function constants without which there is no code: the compiler names them one after another."""
+    required, values = set(), {}
+    while compilation.constants:
+        try:
+            compilation.native(kernel, values)
+        except CompileError as error:
+            named = re.search(r"function_constant\((\d+)\)", error.report)
+            if named is None or int(named[1]) in values:
+                break  # something else is wrong, which the pipeline will say
+            for name, (index, scalar, shape) in compilation.constants.items():
+                if index == int(named[1]):
+                    one = scalar.startswith("float") and 1.0 or scalar == "bool" or 1
+                    values[index] = (one,) * shape[0] if shape else one
+                    required.add(name)
+        except MetalError:
+            break
+        else:
+            break
+    return required
 
 
 def function_request(asked):

@@ -192,7 +192,7 @@
     }
     REQUIRE(total <= standin_shared_device().maxThreadgroupMemoryLength,
             @"threadgroup memory length(%lu) exceeds the device's", (unsigned long)total);
-    REQUIRE([_resident count] <= 64, @"the stand-in keeps no more than 64 resident resources");
+    command->residents = calloc([_resident count] + 1, sizeof *command->residents);
     for (NSValue *value in _resident)
         command->residents[command->resident_count++] = [value pointerValue];
     command->dispatch = (mp_dispatch){

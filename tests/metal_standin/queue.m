@@ -176,6 +176,7 @@ static void worker_count(struct standin_worker *worker, int change)
         for (uint32_t i = 0; i < command->dispatch.argument_count; i++)
             free((void *)command->arguments[i].bytes);
         free(command->arguments);
+        free(command->residents);
         free(command->context);
         free(command);
     }

@@ -191,7 +191,7 @@ struct standin_command {
     enum standin_kind kind;
     mp_dispatch dispatch;
     mp_argument *arguments;       /* owned */
-    void *residents[64];          /* not retained: the caller must keep them alive */
+    void **residents;             /* owned list of what is not retained: the caller must keep it alive */
     uint32_t resident_count;
     mp_buffer *target, *source;
     uint64_t target_offset, source_offset, size, value;

@@ -1,0 +1,31 @@
+"""Where Apple's device and the software device differ, test by test: the one list.
+
+`tests/conftest.py` skips these on the device named, with the reason. Everything else passes on both.
+"""
+
+HARDWARE = "Apple's hardware decides"
+COMPILER = "it is metalpy's own compiler, of the software device, that is tested"
+STANDIN = "the stand-in for Metal compiles with the software device's compiler"
+
+# Test, without parameters in brackets or with them -> why it does not apply to the driver `metal`.
+METAL = {
+    "test_bad_input.py::test_time_limit": f"{HARDWARE} how long a kernel may run",
+    "test_compile_shader.py::test_code_that_was_evicted_before_it_is_loaded_is_made_again": COMPILER,
+    "test_memory.py::test_functions_of_different_bodies_are_refused": COMPILER,
+    "test_programs.py::test_methods_that_do_not_forward_are_refused": COMPILER,
+}
+
+# Beyond those, what does not apply to the driver over the stand-in.
+ON_STANDIN = {
+    "test_backends.py::test_drivers": "a driver of tests is no part of the build",
+    "test_bad_input.py::test_unsupported_feature": f"{STANDIN}, which knows no textures",
+    "test_bad_input.py::test_recursion": f"{STANDIN}, which finds it when a pipeline is made",
+    "test_bad_input.py::test_function_without_a_body": f"{STANDIN}, which finds it when a pipeline is made",
+}
+
+
+def difference(nodeid: str, has_standin: bool) -> str | None:
+    """Why a test does not apply to the driver `metal`; None if it does."""
+    name = nodeid.rsplit("/", 1)[-1]
+    listed = METAL | (ON_STANDIN if has_standin else {})
+    return listed.get(name) or listed.get(name.split("[", 1)[0])
