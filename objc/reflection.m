@@ -62,8 +62,8 @@ static void describe_plain(MTLDataType type, mp_type_record *record)
         } else if (number < 4) {
             record->kind = MP_TYPE_VECTOR;
             record->counts[0] = (uint32_t)number + 1;
-            if (record->size == bytes * record->counts[0]) { /* a packed one: Metal tells by the size only */
-                record->alignment = number == 2 ? bytes : record->size;
+            if (record->size == bytes * record->counts[0] && number == 2) { /* packed: its size is known to be that */
+                record->alignment = bytes;
                 return;
             }
             record->size = record->alignment = bytes * (number == 1 ? 2 : 4);
@@ -92,30 +92,55 @@ static void hand(struct walk walk, const mp_type_record *record)
         walk.each(walk.context, record);
 }
 
-/* A parent's record goes before those of its parts, but its size follows from theirs: so a silent walk first. */
-static mp_type_record walk_struct(struct walk walk, mp_type_record record, MTLStructType *type)
+/* Metal does not tell a packed vector from one that is not. One that would not fit where it is, or would not be aligned
+ * there, must be packed: then its bytes are known, and describe_plain takes it for one. */
+static mp_type_record member_record(MTLStructMember *member, uint64_t end)
 {
-    const struct walk silent = {NULL, NULL};
+    mp_type_record natural = {0};
+    uint32_t count;
+    mp_type_record record = {.offset = member.offset, .name = member.name.UTF8String};
+    describe_plain(member.dataType, &natural);
+    if (natural.kind == MP_TYPE_VECTOR && (member.offset % natural.alignment || member.offset + natural.size > end)) {
+        mtl_scalar_of(member.dataType, &count);
+        record.size = natural.size / (count == 3 ? 4 : count) * count;
+    }
+    return record;
+}
+
+/* Walks through the members, and takes from them what Metal does not tell of the struct: its size and alignment. */
+static void walk_members(struct walk walk, mp_type_record *record, NSArray<MTLStructMember *> *members)
+{
+    uint64_t known = record->size ? record->size : UINT64_MAX;
     uint64_t end = 0;
-    record.kind = MP_TYPE_STRUCT;
-    for (MTLStructMember *member in type.members) {
-        mp_type_record part = walk_type(silent, (mp_type_record){0}, member.dataType, member.structType,
-                                        member.arrayType, member.pointerType);
-        if (part.alignment > record.alignment)
-            record.alignment = part.alignment;
+    for (NSUInteger i = 0; i < members.count; i++) {
+        MTLStructMember *member = [members objectAtIndex:i];
+        uint64_t next = i + 1 < members.count ? [[members objectAtIndex:i + 1] offset] : known;
+        if (next <= member.offset) /* a union's members lie over each other */
+            next = known;
+        mp_type_record part = member_record(member, next);
+        part.depth = record->depth + 1;
+        part = walk_type(walk, part, member.dataType, member.structType, member.arrayType, member.pointerType);
+        if (part.alignment > record->alignment && member.offset % part.alignment == 0)
+            record->alignment = part.alignment;
         if (member.offset + part.size > end)
             end = member.offset + part.size;
     }
-    if (record.alignment == 0)
-        record.alignment = 1;
-    if (record.size == 0)
-        record.size = (end + record.alignment - 1) / record.alignment * record.alignment;
-    hand(walk, &record);
-    for (MTLStructMember *member in type.members) {
-        if (!walk.each)
-            break;
-        mp_type_record part = {.depth = record.depth + 1, .offset = member.offset, .name = member.name.UTF8String};
-        walk_type(walk, part, member.dataType, member.structType, member.arrayType, member.pointerType);
+    if (record->alignment == 0)
+        record->alignment = 1;
+    if (record->size == 0)
+        record->size = (end + record->alignment - 1) / record->alignment * record->alignment;
+}
+
+/* A parent's record goes before those of its parts, but says what follows from them: so they are walked twice. */
+static mp_type_record walk_struct(struct walk walk, mp_type_record record, MTLStructType *type)
+{
+    NSArray<MTLStructMember *> *members = type.members;
+    record.kind = MP_TYPE_STRUCT;
+    walk_members((struct walk){NULL, NULL}, &record, members);
+    if (walk.each) {
+        mp_type_record again = record;
+        hand(walk, &record);
+        walk_members(walk, &again, members);
     }
     return record;
 }
