@@ -83,8 +83,14 @@ class BuildExtensions(build_ext):
 
 EXTENSIONS = [
     extension("check"),
+    extension("facts"),
+    extension("message"),
+    extension("trace"),
     driver(),
     extension("stream"),
+    extension("observer"),
+    extension("memory"),
+    extension("reserve"),
     extension("pool"),
     extension("array"),
     extension("plan"),

@@ -27,6 +27,32 @@ def test_buffer_core(benchmark, size):
     benchmark.pedantic(new_block, args=(size,), rounds=100, iterations=100, warmup_rounds=3)
 
 
+@pytest.mark.parametrize("idle", [1, 1000], ids=["alone", "among 1000 idle blocks"])
+def test_allocation_hit(benchmark, idle):
+    """A kept block is used again and given back, with other blocks idle beside it."""
+    benchmark.group = "allocation hit"
+    new_block = pool.pool(mp.device()).new_block
+    others = [new_block(256 * (1 + number % 40)) for number in range(idle)]
+    others.clear()
+    benchmark.pedantic(new_block, args=(4096,), rounds=100, iterations=100, warmup_rounds=3)
+
+
+@pytest.mark.parametrize("size", [4096, 2**21], ids=["4KiB", "2MiB"])
+def test_allocation_miss(benchmark, size):
+    """A block cut from a heap, as after `empty_cache`; what is measured includes its release to the heap."""
+    benchmark.group = "allocation miss"
+    mp.mps.empty_cache()
+    the_pool = pool.pool(mp.device())
+    anchor = the_pool.new_block(size)  # keeps the heap
+
+    def miss():
+        the_pool.new_block(size)
+        the_pool.empty_cache()
+
+    benchmark.pedantic(miss, rounds=100, iterations=10, warmup_rounds=3)
+    assert anchor.size == size
+
+
 @SIZES
 def test_buffer_python(benchmark, size):
     benchmark.group = f"buffer {size} bytes"

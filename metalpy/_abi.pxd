@@ -13,6 +13,7 @@ cdef extern from "metalpy_abi.h" nogil:
     const uint32_t MP_ERROR_MESSAGE_SIZE
     const uint32_t MP_NAME_SIZE
     const uint64_t MP_FOREVER
+    const uint32_t MP_TRACE_CAPACITY
 
     ctypedef int32_t mp_status
     enum:
@@ -63,7 +64,10 @@ cdef extern from "metalpy_abi.h" nogil:
         uint32_t max_total_threads_per_threadgroup
         uint32_t thread_execution_width
         uint32_t static_threadgroup_memory
-        uint32_t reserved
+        uint32_t flags
+
+    enum:
+        MP_PIPELINE_MESSAGES
 
     enum:
         MP_LIBRARY_SOURCE

@@ -61,7 +61,7 @@ class Array(Operators, ArrayBase):
 
         Raises
         ------
-        KernelFaultError, TimeLimitError
+        KernelFaultError, KernelReportedError, TimeLimitError
             If a kernel failed since the last call that waited.
         """
         self._wait()

@@ -11,6 +11,7 @@ from metalpy.errors import MetalError
 __all__ = ["Device", "device", "devices"]
 
 _opened: dict[int, Device] = {}
+_PROFILING = ("LOG_PROFILE_INFO", "TRACE_SIGNPOSTS")
 
 
 def _found() -> list[tuple[int, int]]:
@@ -40,7 +41,17 @@ def devices() -> tuple[Device, ...]:
 
     ``METALPY_DRIVER=software`` or ``metal`` in the environment limits them to those of one driver.
     """
-    return tuple(driver.open_device(*found, f"mps:{number}") for number, found in enumerate(_found()))
+    return tuple(_open(found, number) for number, found in enumerate(_found()))
+
+
+def _open(found: tuple[int, int], number: int) -> Device:
+    """The device `number`; then what the environment asks to profile is heeded."""
+    opened = driver.open_device(*found, f"mps:{number}")
+    if any(f"{owner}_{name}" in os.environ for owner in ("METALPY", "PYTORCH_MPS") for name in _PROFILING):
+        from metalpy.profiling.log import follow_environment
+
+        follow_environment()
+    return opened
 
 
 def device(name: str | int | Device | None = None) -> Device:
@@ -77,4 +88,4 @@ def device(name: str | int | Device | None = None) -> Device:
         raise MetalError(
             f"there is no device mps:{number}; there are {len(found)}{only}, see metalpy.backends.mps.drivers()"
         )
-    return _opened.setdefault(number, driver.open_device(*found[number], f"mps:{number}"))
+    return _opened.setdefault(number, _open(found[number], number))

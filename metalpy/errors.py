@@ -12,15 +12,18 @@ __all__ = [
     "CacheError",
     "CompileError",
     "Diagnostic",
+    "EnvironmentVariableError",
     "EventError",
     "EventTypeError",
     "ForkError",
     "KernelFaultError",
+    "KernelReportedError",
     "LaunchTypeError",
     "LaunchValueError",
     "MetalError",
     "MetalWarning",
     "OutOfMemoryError",
+    "ProfilerError",
     "RandomStateError",
     "ScalarRangeError",
     "TimeLimitError",
@@ -107,11 +110,50 @@ class ScalarRangeError(MetalError, OverflowError):
 
 
 class OutOfMemoryError(MetalError, MemoryError):
-    """No memory left; the message gives the bytes asked for, in use, and the limit."""
+    """No memory left; the message says what was asked for, what there is, the limits, and what to change."""
 
 
 class KernelFaultError(MetalError):
     """A kernel did something illegal: touched a bad address, divided an integer by zero, or trapped."""
+
+
+class KernelReportedError(MetalError):
+    """A kernel reported an error: ``MP_REPORT_ERROR`` or, with ``error_buf_idx=``, ``TORCH_REPORT_ERROR``.
+
+    Attributes
+    ----------
+    message : str
+        The text of the report.
+    file : str or None
+        Where the report stands, with `line`; ``"program_source"`` in source without a file.
+    line : int or None
+    thread : tuple of 3 ints or None
+        ``[[thread_position_in_grid]]`` of the thread that reported.
+    kernel : str or None
+        Name of the kernel, or of the function where only that is known.
+    further : int
+        How many more reports the same wait has found. A message handler gets all of them.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        file: str | None = None,
+        line: int | None = None,
+        thread: tuple[int, int, int] | None = None,
+        kernel: str | None = None,
+        further: int = 0,
+    ) -> None:
+        super().__init__(message, file, line, thread, kernel, further)
+        self.message, self.file, self.line = message, file, line
+        self.thread, self.kernel, self.further = thread, kernel, further
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}: " if self.file and self.line else ""
+        who = f"kernel {self.kernel!r}" if self.kernel else "a kernel"
+        where = f" in thread {self.thread}" if self.thread is not None else ""
+        more = f" (and {self.further} further report{'s' if self.further > 1 else ''})" if self.further else ""
+        return f"{place}{who} reported{where}: {self.message}{more}"
 
 
 class TimeLimitError(MetalError, TimeoutError):
@@ -124,6 +166,14 @@ class EventError(MetalError, ValueError):
 
 class EventTypeError(MetalError, TypeError):
     """Something else was given where an event or a stream is needed."""
+
+
+class EnvironmentVariableError(MetalError, ValueError):
+    """An environment variable that cannot be meant; the message names it and says what is allowed."""
+
+
+class ProfilerError(MetalError, ValueError):
+    """A profiler call that cannot be meant: an unknown mode or column, or a profile while another one runs."""
 
 
 class ForkError(MetalError):

@@ -123,7 +123,8 @@ def _build() -> Facts:
 
 
 def _environment() -> Facts:
-    return sorted((name, value) for name, value in os.environ.items() if name.startswith("METALPY_"))
+    prefixes = ("METALPY_", "PYTORCH_MPS_", "PYTORCH_DEBUG_MPS_")
+    return sorted((name, value) for name, value in os.environ.items() if name.startswith(prefixes))
 
 
 def _bytes(count: object) -> str:

@@ -72,6 +72,11 @@ static void keep(struct mtl_logs *logs, NSString *subsystem, NSString *category,
     pthread_mutex_unlock(&logs->lock);
 }
 
+bool mtl_logs_exist(void)
+{
+    return NSClassFromString(@"MTLLogStateDescriptor") != nil;
+}
+
 struct mtl_logs *mtl_logs_create(id<MTLDevice> device)
 {
     Class descriptor_class = NSClassFromString(@"MTLLogStateDescriptor");

@@ -164,8 +164,6 @@ struct mtl_batch {
     uint32_t resident_count, resident_capacity;
 };
 
-#define MTL_TIMINGS 4096                    /* kept until queue_take_timings; the oldest go first */
-
 struct mp_queue {
     _Atomic int32_t references;             /* the handle's, and one for each command buffer */
     mp_device *device;                      /* retained */
@@ -188,7 +186,7 @@ struct mp_queue {
     _Atomic uint64_t completed;
     bool has_failure;
     mp_error failure;
-    mp_timing *timings;                     /* ring of MTL_TIMINGS, made when tracing begins */
+    mp_timing *timings;                     /* ring of MP_TRACE_CAPACITY, made when tracing begins */
     uint32_t timing_first, timing_count;
 };
 mp_status mtl_queue_create(mp_device *device, mp_queue **queue, mp_error *error);
@@ -249,6 +247,7 @@ void mtl_signpost_end(uint64_t signpost, const char *name, uint64_t serial);
 void mtl_signpost_event(const char *name, uint64_t serial);
 
 /* ---- logs.m: what kernels say ---- */
+bool mtl_logs_exist(void);
 /* NULL where the system cannot (before macOS 15); `queue` then gets a plain command queue. */
 struct mtl_logs *mtl_logs_create(id<MTLDevice> device);
 void mtl_logs_free(struct mtl_logs *logs);

@@ -124,11 +124,11 @@ static void keep_timing(mp_queue *queue, const struct mtl_batch *batch)
 {
     if (!batch->traced || !queue->timings)
         return;
-    if (queue->timing_count == MTL_TIMINGS) {
-        queue->timing_first = (queue->timing_first + 1) % MTL_TIMINGS;
+    if (queue->timing_count == MP_TRACE_CAPACITY) {
+        queue->timing_first = (queue->timing_first + 1) % MP_TRACE_CAPACITY;
         queue->timing_count--;
     }
-    uint32_t place = (queue->timing_first + queue->timing_count++) % MTL_TIMINGS;
+    uint32_t place = (queue->timing_first + queue->timing_count++) % MP_TRACE_CAPACITY;
     queue->timings[place] = (mp_timing){batch->last_serial, batch->start, batch->end};
 }
 
@@ -335,7 +335,7 @@ mp_status mtl_queue_set_trace(mp_queue *queue, uint32_t trace, mp_error *error)
 {
     MTL_ENTER(error)
     mp_timing *timings = NULL;
-    if (trace & MP_TRACE_TIMES && !(timings = calloc(MTL_TIMINGS, sizeof *timings)))
+    if (trace & MP_TRACE_TIMES && !(timings = calloc(MP_TRACE_CAPACITY, sizeof *timings)))
         return mtl_fail(error, MP_ERROR_MEMORY, "no memory for the times of commands");
     pthread_mutex_lock(&queue->record_lock);
     mtl_commit_open(queue);
@@ -359,8 +359,8 @@ uint32_t mtl_queue_take_timings(mp_queue *queue, mp_timing *timings, uint32_t ca
     pthread_mutex_lock(&queue->lock);
     uint32_t count = queue->timing_count < capacity ? queue->timing_count : capacity;
     for (uint32_t i = 0; i < count; i++)
-        timings[i] = queue->timings[(queue->timing_first + i) % MTL_TIMINGS];
-    queue->timing_first = (queue->timing_first + count) % MTL_TIMINGS;
+        timings[i] = queue->timings[(queue->timing_first + i) % MP_TRACE_CAPACITY];
+    queue->timing_first = (queue->timing_first + count) % MP_TRACE_CAPACITY;
     queue->timing_count -= count;
     pthread_mutex_unlock(&queue->lock);
     return count;

@@ -1,15 +1,18 @@
 """Options and fixtures that all tests share."""
 
-import gc
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import metalpy as mp
-from metalpy._core import driver, pool
+from metalpy._core import driver
 from tests.device_differences import difference
+from tests.helpers.leaks import LeakCheck
 from tests.helpers.mock import MockDriver
+
+HERE = Path(__file__).parent
 
 
 def pytest_addoption(parser):
@@ -87,13 +90,19 @@ def device(request):
     default = mp.device()
     opened = default if default.driver == driver.driver_name(table) else driver.open_device(table, 0, "mps:0")
     opened.synchronize()
-    before = pool.pool(opened).statistics()["live_blocks"]
-    yield opened
-    if not request.node.stash.get(passed, False):
-        return  # the traceback holds the test's arrays
-    opened.synchronize()
-    gc.collect()
-    assert pool.pool(opened).statistics()["live_blocks"] <= before, "the test leaks device memory"
+    return opened
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request):
+    """No test of a device may leave arrays, queues or events on it."""
+    if not {"device", "msl"} & set(request.node.path.relative_to(HERE).parts[:1]):
+        yield
+        return
+    tested = request.getfixturevalue("device") if "device" in request.fixturenames else mp.device()
+    with LeakCheck(tested) as check:
+        yield
+        check.armed = request.node.stash.get(passed, False)  # else the traceback holds the test's arrays
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ case $kind in
   thread)
     sanitizers="-fsanitize=thread -fno-omit-frame-pointer"
     libraries="libtsan.so"
-    [ $# -gt 0 ] || set -- tests/device/test_threads.py tests/device/test_streams.py tests/device/test_events.py
+    [ $# -gt 0 ] || set -- tests/device/test_multithreading.py tests/device/test_streams.py tests/device/test_events.py
     ;;
   *)
     echo "tools/test_sanitized.sh knows the sanitizers address and thread, not $kind" >&2

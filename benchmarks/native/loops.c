@@ -46,9 +46,9 @@ EXPORT int bench_open(bench *b, const mp_driver *driver, const char *path, uint6
     if (status == MP_OK)
         status = driver->pipeline_create(b->library, &(mp_pipeline_desc){.name = "full"}, &b->pipeline, &error);
     if (status == MP_OK)
-        status = driver->buffer_create(b->device, bytes, &b->source, &error);
+        status = driver->buffer_create(b->device, bytes, 0, &b->source, &error);
     if (status == MP_OK)
-        status = driver->buffer_create(b->device, bytes, &b->target, &error);
+        status = driver->buffer_create(b->device, bytes, 0, &b->target, &error);
     snprintf(b->message, sizeof b->message, "%s", error.message);
     return status == MP_OK;
 }
@@ -116,7 +116,7 @@ EXPORT uint64_t bench_buffer(bench *b, uint32_t count, uint64_t bytes)
     for (uint32_t i = 0; i < count; i++) {
         mp_error error;
         mp_buffer *buffer = NULL;
-        if (!succeeded(b, b->driver->buffer_create(b->device, bytes, &buffer, &error), &error))
+        if (!succeeded(b, b->driver->buffer_create(b->device, bytes, 0, &buffer, &error), &error))
             return 0;
         b->driver->buffer_release(buffer);
     }

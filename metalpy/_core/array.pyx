@@ -6,8 +6,10 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint32_t
 
 from metalpy._core.driver cimport Queue
-from metalpy._core.pool cimport pool_of, touch, wrap
+from metalpy._core.memory cimport touch
+from metalpy._core.pool cimport pool_of, wrap
 from metalpy._core.stream cimport current_queue
+from metalpy._core.trace cimport now, tracing
 
 import numpy as np
 
@@ -69,7 +71,7 @@ cdef class ArrayBase:
             queue = self.device.queue if self.block is None else self.block.memory.queue
             if queue is None:
                 queue = self.device.queue
-            queue.failure = failure
+            queue.failures.insert(0, failure)
             raise BufferError(f"the array's pending work failed: {failure}") from failure
         if ndim:
             layout = <Py_ssize_t *>PyMem_Malloc(2 * ndim * sizeof(Py_ssize_t))
@@ -104,13 +106,19 @@ cdef class ArrayBase:
     def _fill(self, bytes pattern not None):
         """Record a fill of a contiguous array with the bytes of one element."""
         cdef Queue queue = <Queue>current_queue(self.device)
+        cdef uint64_t began = now() if tracing else 0
+        cdef uint64_t serial
         if self.block is not None:
-            touch(self.block.memory, queue, queue.fill(
-                self.block.memory.buffer, self.offset, self.nbytes, <const char *>pattern, <uint32_t>len(pattern)))
+            serial = queue.fill(self.block.memory.buffer, self.offset, self.nbytes, <const char *>pattern,
+                                <uint32_t>len(pattern))
+            touch(self.block.memory, queue, serial)
+            if began:
+                queue.record("fill", "fill", began, serial, self.nbytes)
 
     def _copy_from(self, ArrayBase source not None):
         """Record a copy between contiguous arrays of one device and as many bytes."""
         cdef Queue queue = <Queue>current_queue(self.device)
+        cdef uint64_t began = now() if tracing else 0
         cdef uint64_t serial
         if self.nbytes != source.nbytes or not self.contiguous or not source.contiguous:
             raise ValueError("both arrays must be contiguous and have the same number of bytes")
@@ -119,6 +127,8 @@ cdef class ArrayBase:
                                 self.nbytes)
             touch(self.block.memory, queue, serial)
             touch(source.block.memory, queue, serial)
+            if began:
+                queue.record("copy", "copy", began, serial, self.nbytes)
 
     def _derive(self, dtype, tuple shape not None, tuple strides, uint64_t offset):
         """Another array over the same memory."""

@@ -1,8 +1,9 @@
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from metalpy._abi cimport mp_dispatch
-from metalpy._core.driver cimport Device, Pipeline
+from metalpy._core.driver cimport Device, Pipeline, Queue
 from metalpy._core.encode cimport Encoder
+from metalpy._core.plan cimport ArgumentPlan
 
 
 cdef class Kernel:
@@ -16,11 +17,20 @@ cdef class Kernel:
         tuple plans               # of ArgumentPlan, by ascending buffer index
         tuple threadgroup         # of reflection's Argument, those in threadgroup memory
         dict positions            # argument name -> position in `plans`
+        # What recordings were last told of a launch, since the next one is often the same.
+        tuple noted
+        uint32_t[3] noted_threads
+        uint32_t[3] noted_group
+        uint64_t noted_bound
         object __weakref__
     cdef Pipeline loaded(self)
     cdef tuple match(self, tuple args, dict by_name)
     cdef int encode(self, Encoder encoder, tuple values, arg_casts) except -1
     cdef int encode_cast(self, Encoder encoder, tuple values, arg_casts) except -1
+    cdef tuple around_error_buffer(self, tuple args, dict by_name, error_buf_idx)
+    cdef int bind_error_buffer(self, Encoder encoder, ArgumentPlan plan) except -1
     cdef int encode_threadgroup(self, Encoder encoder, threadgroup_memory) except -1
     cdef int set_grid(self, mp_dispatch *dispatch, tuple values, threads, groups, group_size) except -1
     cdef uint32_t first_size(self, tuple values) except? 0
+    cdef int record(self, Queue queue, uint64_t serial, uint64_t began, const mp_dispatch *dispatch,
+                    tuple values) except -1

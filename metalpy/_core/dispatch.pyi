@@ -22,6 +22,7 @@ class Kernel:
         group_size: int | Sequence[int] | None = None,
         threadgroup_memory: Mapping[int | str, int] | None = None,
         arg_casts: str | Mapping[int | str, str] | None = None,
+        error_buf_idx: int | None = None,
         **by_name: Any,
     ) -> None: ...
     def specialize(self, constants: Mapping[str | int, object] | None = None, /, **by_name: object) -> Kernel: ...

@@ -5,13 +5,16 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
 
-from metalpy._abi cimport MP_ARGUMENT_THREADGROUP
+from metalpy._abi cimport MP_ARGUMENT_BUFFER, MP_ARGUMENT_THREADGROUP, MP_PIPELINE_MESSAGES
 from metalpy._core.array cimport ArrayBase
 from metalpy._core.driver cimport Queue
 from metalpy._core.encode cimport return_encoder, take_encoder
-from metalpy._core.plan cimport ArgumentPlan
-from metalpy._core.pool cimport Block, touch
+from metalpy._core.memory cimport touch
+from metalpy._core.message cimport ERROR_BUFFER_SIZE
+from metalpy._core.plan cimport STRUCT, VOID, ArgumentPlan
+from metalpy._core.pool cimport Block
 from metalpy._core.stream cimport current_queue
+from metalpy._core.trace cimport now, tracing
 
 from operator import index
 
@@ -24,6 +27,7 @@ cdef extern from "Python.h":
 
 cdef uint64_t LARGEST_GRID = 0xFFFFFFFF
 cdef object missing = object()
+cdef object error_buffer = object()  # stands among the values for what error_buf_idx binds
 
 
 @cython.final
@@ -51,6 +55,10 @@ cdef class Kernel:
     arg_casts : str or dict, optional
         Converts numbers to ``fp16``, ``bf16``, ``int32``, ``int16``, ``int8`` or ``uint8`` instead of the declared
         type, wrapping those that do not fit: a name for all of them, or names by position or argument name.
+    error_buf_idx : int, optional
+        Binds the stream's error buffer to the ``device ErrorMessages*`` at this buffer index, which is then not among
+        the values. What the kernel writes there by ``<c10/metal/error.h>`` raises `KernelReportedError` from the next
+        call that waits.
 
     Raises
     ------
@@ -76,17 +84,20 @@ cdef class Kernel:
         self.positions = {entry.name: number for number, entry in enumerate(buffers) if entry.name}
 
     def __call__(self, *args, threads=None, groups=None, group_size=None, threadgroup_memory=None, arg_casts=None,
-                 **by_name):
+                 error_buf_idx=None, **by_name):
         cdef mp_dispatch dispatch
         cdef Encoder encoder
         cdef tuple values = args
         cdef Pipeline pipeline = self.pipeline
         cdef PyObject *queue
         cdef uint64_t serial
+        cdef uint64_t began = now() if tracing else 0
         cdef uint32_t number
         if pipeline is None:
             pipeline = self.loaded()
-        if by_name or PyTuple_GET_SIZE(args) != PyTuple_GET_SIZE(self.plans):
+        if error_buf_idx is not None:
+            values = self.around_error_buffer(args, by_name, error_buf_idx)
+        elif by_name or PyTuple_GET_SIZE(args) != PyTuple_GET_SIZE(self.plans):
             values = self.match(args, by_name)
         encoder = take_encoder(self.device)
         try:
@@ -101,9 +112,15 @@ cdef class Kernel:
                 dispatch.argument_count = encoder.count
                 queue = current_queue(self.device)
                 serial = (<Queue>queue).dispatch(&dispatch)
+                if pipeline.limits.flags & MP_PIPELINE_MESSAGES:
+                    (<Queue>queue).spoken = serial
+                if error_buf_idx is not None:
+                    (<Queue>queue).errors_serial = serial
                 for number in range(encoder.count):
                     if encoder.blocks[number] != NULL:
                         touch((<Block>encoder.blocks[number]).memory, <Queue>queue, serial)
+                if began:
+                    self.record(<Queue>queue, serial, began, &dispatch, values)
         finally:
             return_encoder(encoder)
 
@@ -176,6 +193,28 @@ cdef class Kernel:
         """Bytes of threadgroup memory that the kernel's own variables take."""
         return self.loaded().limits.static_threadgroup_memory
 
+    cdef int record(self, Queue queue, uint64_t serial, uint64_t began, const mp_dispatch *dispatch,
+                    tuple values) except -1:
+        """Tells recordings of a launch."""
+        cdef uint64_t bound = 0
+        cdef bint same = self.noted is not None
+        cdef int axis
+        for value in values:
+            if isinstance(value, ArrayBase):
+                bound += (<ArrayBase>value).nbytes
+        for axis in range(3):
+            same = same and (self.noted_threads[axis] == dispatch.threads[axis]
+                             and self.noted_group[axis] == dispatch.group_size[axis])
+        if not same or self.noted_bound != bound:
+            place = f"{self.info.file}:{self.info.line}" if self.info.line else ""
+            threads = (dispatch.threads[0], dispatch.threads[1], dispatch.threads[2])
+            group_size = (dispatch.group_size[0], dispatch.group_size[1], dispatch.group_size[2])
+            self.noted = (threads, group_size, bound, place)
+            self.noted_bound = bound
+            for axis in range(3):
+                self.noted_threads[axis], self.noted_group[axis] = dispatch.threads[axis], dispatch.group_size[axis]
+        return queue.record("launch", self.name, began, serial, self.noted)
+
     cdef Pipeline loaded(self):
         if self.pipeline is None:
             self.pipeline = <Pipeline?>self.load()
@@ -217,7 +256,35 @@ cdef class Kernel:
         if arg_casts is not None:
             return self.encode_cast(encoder, values, arg_casts)
         for number in range(PyTuple_GET_SIZE(self.plans)):
+            if PyTuple_GET_ITEM(values, number) == <PyObject *>error_buffer:
+                self.bind_error_buffer(encoder, <ArgumentPlan>PyTuple_GET_ITEM(self.plans, number))
+                continue
             encoder.bind(<ArgumentPlan>PyTuple_GET_ITEM(self.plans, number), <object>PyTuple_GET_ITEM(values, number))
+        return 0
+
+    cdef tuple around_error_buffer(self, tuple args, dict by_name, error_buf_idx):
+        """As `match`, with `error_buffer` where the error buffer belongs."""
+        cdef ArgumentPlan plan
+        cdef Py_ssize_t position
+        wanted = index(error_buf_idx)
+        for position in range(PyTuple_GET_SIZE(self.plans)):
+            plan = <ArgumentPlan>self.plans[position]
+            if plan.index == wanted:
+                break
+        else:
+            raise LaunchValueError(f"kernel {self.name!r} has no buffer argument {wanted} to be the error buffer: "
+                                   f"{self.signature}")
+        if plan.by_value or not (plan.type.kind == VOID or
+                                 plan.type.kind == STRUCT and plan.type.size == ERROR_BUFFER_SIZE):
+            raise LaunchTypeError(f"argument {plan.name!r} of kernel {self.name!r} is {plan.declaration}; the error "
+                                  "buffer needs a device ErrorMessages* of <c10/metal/error.h>")
+        if len(args) >= position:
+            return self.match((*args[:position], error_buffer, *args[position:]), by_name)
+        return self.match(args, {**by_name, plan.name: error_buffer})
+
+    cdef int bind_error_buffer(self, Encoder encoder, ArgumentPlan plan) except -1:
+        cdef PyObject *queue = current_queue(self.device)
+        encoder.add(MP_ARGUMENT_BUFFER, plan.index).buffer = (<Queue>queue).error_buffer(self.device)
         return 0
 
     cdef int encode_cast(self, Encoder encoder, tuple values, arg_casts) except -1:
@@ -235,7 +302,9 @@ cdef class Kernel:
         else:
             raise LaunchTypeError(f"arg_casts is a str or a dict, got {type(arg_casts).__name__}")
         for number in range(len(values)):
-            if number not in casts:
+            if values[number] is error_buffer:
+                self.bind_error_buffer(encoder, <ArgumentPlan>self.plans[number])
+            elif number not in casts:
                 encoder.bind(<ArgumentPlan>self.plans[number], values[number])
             elif not isinstance(casts[number], str):
                 raise LaunchTypeError(f"arg_casts maps to names of types, got {casts[number]!r}")

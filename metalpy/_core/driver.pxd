@@ -6,11 +6,14 @@ from metalpy._abi cimport (
     mp_device_info,
     mp_dispatch,
     mp_driver,
+    mp_error,
     mp_event,
     mp_library,
+    mp_message,
     mp_pipeline,
     mp_pipeline_limits,
     mp_queue,
+    mp_status,
 )
 
 
@@ -19,10 +22,23 @@ cdef class Queue:
         const mp_driver *drv      # static
         mp_queue *handle          # owned; keeps its device alive
         uint64_t recorded         # serial of the newest command recorded here
-        object failure            # an exception that could not be raised where it appeared; the next wait does
+        list failures             # exceptions that could not be raised where they appeared; the next waits do
+        list reports              # error reports of kernels: what the present wait is to raise
+        uint64_t spoken           # serial of the newest launch of a kernel that may say something
+        mp_buffer *errors         # owned; for launches with error_buf_idx, NULL until the first
+        uint64_t errors_serial    # of the newest of them
+        str label                 # of the device
         readonly uint32_t number  # of its streams: 0 for the device's default queue
         uint32_t users            # streams over it
+        uint64_t identity         # in recordings: no other queue of the process has the same
+        uint32_t trace            # MP_TRACE_*, as the driver was told
+        uint64_t taken            # serial up to which times were fetched
         object __weakref__
+    cdef int follow_trace(self, Device device) except -1
+    cdef int drain(self) except -1
+    cdef int record(self, str kind, str name, uint64_t began, uint64_t serial, details) except -1
+    cdef int wait_traced(self, uint64_t serial, uint64_t began) except -1
+    cdef int make_room(self, uint64_t serial) except -1
     cdef uint64_t note(self, uint64_t serial) noexcept
     cdef uint64_t dispatch(self, const mp_dispatch *dispatch) except 0
     cdef uint64_t copy(self, mp_buffer *target, uint64_t target_offset, mp_buffer *source,
@@ -31,6 +47,9 @@ cdef class Queue:
                        uint32_t pattern_size) except 0
     cdef uint64_t completed_serial(self) noexcept
     cdef int wait_serial(self, uint64_t serial) except -1
+    cdef bint hear(self) except -1
+    cdef int tell(self, mp_status status, const mp_error *error) except -1
+    cdef mp_buffer *error_buffer(self, Device device) except NULL
 
 
 cdef class Device:
@@ -45,6 +64,7 @@ cdef class Device:
         bint switched             # some thread has chosen another queue than the default: see stream.current_queue
         object pool               # of buffers; made on first use by pool.pool_of, which knows the type
         str label                 # "mps:0"
+        readonly uint32_t identity  # in recordings: no other device of the process has the same
         object __weakref__
     cdef Queue open_queue(self)
     cdef Queue find_queue(self, uint32_t number)

@@ -7,43 +7,60 @@ from libc.string cimport memset
 from metalpy._abi cimport (
     MP_ABI_VERSION,
     MP_ARGUMENT_THREADGROUP,
+    MP_CAPTURE_ENABLED,
+    MP_CAPTURE_RUNNING,
+    MP_ERROR_FORKED,
     MP_LIBRARY_METALLIB,
     MP_LIBRARY_METALLIB_FILE,
     MP_LIBRARY_NATIVE,
     MP_LIBRARY_SOURCE,
+    MP_OK,
     MP_TIMEOUT,
     mp_constant,
     mp_constant_record,
+    MP_TRACE_CAPACITY,
+    MP_TRACE_COPIES,
+    MP_TRACE_EVENTS,
+    MP_TRACE_INTERVALS,
+    MP_TRACE_OPERATIONS,
+    MP_TRACE_TIMES,
     mp_error,
     mp_library_desc,
     mp_macro,
     mp_pipeline_desc,
     mp_status,
     mp_type_record,
+    mp_timing,
 )
 from metalpy._core.check cimport check
+from metalpy._core.message cimport (
+    ERROR_BUFFER_SIZE,
+    deliver_pending,
+    delivering,
+    heard,
+    is_report,
+    read_error_buffer,
+    reported_error,
+)
+from metalpy._core.trace cimport (
+    add_command,
+    add_device,
+    add_queue,
+    add_timings,
+    add_wait,
+    flags,
+    now,
+    settled,
+    tracing,
+    waiting,
+)
 
+from metalpy._core.facts import compile_facts
+from metalpy._core.message import pending as said
 from metalpy.errors import MetalError
 
 cdef extern from *:
     """
-    #ifndef MPY_BUILD_FLAGS
-    #define MPY_BUILD_FLAGS "unknown"
-    #endif
-    #if defined(__SANITIZE_ADDRESS__)
-    #define MPY_SANITIZER "address"
-    #elif defined(__SANITIZE_THREAD__)
-    #define MPY_SANITIZER "thread"
-    #else
-    #define MPY_SANITIZER "none"
-    #endif
-    #ifdef __clang__
-    #define MPY_COMPILER __VERSION__
-    #else
-    #define MPY_COMPILER "gcc " __VERSION__
-    #endif
-    #define MPY_CYTHON_VERSION CYTHON_HEX_VERSION
-
     /* The drivers of this build, the preferred one first; NULL where there is none. */
     #include "metalpy_abi.h"
     #ifdef MPY_METAL
@@ -59,18 +76,31 @@ cdef extern from *:
     """
     const mp_driver *mpy_metal()
     const mp_driver *mpy_software()
-    const char *MPY_BUILD_FLAGS
-    const char *MPY_SANITIZER
-    const char *MPY_COMPILER
-    const unsigned int MPY_CYTHON_VERSION
+
+cdef extern from "Python.h":
+    int PyGC_Disable()
+    int PyGC_Enable()
 
 LIBRARY_SOURCE = MP_LIBRARY_SOURCE
 LIBRARY_METALLIB = MP_LIBRARY_METALLIB
 LIBRARY_NATIVE = MP_LIBRARY_NATIVE
 LIBRARY_METALLIB_FILE = MP_LIBRARY_METALLIB_FILE
 
+TRACE_TIMES = MP_TRACE_TIMES
+TRACE_INTERVALS = MP_TRACE_INTERVALS
+TRACE_EVENTS = MP_TRACE_EVENTS
+TRACE_OPERATIONS = MP_TRACE_OPERATIONS
+TRACE_COPIES = MP_TRACE_COPIES
+
 # Waits return to Python this often, so that Ctrl-C raises KeyboardInterrupt.
 cdef uint64_t WAIT_SLICE_NS = 50_000_000
+
+# Times of traced commands are fetched after so many commands. No more than half of what a driver keeps are in flight.
+cdef uint64_t DRAIN_COMMANDS = 1024
+cdef uint64_t IN_FLIGHT = MP_TRACE_CAPACITY // 2
+
+cdef uint64_t last_queue = 0      # identities given out
+cdef uint32_t last_device = 0
 
 
 @cython.final
@@ -96,7 +126,7 @@ cdef class Device:
 
         Raises
         ------
-        KernelFaultError, TimeLimitError
+        KernelFaultError, KernelReportedError, TimeLimitError
             If a kernel failed since the last call that waited; each failure is reported once.
         """
         cdef Queue queue
@@ -114,8 +144,8 @@ cdef class Device:
             except Exception as error:  # raised when the others are done too
                 if failure is None:
                     failure = error
-                elif queue.failure is None:
-                    queue.failure = error
+                else:
+                    queue.failures.append(error)
         self.drop_finished_queues()
         if failure is not None:
             raise failure
@@ -138,6 +168,28 @@ cdef class Device:
                 raise ValueError("a time limit must be longer than 0 seconds; None sets no limit")
         check(self.drv.device_set_time_limit(self.handle, limit_ns, &error), &error)
 
+    def start_capture(self, bytes path not None):
+        """Write everything that the device does from now on to a ``.gputrace`` document, until `stop_capture`."""
+        cdef mp_error error
+        cdef mp_status status
+        cdef const char *c_path = path
+        with nogil:
+            status = self.drv.device_start_capture(self.handle, c_path, &error)
+        check(status, &error)
+
+    def stop_capture(self):
+        with nogil:
+            self.drv.device_stop_capture(self.handle)
+
+    @property
+    def capture_enabled(self):
+        """True if this process may write ``.gputrace`` documents of the device."""
+        return self.drv.device_capture_state(self.handle) & MP_CAPTURE_ENABLED != 0
+
+    @property
+    def capture_running(self):
+        return self.drv.device_capture_state(self.handle) & MP_CAPTURE_RUNNING != 0
+
     cdef Queue open_queue(self):
         """A new queue, of which `synchronize` knows."""
         cdef Queue queue
@@ -145,6 +197,8 @@ cdef class Device:
         queue = Queue(self)
         self.last_number += 1
         queue.number = self.last_number
+        if tracing:
+            queue.follow_trace(self)
         self.queues.append(queue)
         return queue
 
@@ -163,11 +217,12 @@ cdef class Device:
         cdef Queue queue
         for queue in list(self.queues):
             if queue.users == 0 and queue.completed_serial() >= queue.recorded:
+                failures, queue.failures = queue.failures, []
+                self.queue.failures += failures
                 try:
                     queue.wait_serial(queue.recorded)
                 except Exception as error:
-                    if self.queue.failure is None:
-                        self.queue.failure = error
+                    self.queue.failures += [error, *queue.failures]
                 if queue in self.queues:  # the wait lets other threads run
                     self.queues.remove(queue)
         return 0
@@ -248,16 +303,26 @@ cdef class Queue:
     """Commands that run one after another, in the order in which they were recorded."""
 
     def __init__(self, Device device not None):
+        global last_queue
         cdef mp_error error
         if self.handle != NULL:
             raise RuntimeError("a Queue is created once")
         self.drv = device.drv
+        self.label = device.label
+        self.failures = []
+        self.reports = []
         check(self.drv.queue_create(device.handle, &self.handle, &error), &error)
+        last_queue += 1
+        self.identity = last_queue
 
     def __dealloc__(self):
         if self.handle != NULL:
+            if self.trace:
+                self.drain()
             with nogil:  # it commits what is open, which may start threads
                 self.drv.queue_release(self.handle)
+                if self.errors != NULL:
+                    self.drv.buffer_release(self.errors)
 
     def commit(self):
         """Let everything recorded so far start. Does not block."""
@@ -275,15 +340,23 @@ cdef class Queue:
         """Record: raise `event` to `value` when all earlier commands are complete. Returns the serial."""
         cdef mp_error error
         cdef uint64_t serial
+        cdef uint64_t began = now() if tracing else 0
         check(self.drv.queue_signal_event(self.handle, event.handle, value, &serial, &error), &error)
-        return self.note(serial)
+        self.note(serial)
+        if began:
+            self.record("signal", "signal event", began, serial, None)
+        return serial
 
     def wait_event(self, Event event not None, uint64_t value):
         """Record: later commands wait until `event` has reached `value`. Returns the serial."""
         cdef mp_error error
         cdef uint64_t serial
+        cdef uint64_t began = now() if tracing else 0
         check(self.drv.queue_wait_event(self.handle, event.handle, value, &serial, &error), &error)
-        return self.note(serial)
+        self.note(serial)
+        if began:
+            self.record("wait_event", "wait for event", began, serial, None)
+        return serial
 
     @property
     def completed(self):
@@ -329,17 +402,162 @@ cdef class Queue:
         # Always asks the driver, also for finished work: that is how a kernel's failure gets here.
         cdef mp_error error
         cdef mp_status status
+        cdef uint64_t began = 0
         # Before waiting: it may be the KeyboardInterrupt that ended a wait for a kernel without end.
-        if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
+        if self.failures:
+            raise self.failures.pop(0)
+        if tracing and self.completed_serial() < serial:
+            began = now()
         while True:
             with nogil:
                 status = self.drv.queue_wait(self.handle, serial, WAIT_SLICE_NS, &error)
             if status != MP_TIMEOUT:
                 break
             PyErr_CheckSignals()
+        if began:
+            self.wait_traced(serial, began)
+        if self.hear():
+            return self.tell(status, &error)
         return check(status, &error)
+
+    cdef bint hear(self) except -1:
+        """Fetches what kernels have said; True if a wait must see to its being delivered."""
+        cdef bint found = self.drv.queue_take_messages(self.handle, note_message, <void *>self) > 0
+        cdef char *contents
+        if self.errors != NULL and self.errors_serial <= self.completed_serial():
+            contents = <char *>self.drv.buffer_contents(self.errors)
+            if (<uint32_t *>contents)[0]:
+                read_error_buffer(self.label, self.number, contents, self.reports)
+                found = True
+        return found or delivering > 0  # another thread may be at what this queue's kernels have said
+
+    cdef int tell(self, mp_status status, const mp_error *error) except -1:
+        """Has messages delivered, then raises the first failure: a report, a fault, then what a handler raised."""
+        cdef list failures = []
+        cdef list reports = self.reports
+        if reports:
+            self.reports = []
+            failures.append(reported_error(reports))
+        try:
+            check(status, error)
+        except Exception as failure:
+            failures.append(failure)
+        try:
+            deliver_pending()
+        except Exception as failure:
+            failures.append(failure)
+        except BaseException:
+            self.failures += failures
+            raise
+        if failures:
+            self.failures += failures[1:]
+            raise failures[0]
+        return 0
+
+    def flush_messages(self, timeout):
+        """Deliver what kernels have said, waiting up to `timeout` seconds for launches that may still say something.
+
+        Returns at once if there are none. Raises as a wait does.
+        """
+        cdef mp_error error
+        cdef mp_status status = MP_OK
+        cdef uint64_t timeout_ns = nanoseconds(timeout)
+        if self.spoken > self.completed_serial():
+            with nogil:
+                status = self.drv.queue_wait(self.handle, self.spoken, timeout_ns, &error)
+            if status == MP_TIMEOUT or status == MP_ERROR_FORKED:
+                status = MP_OK
+        if self.hear() or status != MP_OK:
+            self.tell(status, &error)
+
+    cdef mp_buffer *error_buffer(self, Device device) except NULL:
+        """Where kernels write ErrorMessages: made on first use, empty."""
+        cdef mp_error error
+        cdef mp_buffer *made = NULL
+        if self.errors == NULL:
+            check(self.drv.buffer_create(device.handle, ERROR_BUFFER_SIZE, 0, &made, &error), &error)
+            memset(self.drv.buffer_contents(made), 0, ERROR_BUFFER_SIZE)
+            self.errors = made
+        return self.errors
+
+    cdef int wait_traced(self, uint64_t serial, uint64_t began) except -1:
+        """The end of a wait: its span, and times that have come."""
+        add_wait(began, self.identity, serial)
+        self.drain()
+        return settled()
+
+    cdef int follow_trace(self, Device device) except -1:
+        """Tells the driver what is to be traced from now on, and recordings whose queue this is."""
+        cdef mp_error error
+        check(self.drv.queue_set_trace(self.handle, flags, &error), &error)
+        if self.trace != flags:
+            self.trace = flags
+            self.taken = self.recorded
+        if tracing:
+            add_device(device.identity, device.label, device.name)
+            add_queue(self.identity, device.identity, self.number)
+        return 0
+
+    cdef int drain(self) except -1:
+        """Fetches the times of what is complete."""
+        cdef mp_timing timings[256]
+        cdef uint32_t count = 256
+        while self.trace & MP_TRACE_TIMES and count == 256:
+            count = self.drv.queue_take_timings(self.handle, timings, 256)
+            if count:
+                add_timings(self.identity, timings, count)
+                self.taken = max(self.taken, timings[count - 1].serial)
+        return 0
+
+    cdef int make_room(self, uint64_t serial) except -1:
+        """Waits for command `serial`, or until nothing moves: a driver keeps the times of so many and no more."""
+        cdef mp_error error
+        cdef mp_status status
+        cdef uint64_t before
+        while True:
+            before = self.completed_serial()
+            with nogil:
+                status = self.drv.queue_wait(self.handle, serial, WAIT_SLICE_NS, &error)
+            self.drain()
+            if status != MP_TIMEOUT:
+                break
+            PyErr_CheckSignals()
+            if self.completed_serial() == before:  # it may depend on what this thread does next
+                return 0
+        try:
+            check(status, &error)
+        except Exception as failure:  # whose turn is the next wait
+            self.failures.append(failure)
+        return 0
+
+    cdef int record(self, str kind, str name, uint64_t began, uint64_t serial, details) except -1:
+        """Tells recordings of a command, and waits for it if they want that. What it uses has been noted before."""
+        if not self.trace and not waiting:
+            return 0
+        add_command(kind, name, began, self.identity, serial, details)
+        if serial % DRAIN_COMMANDS == 0:
+            self.drain()
+            if serial - self.taken > IN_FLIGHT and self.trace & MP_TRACE_TIMES:
+                self.make_room(serial - IN_FLIGHT // 2)
+        if waiting and details is not None:  # what has no details is about events: others may be about to raise them
+            self.wait_serial(serial)
+        return 0
+
+
+cdef void note_message(void *context, const mp_message *message) noexcept with gil:
+    # Without the cyclic collector, which could run any code: it must not call the driver, nor let other threads in
+    # between the driver's order and that of `message.pending`.
+    cdef Queue queue = <Queue>context
+    cdef tuple entry
+    cdef int collecting = PyGC_Disable()
+    try:
+        entry = heard(queue.label, queue.number, message)
+        said.append(entry)
+        if is_report(entry):
+            queue.reports.append(entry)
+    finally:
+        if collecting:
+            PyGC_Enable()
 
 
 @cython.final
@@ -598,6 +816,7 @@ def device_count(size_t table):
 
 def open_device(size_t table, uint32_t index, str label not None):
     """The device `index` of the driver whose table is at an address, opened on first use."""
+    global last_device
     cdef Device device
     cdef mp_error error
     cdef mp_status status
@@ -609,7 +828,9 @@ def open_device(size_t table, uint32_t index, str label not None):
     with nogil:
         status = drv.device_open(index, &handle, &error)
     check(status, &error)
+    last_device += 1
     device = Device.__new__(Device)
+    device.identity = last_device
     device.drv = drv
     device.handle = handle
     device.index = index
@@ -617,8 +838,70 @@ def open_device(size_t table, uint32_t index, str label not None):
     drv.device_info(handle, &device.info)
     device.queues = []
     device.queue = Queue(device)
+    if tracing:
+        device.queue.follow_trace(device)
     # Another thread may have opened it meanwhile; the driver shares the device, so one object of the two goes.
     return opened.setdefault((table, index), device)
+
+
+def all_queues():
+    """The queues of all open devices that streams use or whose work is not done."""
+    cdef Device device
+    return [queue for device in list(opened.values()) for queue in (device.queue, *device.queues)]
+
+
+def open_devices():
+    """The devices that are open."""
+    return list(opened.values())
+
+
+def follow_trace():
+    """Tell the queues of all devices what `trace.begin` and `trace.end` have changed.
+
+    If a driver refuses, the others hear of it nevertheless; the first refusal is raised.
+    """
+    cdef Device device
+    cdef Queue queue
+    refusal = None
+    for device in open_devices():
+        for queue in [device.queue, *device.queues]:
+            try:
+                queue.follow_trace(device)
+            except Exception as error:
+                refusal = refusal or error
+    if refusal is not None:
+        raise refusal
+
+
+def drain_queues():
+    """Fetch the times of all commands that are complete."""
+    drain_all()
+
+
+cdef int drain_all() except -1:
+    cdef Device device
+    cdef Queue queue
+    for device in open_devices():
+        device.queue.drain()
+        for queue in list(device.queues):
+            queue.drain()
+    return 0
+
+
+def settle():
+    """Wait for everything given to any device so far; failures of kernels are kept for the next wait."""
+    cdef Device device
+    cdef Queue queue
+    for device in open_devices():
+        for queue in [device.queue, *device.queues]:
+            kept, queue.failures = queue.failures, []
+            try:
+                queue.wait_serial(queue.recorded)
+            except Exception as error:
+                kept.append(error)
+            finally:
+                queue.failures = kept + queue.failures
+    drain_all()
 
 
 def forget_device(Device device not None):
@@ -647,12 +930,8 @@ cdef uint64_t nanoseconds(seconds) except? 0:
 
 def build_facts():
     """How the extension modules were built, for a bug report."""
-    cython_version = ".".join([str(MPY_CYTHON_VERSION >> shift & 0xFF) for shift in (24, 16, 8)])
     return {
-        "compiler": MPY_COMPILER.decode(),
-        "flags": MPY_BUILD_FLAGS.decode(),
-        "sanitizer": MPY_SANITIZER.decode(),
-        "Cython": cython_version,
+        **compile_facts(),
         "ABI version": MP_ABI_VERSION,
         "drivers": ", ".join([driver_name(table) for table in driver_tables()]),
     }

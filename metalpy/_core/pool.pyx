@@ -1,244 +1,204 @@
-"""A caching allocator over the driver's buffers: policy only.
+"""A caching allocator: policy only, above the driver's heaps and buffers.
 
-Size classes
-    A request is rounded up to a multiple of 256 bytes and, from 2 KiB, of an eighth of the power of two below it,
-    so that at most an eighth is lost. One list of idle buffers for each class.
-Best fit
-    A request takes the smallest idle buffer that holds it and is at most a quarter larger than its class.
-Work in flight
-    Memory remembers the last command that uses it, on each queue. What is given back before that command is
-    complete waits in `pending` and is not reused until the queue says so.
-No memory
-    Wait for the pending blocks, take one of them if it fits, else give all idle buffers back to the driver, and
-    ask once more. Then OutOfMemoryError.
+Three pools share a device: scalars (up to 8 bytes), small blocks (up to 1 MiB) and large ones. The driver cuts blocks
+from heaps, and a block that is given back is kept for the next request.
+
+A request takes the first of these that works:
+
+1. The smallest idle block that is at most a quarter, and at most 32 MiB, larger than its size class.
+2. A new block, cut from the fullest heap with room; from a heap in which idle blocks can make room; from a new heap.
+   New heaps have 8 MiB for small blocks, 32 MiB for blocks below 10 MiB, 1 GiB below 512 MiB, else what the block
+   needs. They are smaller, down to what the block needs, where limits or the device do not allow that much.
+3. The same after idle blocks of this pool went back to their heaps, and empty heaps to the device.
+4. An idle block, or else a new one after everything idle was released, when all work in flight is complete.
+
+Then `OutOfMemoryError`. Above the low watermark, large idle blocks that have waited longer than most are released
+before anything new is taken, and heaps are not made larger than needed. Nothing new takes the device above the high
+watermark, or this pool above the limit in bytes.
+
+Steps 2 and 3 are in `reserve.pyx`, what a block and a size class are is in `memory.pyx`.
 
 The GIL guards the state. No call that may block or take long (waiting, creating, releasing) holds it; the state is
-consistent before each of them.
+consistent before each of them, before hooks run, and before objects go that may run code of others. A build without
+the GIL needs one lock for each pool, held in `allocate`, `give_back` and the methods that Python sees, and let go
+wherever the GIL is.
 """
 
 cimport cython
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 
-from metalpy._abi cimport MP_ERROR_INVALID, MP_ERROR_MEMORY, MP_OK, mp_error, mp_release_callback, mp_status
+from metalpy._abi cimport MP_OK, mp_error, mp_release_callback, mp_status
 from metalpy._core.check cimport check
+from metalpy._core.driver cimport Queue
+from metalpy._core.memory cimport (
+    ACTIVE,
+    LARGE,
+    PENDING,
+    SMALL_LAST,
+    Heap,
+    bin_of,
+    class_of_bin,
+    kind_of_bin,
+    last_bin,
+    mpy_owner,
+    release_owner,
+    release_owners,
+    touch,
+)
+from metalpy._core.observer cimport DEBUG_ALLOCATIONS, DEBUG_RECYCLES, DEBUG_TOTALS
+from metalpy._core.trace cimport add_memory, tracing
 
 from collections import deque
 
+from metalpy._core.observer import call_stack, readable
+from metalpy._core.reserve import KINDS
 from metalpy.errors import OutOfMemoryError
 
+STATES = ("active", "pending", "free")
+cdef uint64_t LARGEST_BYTES = <uint64_t>1 << 48
+cdef uint64_t MOST_SLACK = <uint64_t>1 << 25
 cdef enum:
-    BIN_COUNT = 320               # classes up to 2**49 bytes
-    SMALLEST_BYTES = 256
     COLLECT_LIMIT = 16            # pending blocks looked at for one allocation
 
-cdef uint64_t LARGEST_BYTES = <uint64_t>1 << 48
-
-
-cdef extern from *:
-    """
-    #include <stdlib.h>
-
-    /* Owners of wrapped memory that drivers have let go, from any thread and without the GIL: a stack that threads
-       only push to and the holder of the GIL empties at once. */
-    typedef struct mpy_owner { PyObject *object; struct mpy_owner *next; } mpy_owner;
-    static mpy_owner *mpy_released = NULL;
-
-    static void mpy_release_owner(void *context)
-    {
-        mpy_owner *owner = context;
-        owner->next = __atomic_load_n(&mpy_released, __ATOMIC_RELAXED);
-        while (!__atomic_compare_exchange_n(&mpy_released, &owner->next, owner, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-            ;
-    }
-
-    static mpy_owner *mpy_take_released(void)
-    {
-        if (__atomic_load_n(&mpy_released, __ATOMIC_RELAXED) == NULL)
-            return NULL;
-        return __atomic_exchange_n(&mpy_released, NULL, __ATOMIC_ACQUIRE);
-    }
-
-    static int mpy_floor_log2(unsigned long long value) { return 63 - __builtin_clzll(value); }
-    """
-    ctypedef struct mpy_owner:
-        PyObject *object
-        mpy_owner *next
-    void mpy_release_owner(void *context) noexcept nogil
-    mpy_owner *mpy_take_released() noexcept nogil
-    int mpy_floor_log2(unsigned long long value) noexcept nogil
-    void *malloc(size_t size) noexcept nogil
-    void free(void *pointer) noexcept nogil
+cdef extern from "stdlib.h" nogil:
+    void *malloc(size_t size)
+    void c_free "free"(void *pointer)
 
 
 @cython.final
-cdef class Pool:
-    """The buffers of one device.
+cdef class Pool(Reserve):
+    """The memory of one device.
 
     Attributes
     ----------
     allocated, cached : int
-        Bytes of blocks in use; bytes kept for reuse, with those whose work still runs.
+        Bytes of blocks in use; bytes of blocks kept for reuse, with those whose work still runs.
     reserved : int
-        Both together.
-    peak_allocated, peak_reserved : int
-        Highest values since the start or `reset_peak`.
-    hits, misses, frees : int
-        Allocations served by a kept buffer; by the driver; blocks given back.
+        Bytes of all heaps: the two above, and what no block has been cut from.
+    high_ratio, low_ratio : float
+        Watermarks, in parts of the device's recommended memory; 0 is none.
     """
 
     def __init__(self, Device device not None):
-        cdef mp_error error
-        if self.handle != NULL:
-            raise RuntimeError("a Pool is created once")
-        self.drv = device.drv
-        self.bins = [[] for _ in range(BIN_COUNT)]
+        super().__init__(device)
         self.pending = deque()
-        check(self.drv.device_open(device.index, &self.handle, &error), &error)
+        self.reset_accumulated()
 
-    def __dealloc__(self):
-        if self.handle != NULL:
-            with nogil:
-                self.drv.device_release(self.handle)
+    # ---- what Python sees; statistics and snapshot are further down ----
 
     def new_block(self, uint64_t size):
         """A block of at least `size` bytes; None for none."""
         return self.allocate(size) if size else None
 
     def empty_cache(self):
-        """Wait for blocks whose work still runs, then give every idle buffer back to the driver."""
+        """Wait for blocks whose work still runs, then give everything that is idle back to the device."""
         try:
             self.settle()
         finally:
             self.drop_cached()
+            if self.observer.debug & DEBUG_TOTALS:
+                self.observer.write(f"cache emptied; {self.totals()}")
 
-    def reset_peak(self):
-        """Start the peaks again from what is in use now."""
-        self.peak_allocated = self.allocated
-        self.peak_reserved = self.reserved
-
-    def statistics(self):
-        """All counters as a dict of ints."""
-        release_owners()
-        return {
-            "allocated_bytes": self.allocated,
-            "cached_bytes": self.cached,
-            "reserved_bytes": self.reserved,
-            "peak_allocated_bytes": self.peak_allocated,
-            "peak_reserved_bytes": self.peak_reserved,
-            "limit_bytes": self.limit_bytes,
-            "live_blocks": self.live,
-            "pending_blocks": len(self.pending),
-            "hits": self.hits,
-            "misses": self.misses,
-            "frees": self.frees,
-        }
-
-    @property
-    def limit(self):
-        """Bytes that may be reserved in all; None for no limit but the device's."""
-        return self.limit_bytes or None
-
-    @limit.setter
-    def limit(self, value):
-        if value is not None and value <= 0:
-            raise ValueError("the limit must be a positive number of bytes; None sets no limit")
-        self.limit_bytes = 0 if value is None else value
+    # ---- the way of a request ----
 
     cdef Block allocate(self, uint64_t size):
         cdef Block block = Block.__new__(Block)  # first: what follows must not fail once memory is taken
         cdef Memory memory
+        cdef bint again = True
+        cdef int bin
         release_owners()
         if size > LARGEST_BYTES:
-            raise self.out_of_memory(size, "")
-        size = size_class(size)
-        memory = self.take(size)
+            raise self.out_of_memory(size, SMALL_LAST + 1)
+        bin = bin_of(size)
+        memory = self.reuse(bin)
         if memory is None and self.pending:
             self.collect(COLLECT_LIMIT)
-            memory = self.take(size)
+            memory = self.reuse(bin)
         if memory is None:
-            memory = self.create(size)
+            again = False
+            memory = self.create(bin)
+            self.misses += 1
         else:
             self.hits += 1
+        memory.state = ACTIVE
+        memory.requested = size
         self.allocated += memory.size
+        self.allocated_total += memory.size
         self.live += 1
         if self.allocated > self.peak_allocated:
             self.peak_allocated = self.allocated
+        if self.live > self.peak_live:
+            self.peak_live = self.live
         block.memory = memory
         block.pool = self
+        if self.observer.active:
+            self.observe("alloc", memory, again)
+        if tracing:
+            add_memory("use", self.identity, memory.size, self.allocated, self.reserved)
         return block
 
-    cdef Memory take(self, uint64_t size):
-        """An idle buffer for a request of class `size`, or None."""
-        cdef uint64_t largest = size + size // 4
-        cdef int index = bin_of(size)
-        cdef list bin
+    cdef Memory reuse(self, int bin):
+        """The idle block that fits best, or None."""
+        cdef int found = self.free.find(bin, last_bin(bin))
         cdef Memory memory
-        while index < BIN_COUNT:
-            bin = <list>self.bins[index]
-            if bin:
-                memory = <Memory>bin[len(bin) - 1]  # the last one used is the one in the processor's caches
-                if memory.size > largest:
-                    return None
-                bin.pop()
-                self.cached -= memory.size
-                return memory
-            if class_of_bin(index) > largest:
+        cdef uint64_t size
+        if found < 0:
+            return None
+        if found != bin:
+            size = class_of_bin(bin)
+            if class_of_bin(found) > size + min(size // 4, MOST_SLACK):
                 return None
-            index += 1
-        return None
+        memory = self.free.take(found)
+        self.cached -= memory.size
+        return memory
 
-    cdef Memory create(self, uint64_t size):
-        """A new buffer; see the module's docstring for what happens when there is no memory."""
-        cdef Memory memory
-        cdef mp_error error
-        cdef mp_status status
-        cdef bint again
-        detail = ""
-        for again in (False, True):
-            if again:
+    cdef Memory create(self, int bin):
+        """A block that no idle one can serve: steps 2 to 4 of the module's docstring."""
+        cdef uint64_t size = class_of_bin(bin)
+        cdef bint pressure = bin > SMALL_LAST and 0 < self.low_bytes <= self.device_total()
+        cdef Memory memory = None
+        self.refusal = ""
+        if size <= self.largest_buffer:  # else releasing memory would not help
+            if pressure and self.free.bytes[LARGE] > size:
+                self.collect_garbage()
+            memory = self.cut(bin, pressure)
+            if memory is None and self.release_for(bin, size):
+                memory = self.cut(bin, pressure)
+            if memory is None:
+                self.retries += 1
                 self.settle()
-                memory = self.take(size)
-                if memory is not None:
-                    self.hits += 1
-                    return memory
+                memory = self.reuse(bin)
+            if memory is None:
                 self.drop_cached()
-            if self.limit_bytes == 0 or self.reserved + size <= self.limit_bytes:
-                memory = Memory.__new__(Memory)
-                memory.drv = self.drv
-                memory.size = size
-                self.reserved += size  # before the GIL goes, or two threads could pass the limit together
-                with nogil:
-                    status = self.drv.buffer_create(self.handle, size, 0, &memory.buffer, &error)
-                if status == MP_OK:
-                    memory.contents = <char *>self.drv.buffer_contents(memory.buffer)
-                    self.misses += 1
-                    if self.reserved > self.peak_reserved:
-                        self.peak_reserved = self.reserved
-                    return memory
-                self.reserved -= size
-                if status != MP_ERROR_MEMORY and status != MP_ERROR_INVALID:
-                    check(status, &error)
-                detail = (<bytes>error.message).decode("utf-8", "replace")
-                if status == MP_ERROR_INVALID:  # longer than any buffer: freeing memory would not help
-                    raise self.out_of_memory(size, detail)
-        raise self.out_of_memory(size, detail)
+                memory = self.cut(bin, pressure)
+        if memory is not None:
+            return memory
+        self.ooms += 1
+        error = self.out_of_memory(size, bin)
+        if self.observer.active:
+            if self.observer.debug & DEBUG_TOTALS:
+                self.observer.write(f"out of memory for {readable(size)}; {self.totals()}")
+            self.observer.notify("oom", size, 0)
+        raise error
 
-    def out_of_memory(self, uint64_t size, str detail):
-        limit = f"{self.limit_bytes:,} bytes" if self.limit_bytes else "none set"
-        return OutOfMemoryError(
-            f"out of memory: {size:,} bytes asked for, {self.allocated:,} in use, {self.cached:,} cached, "
-            f"limit {limit}{'; the device says: ' + detail if detail else ''}"
-        )
+    # ---- giving back ----
 
     cdef void give_back(self, Memory memory) noexcept:
-        self.frees += 1
         self.live -= 1
         self.allocated -= memory.size
         self.cached += memory.size
+        memory.freed_at = self.hits + self.misses
+        if memory.origin is not None:
+            memory.origin = None
         if memory.idle():
-            (<list>self.bins[bin_of(memory.size)]).append(memory)
+            self.free.add(memory)
         else:
+            memory.state = PENDING
             self.pending.append(memory)
+        if self.observer.active:
+            self.observe("free", memory, True)
+        if tracing:
+            add_memory("use", self.identity, memory.size, self.allocated, self.reserved)
 
     cdef void collect(self, Py_ssize_t at_most):
         """Moves pending blocks whose work is complete to the idle ones; looks at no more than `at_most`."""
@@ -248,7 +208,7 @@ cdef class Pool:
                 break
             memory = <Memory>self.pending.popleft()
             if memory.idle():
-                (<list>self.bins[bin_of(memory.size)]).append(memory)
+                self.free.add(memory)
             else:
                 self.pending.append(memory)
 
@@ -262,74 +222,119 @@ cdef class Pool:
                 memory.wait()
             finally:  # a kernel's failure may come out of the wait; the block is as good as any afterwards
                 if memory.idle():
-                    (<list>self.bins[bin_of(memory.size)]).append(memory)
+                    self.free.add(memory)
                 else:
                     self.pending.append(memory)
         return 0
 
-    cdef int drop_cached(self) except -1:
-        """Gives every idle buffer back to the driver."""
-        cdef list dropped = []
-        cdef list bin
+    # ---- facts ----
+
+    def out_of_memory(self, uint64_t size, int bin):
+        """The error that says what was asked, what there is, and what can be done."""
+        cdef uint64_t total = self.device_total()
+        facts = (f"{readable(self.reserved)} allocated, {readable(self.allocated)} of it in arrays; "
+                 f"other allocations: {readable(total - self.reserved)}")
+        advice = ""
+        if self.high_bytes:
+            facts += f"; max allowed: {readable(self.high_bytes)}"
+        if self.limit_bytes:
+            facts += f"; memory limit: {self.limit_bytes:,} bytes"
+        if size > self.largest_buffer:
+            advice = f" No buffer of the device can be longer than {readable(self.largest_buffer)}."
+        elif self.limit_bytes and self.reserved + size > self.limit_bytes:
+            advice = " Use metalpy.mps.set_memory_limit or METALPY_MEMORY_LIMIT to raise the limit."
+        elif self.high_bytes and total + size > self.high_bytes:
+            advice = (" Use METALPY_HIGH_WATERMARK_RATIO=0.0 or metalpy.mps.set_per_process_memory_fraction(0.0) to "
+                      "allow more, which may make the machine fail.")
+        if self.refusal:
+            advice += f" The device says: {self.refusal}."
+        return OutOfMemoryError(f"{self.label} is out of memory ({facts}). Tried to allocate {readable(size)} "
+                                f"({size:,} bytes) on the {KINDS[kind_of_bin(bin)]} pool.{advice}")
+
+    def reset_peak(self):
+        """Start the peaks again from what is in use now."""
+        self.peak_allocated = self.allocated
+        self.peak_reserved = self.reserved
+        self.peak_live = self.live
+        self.peak_heaps = self.heap_count
+
+    def reset_accumulated(self):
+        """Start everything that only grows again from 0."""
+        self.base = {}
+        self.base = self.counters()
+
+    def counters(self):
+        """What only grows, since the start or `reset_accumulated`."""
+        return {name: value - self.base.get(name, 0) for name, value in (
+            ("allocated_bytes", self.allocated_total), ("freed_bytes", self.allocated_total - self.allocated),
+            ("reserved_bytes", self.reserved_total), ("unreserved_bytes", self.reserved_total - self.reserved),
+            ("allocations", self.hits + self.misses), ("frees", self.hits + self.misses - self.live),
+            ("heaps_made", self.heaps_made), ("heaps_dropped", self.heaps_made - self.heap_count),
+            ("hits", self.hits), ("misses", self.misses), ("gc_runs", self.gc_runs), ("retries", self.retries),
+            ("ooms", self.ooms),
+        )}
+
+    def statistics(self):
+        """All counters as a dict of ints."""
+        release_owners()
+        counted = self.counters()
+        return {
+            "allocated_bytes": self.allocated,
+            "cached_bytes": self.cached,
+            "reserved_bytes": self.reserved,
+            "peak_allocated_bytes": self.peak_allocated,
+            "peak_reserved_bytes": self.peak_reserved,
+            "limit_bytes": self.limit_bytes,
+            "blocks": self.blocks,
+            "live_blocks": self.live,
+            "peak_live_blocks": self.peak_live,
+            "pending_blocks": len(self.pending),
+            "heaps": self.heap_count,
+            "peak_heaps": self.peak_heaps,
+            **{f"total_{name}" if name.endswith("_bytes") else name: value for name, value in counted.items()},
+        }
+
+    def snapshot(self):
+        """Every heap as (number, pool, size, bytes that a new block may have, blocks), and every block of it as
+        (address, size, requested, state, allocations since it was given back, origin)."""
+        cdef Heap heap
         cdef Memory memory
-        for bin in self.bins:
-            if bin:
-                dropped.extend(bin)
-                bin.clear()
-        for memory in dropped:
-            self.cached -= memory.size
-            self.reserved -= memory.size
-        return 0  # the buffers are released with `dropped`
+        cdef PyObject *at
+        cdef uint64_t now = self.hits + self.misses
+        cdef list found = []
+        for heaps in self.heaps:
+            for heap in list(heaps):
+                if not heap.users:  # it went meanwhile
+                    continue
+                heap.users += 1
+                blocks = []
+                at = heap.first
+                while at != NULL:
+                    memory = <Memory>at
+                    blocks.append((self.drv.buffer_address(memory.buffer), memory.size, memory.requested,
+                                   STATES[memory.state], 0 if memory.state == ACTIVE else now - memory.freed_at,
+                                   memory.origin))
+                    at = memory.next
+                found.append((heap.number, KINDS[heap.kind], heap.size, self.drv.heap_available(heap.handle),
+                              blocks))
+                self.leave_heap(heap)
+        return found
 
+    # ---- observation: only when the observer is active ----
 
-@cython.final
-@cython.no_gc  # holds no object that could lead back to it
-cdef class Memory:
-
-    def __dealloc__(self):
-        if self.buffer != NULL:
-            with nogil:
-                self.drv.buffer_release(self.buffer)
-            release_owners()
-
-    cdef void touch_other(self, Queue queue, uint64_t serial):
-        cdef list others
-        if self.queue is not None and self.queue.completed_serial() < self.serial:
-            others = [(self.queue, self.serial)]
-            if self.others is not None:
-                others += [use for use in self.others if use[0] is not queue and use[0].completed < use[1]]
-            self.others = others
-        self.queue = queue
-        self.serial = serial
-
-    cdef bint idle(self):
-        """True if no command that uses the memory is unfinished; then forgets the uses."""
-        if self.queue is not None:
-            if self.queue.completed_serial() < self.serial:
-                return False
-            self.queue = None
-        if self.others is not None:
-            for queue, serial in self.others:
-                if (<Queue>queue).completed_serial() < <uint64_t>serial:
-                    return False
-            self.others = None
-        return True
-
-    cdef int wait(self) except -1:
-        """Waits for every command that uses the memory; raises if a kernel failed up to there."""
-        cdef Queue queue = self.queue
-        cdef uint64_t serial = self.serial
-        cdef list others = self.others
-        if others is not None:
-            for other, other_serial in others:
-                (<Queue>other).wait_serial(other_serial)
-            if self.others is others:  # unless another thread has used it meanwhile
-                self.others = None
-        if queue is not None:
-            queue.wait_serial(serial)
-            if self.queue is queue and self.serial == serial:  # likewise
-                self.queue = None
-        return 0
+    cdef void observe(self, str kind, Memory memory, bint again) noexcept:
+        """A block goes to a user or comes back."""
+        cdef int debug = self.observer.debug
+        if kind == "alloc":
+            if self.observer.recording:
+                memory.origin = call_stack()
+            if debug & (DEBUG_RECYCLES if again else DEBUG_ALLOCATIONS) and self.shown(memory):
+                self.observer.write(
+                    f"{'reuses' if again else 'allocates'} a block of {readable(memory.size)} for "
+                    f"{memory.requested:,} bytes in heap {memory.heap.number} of the "
+                    f"{KINDS[memory.heap.kind]} pool" + (f"; {self.totals()}" if debug & DEBUG_TOTALS else ""))
+        if self.observer.hooks:
+            self.observer.notify(kind, memory.size, self.drv.buffer_address(memory.buffer))
 
 
 @cython.final
@@ -377,7 +382,9 @@ cdef class Block:
 cdef Pool pool_of(Device device):
     """The pool of a device, made on first use."""
     if device.pool is None:
-        device.pool = Pool(device)
+        made = Pool(device)
+        if device.pool is None:  # another thread may have been quicker
+            device.pool = made
     return <Pool>device.pool
 
 
@@ -400,52 +407,12 @@ cdef Block wrap(Device device, void *address, uint64_t size, object owner):
     Py_INCREF(owner)
     memory.drv = device.drv
     memory.size = size
-    status = device.drv.buffer_wrap(device.handle, address, size, <mp_release_callback>mpy_release_owner, context,
+    status = device.drv.buffer_wrap(device.handle, address, size, <mp_release_callback>release_owner, context,
                                     &memory.buffer, &error)
     if status != MP_OK:
-        free(context)
+        c_free(context)
         Py_DECREF(owner)
         check(status, &error)
     memory.contents = <char *>address
     block.memory = memory
     return block
-
-
-cpdef void release_owners():
-    """Lets go of the owners of wrapped memory that drivers no longer need."""
-    cdef mpy_owner *released = mpy_take_released()
-    cdef mpy_owner *following
-    while released != NULL:
-        following = released.next
-        Py_DECREF(<object>released.object)
-        free(released)
-        released = following
-
-
-def rounded_size(uint64_t size):
-    """Bytes that a request for `size` bytes takes."""
-    return size_class(size)
-
-
-cdef uint64_t size_class(uint64_t size) noexcept:
-    cdef uint64_t granule = SMALLEST_BYTES
-    if size == 0:
-        return SMALLEST_BYTES
-    if size > 2048:
-        granule = <uint64_t>1 << (mpy_floor_log2(size) - 3)
-    return (size + granule - 1) & ~(granule - 1)
-
-
-cdef int bin_of(uint64_t size) noexcept:
-    """Number of a size class: 1 to 8 below 2 KiB, then eight for each power of two."""
-    cdef int power
-    if size < 2048:
-        return <int>(size >> 8)
-    power = mpy_floor_log2(size)
-    return (power - 11) * 8 + <int>(size >> (power - 3))
-
-
-cdef uint64_t class_of_bin(int index) noexcept:
-    if index < 16:
-        return <uint64_t>index << 8
-    return <uint64_t>(8 + index % 8) << (index // 8 + 7)

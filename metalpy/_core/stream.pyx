@@ -68,7 +68,7 @@ cdef class StreamBase:
 
         Raises
         ------
-        KernelFaultError, TimeLimitError
+        KernelFaultError, KernelReportedError, TimeLimitError
             If a kernel of the stream failed since the last call that waited; each failure is reported once.
         """
         self.queue.wait_serial(self.queue.recorded)
@@ -171,7 +171,7 @@ cdef class EventBase:
 
         Raises
         ------
-        KernelFaultError, TimeLimitError
+        KernelFaultError, KernelReportedError, TimeLimitError
             If a kernel of that stream failed since the last call that waited; each failure is reported once.
         """
         cdef Queue queue = self.queue

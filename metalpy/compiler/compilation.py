@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._core.trace import Region
 from ..errors import Diagnostic, LaunchTypeError
 from .cache import Cache, default_cache, make_key
 from .options import Options
@@ -47,10 +48,16 @@ def compile_source(source: Source, options: Options, store: Cache | None = None)
     CompileError, UnsupportedError
         As `frontend.compile_program`.
     """
-    store = store or default_cache()
+    with Region("compile", "front end", {"file": source.name}) as noted:
+        return _compile(source, options, store or default_cache(), noted)
+
+
+def _compile(source: Source, options: Options, store: Cache, noted: dict[str, Any]) -> Compilation:
+    """`compile_source`; `noted` hears whether the cache had it."""
     key = make_key("program", _compiler_identity(), *versions(), source.name, source.text, repr(options))
     # Text that leaves includes to the preprocessor does not say all that the program depends on.
     data = store.load(key, _PROGRAM) if source.is_closed else None
+    noted["cached"] = data is not None
     if data is not None:
         return Compilation(json.loads(data), store, source, options)
     from .frontend import compile_program
@@ -124,14 +131,20 @@ class Compilation:
         rebuild : bool
             Make it anew even if the cache has it.
         """
-        values = values or {}
+        with Region("compile", "lowering", {"kernel": name, "file": self._source.name}) as noted:
+            return self._native(name, values or {}, rebuild, noted)
+
+    def _native(self, name: str, values: Mapping[int, object], rebuild: bool, noted: dict[str, Any]) -> Path:
+        """`native`; `noted` hears whether the cache had it."""
         # The same index may stand for differently typed constants in two programs, but the IR's digest is in the key.
         key = make_key("kernel", self._facts["ir"], name, repr(sorted(values.items())), cpu_identity())
-        if not rebuild and self._store.load(key, _KERNEL) is not None:
+        noted["cached"] = not rebuild and self._store.load(key, _KERNEL) is not None
+        if noted["cached"]:
             return self._store.path(key, _KERNEL)
         with self._lock:
             path = self._store.path(key, _KERNEL)
             if not rebuild and key in self._made and path.exists():  # by another thread, while this one waited
+                noted["cached"] = True
                 return path
             from .diagnostics import misuse_error
             from .lowering import lower

@@ -131,7 +131,7 @@ def _is_ours(file: str) -> bool:
     return (
         file in (ENTRIES_NAME, "<scratch space>")
         or file.startswith(str(STANDARD_HEADERS))
-        or file.endswith("/metalpy_kernel.h")
+        or file.endswith(("/metalpy_kernel.h", "/metalpy_format.h"))
     )
 
 

@@ -53,7 +53,9 @@ _COMPILE_FLAGS = (
 ).split()
 
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?!line\b|include[ \t]*<metal|pragma\b)", re.MULTILINE)
-_STANDARD_INCLUDE = re.compile(r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|simd/)", re.MULTILINE)
+_STANDARD_INCLUDE = re.compile(
+    r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|metalpy/|simd/|c10/metal/)", re.MULTILINE
+)
 # IR for any CPU: which one is decided when a kernel is lowered.
 _TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack-protector-buffer-size)"="[^"]*"')
 # `#pragma unroll` and its kin say what is good on a GPU; LLVM would print a warning wherever it cannot follow them.

@@ -522,14 +522,26 @@ def _declarator(tokens: list[Token]) -> tuple[str, list[Token], list[Token] | No
 
 
 def _signature(parameters: list[Token]) -> str:
-    """The function type with these parameters, for C++: attributes, defaults and `threadgroup` left out."""
+    """The function type with these parameters, for C++: attributes, defaults and what `rewrite` blanks left out."""
     spelled = []
     for part in _split_commas(parameters):
-        plain = _split_attributes(part)[1]
+        plain = _without_coherent(_split_attributes(part)[1])
         texts = [t.text for t in plain]
         end = texts.index("=") if "=" in texts else len(texts)
         spelled.append(_spell([t for t in plain[:end] if t.text != "threadgroup"]))
     return f"void({', '.join(spelled)})"
+
+
+def _without_coherent(tokens: list[Token]) -> list[Token]:
+    out: list[Token] = []
+    i = 0
+    while i < len(tokens):
+        if tokens[i].text != "coherent":
+            out.append(tokens[i])
+        elif tokens[i + 1].text == "(":
+            i = closing(tokens, i + 1)
+        i += 1
+    return out
 
 
 def _base_name(tokens: list[Token]) -> str:

@@ -31,7 +31,7 @@ from .toolchain import linker, run_tool
 __all__ = ["lower"]
 
 KERNEL_VERSION = 1
-KERNEL_FIBERS = 1
+KERNEL_FIBERS, KERNEL_MESSAGES = 1, 2  # flags of mp_native_kernel
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
 _PROVIDED = re.compile(r"llvm\.|mp_")  # by LLVM, by the runtime
 _MEMORY = {"memcpy", "memmove", "memset", "memcmp", "bcmp"}  # what LLVM itself makes of loops and copies
@@ -76,7 +76,8 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         _refuse_recursion(module, program, k)
         _refuse_undefined(module, program, k)
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
-        entry = f"__mp_thread_{k}" if uses_fibers else f"__mp_group_{k}"
+        speaks = any(f.is_declaration and f.name == "mp_kernel_message" for f in module.functions)
+        entry = f"__mp_thread_{k}" if uses_fibers or speaks else f"__mp_group_{k}"
         if program.inputs:
             module = _place_inputs(module, machine, program, k, entry)
         module, static_memory = _place_threadgroup_variables(module, machine)
@@ -87,7 +88,8 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         if uses_fibers:
             module = llvm.parse_assembly(order_meetings(str(module)))
         stack = _stack_size(module, machine)
-        record = _record(module.triple, entry, uses_fibers, static_memory, program.max_threads[k], stack)
+        flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks
+        record = _record(module.triple, entry, flags, static_memory, program.max_threads[k], stack)
         module.link_in(llvm.parse_assembly(record))
         return _link(machine.emit_object(module))
 
@@ -369,11 +371,11 @@ def _type_size(text: str, structs: Mapping[str, int]) -> int:
     return {"float": 4, "half": 2, "bfloat": 2, "double": 8, "ptr": 8}.get(text) or structs.get(text, 4096)
 
 
-def _record(triple: str, entry: str, uses_fibers: bool, memory: int, max_threads: int, stack: int) -> str:
+def _record(triple: str, entry: str, flags: int, memory: int, max_threads: int, stack: int) -> str:
     """The ``mp_kernel`` record that the runtime looks for, as IR to link in."""
-    parameters = "ptr, ptr" if uses_fibers else "ptr"
-    pointers = f"ptr null, ptr @{entry}" if uses_fibers else f"ptr @{entry}, ptr null"
-    numbers = (KERNEL_VERSION, KERNEL_FIBERS if uses_fibers else 0, memory, max_threads, stack, 0)
+    parameters = "ptr, ptr" if flags else "ptr"  # of run_thread and run_group
+    pointers = f"ptr null, ptr @{entry}" if flags else f"ptr @{entry}, ptr null"
+    numbers = (KERNEL_VERSION, flags, memory, max_threads, stack, 0)
     fields = ", ".join(f"i32 {n}" for n in numbers)
     return (
         f'target triple = "{triple}"\n'

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from metalpy import environment
+
 __all__ = ["MATH_MODES", "Options", "make_options"]
 
 MATH_MODES = {
@@ -39,9 +41,9 @@ class Options:
 def make_options(
     include_dirs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     defines: Mapping[str, object] | None = None,
-    math_mode: str = "safe",
+    math_mode: str | None = None,
 ) -> Options:
-    """Check compile options as a user gives them.
+    """Check compile options as a user gives them; math mode None is the environment's, else ``"safe"``.
 
     Raises
     ------
@@ -52,6 +54,8 @@ def make_options(
         include_dirs = ()
     elif isinstance(include_dirs, (str, os.PathLike)):
         include_dirs = (include_dirs,)
+    if math_mode is None:
+        math_mode = _default_math_mode()
     if math_mode not in MATH_MODES:
         raise ValueError(f"math_mode must be one of {', '.join(map(repr, MATH_MODES))}, not {math_mode!r}")
     if defines is not None and not isinstance(defines, Mapping):
@@ -61,6 +65,11 @@ def make_options(
         defines=tuple(sorted(_define(name, value) for name, value in (defines or {}).items())),
         math_mode=math_mode,
     )
+
+
+def _default_math_mode() -> str:
+    fast = environment.read("METALPY_FAST_MATH", "PYTORCH_MPS_FAST_MATH", parse=environment.flag, default=False)
+    return "fast" if fast else "safe"
 
 
 def _define(name: object, value: object) -> tuple[str, str]:

@@ -7,6 +7,7 @@ a macro cannot express:
 * ``[[...]]`` attributes of Metal are blanked;
 * ``threadgroup`` stays where it declares a variable (a storage class), whose initializer goes, and is blanked where
   it qualifies a pointer, a reference or a method;
+* ``coherent`` and ``coherent(scope)`` are blanked: threads of the host see each other's writes;
 * ``constant`` is blanked where it qualifies a constructor, which C++ cannot make ``const``;
 * constructors that are all ``= default`` go: since C++20 they keep a class from being an aggregate;
 * ``constant T x [[function_constant(n)]]`` becomes ``extern   T x``, to be defined when a kernel is specialised;
@@ -50,6 +51,10 @@ def blank_for_cpp(text: str) -> str:
                 edits += _initializer_edits(text, tokens, i)
             else:
                 edits.append((token.start, token.end, " " * len(token.text)))
+        elif token.kind == "id" and token.text == "coherent":
+            end = closing(tokens, i + 1) if tokens[i + 1 : i + 2] and tokens[i + 1].text == "(" else i
+            if end < len(tokens):
+                edits.append((token.start, tokens[end].end, blanked(text[token.start : tokens[end].end])))
         elif token.kind == "id" and token.text == "constant" and _qualifies_constructor(tokens, i):
             edits.append((token.start, token.end, " " * len(token.text)))
         elif token.kind == "id" and token.text == "default" and tokens[i - 1].text == "=":

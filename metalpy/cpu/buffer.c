@@ -14,6 +14,16 @@ static uint64_t round_up(uint64_t value, uint64_t unit)
     return (value + unit - 1) / unit * unit;
 }
 
+/* Linux would promise more memory than there is, and kill the process when it is touched. */
+bool sw_commit(uint64_t size)
+{
+    uint64_t before = atomic_fetch_add(&sw_device.committed, size);
+    if (sw_device.memory == 0 || before + size <= sw_device.memory)
+        return true;
+    atomic_fetch_sub(&sw_device.committed, size);
+    return false;
+}
+
 mp_status sw_buffer_create(mp_device *device, uint64_t size, uint32_t options, mp_buffer **buffer, mp_error *error)
 {
     mp_status status = sw_check_fork(error);
@@ -27,10 +37,9 @@ mp_status sw_buffer_create(mp_device *device, uint64_t size, uint32_t options, m
 
     bool mapped = size >= MAP_FROM;
     uint64_t reserved = round_up(size, mapped ? (uint64_t)sysconf(_SC_PAGESIZE) : ALIGNMENT);
-    uint64_t before = atomic_fetch_add(&device->allocated, reserved);
-    /* Linux would promise more memory than there is, and kill the process when it is touched. */
+    bool committed = sw_commit(reserved);
     void *memory = NULL;
-    if (device->memory == 0 || before + reserved <= device->memory) {
+    if (committed) {
         if (mapped) {
             memory = mmap(NULL, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
             if (memory == MAP_FAILED)
@@ -45,11 +54,14 @@ mp_status sw_buffer_create(mp_device *device, uint64_t size, uint32_t options, m
             munmap(memory, reserved);
         else
             free(memory);
-        atomic_fetch_sub(&device->allocated, reserved);
+        if (committed)
+            atomic_fetch_sub(&device->committed, reserved);
         return sw_fail(error, MP_ERROR_MEMORY,
                        "no memory for a buffer of %llu bytes (%llu bytes are in use, the machine has %llu)",
-                       (unsigned long long)size, (unsigned long long)before, (unsigned long long)device->memory);
+                       (unsigned long long)size, (unsigned long long)atomic_load(&device->committed),
+                       (unsigned long long)device->memory);
     }
+    atomic_fetch_add(&device->allocated, reserved);
     *made = (mp_buffer){.mapped = mapped, .memory = memory, .size = size, .reserved = reserved,
                          .hidden = (options & MP_RESOURCE_PRIVATE) != 0};
     atomic_init(&made->references, 1);
@@ -86,7 +98,9 @@ void sw_buffer_release(mp_buffer *buffer)
 {
     if (!buffer || sw_forked || !sw_drop(&buffer->references))
         return;
-    if (buffer->reserved == 0) {
+    if (buffer->heap) {
+        sw_heap_take_back(buffer);
+    } else if (buffer->reserved == 0) {
         if (buffer->release)
             buffer->release(buffer->context);
     } else {
@@ -95,6 +109,7 @@ void sw_buffer_release(mp_buffer *buffer)
         else
             free(buffer->memory);
         atomic_fetch_sub(&sw_device.allocated, buffer->reserved);
+        atomic_fetch_sub(&sw_device.committed, buffer->reserved);
     }
     free(buffer);
     sw_count(-1);

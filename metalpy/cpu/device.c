@@ -55,6 +55,8 @@ static mp_status prepare(mp_error *error)
     if (prepared)
         return MP_OK;
     mp_status status = count_threads(&sw_device.threads, error);
+    if (!status)
+        status = sw_messages_open(error);
     if (status)
         return status;
     struct sysinfo system;

@@ -178,6 +178,7 @@ static void work(mp_queue *queue, struct sw_self *self, const struct sw_errand *
             now = sw_now();
         }
     }
+    sw_messages_leave(self, job);
     if (atomic_load_explicit(&self->deadline, memory_order_relaxed))
         atomic_store_explicit(&self->deadline, 0, memory_order_relaxed);
     if (atomic_load_explicit(&self->expected, memory_order_relaxed)) {
@@ -232,6 +233,8 @@ static void close_job(mp_queue *queue)
 {
     const struct sw_job *job = &queue->job;
     queue->job_open = false;
+    if (job->said)
+        sw_messages_close(queue, queue->first->first_serial + queue->cursor);
     if (!atomic_load_explicit(&job->failed, memory_order_relaxed))
         return;
     mp_error failure;
@@ -273,6 +276,18 @@ static void wake_waiting(mp_queue *queue)
 {
     atomic_store(&queue->wake_serial, UINT64_MAX);
     pthread_cond_broadcast(&queue->done);
+}
+
+/* Notes when a command ran that is about to be complete. */
+static void __attribute__((noinline, cold)) note_times(mp_queue *queue, const struct sw_command *command)
+{
+    uint64_t end = sw_now(), start = end;
+    if (command->kind == SW_DISPATCH || command->kind == SW_COPY || command->kind == SW_FILL)
+        start = queue->job.started;
+    else if (command->kind == SW_WAIT)
+        start = queue->waiting_since;
+    queue->waiting_since = 0;
+    sw_trace_add(queue, queue->first->first_serial + queue->cursor, start, end);
 }
 
 /* Completes the current command. False when nothing is left: the driver role and perhaps the queue are gone. */
@@ -346,6 +361,8 @@ void sw_drive(mp_queue *queue, struct sw_self *self, const struct sw_errand *err
             sw_event_raise(command->u.event.event, command->u.event.value);
             break;
         case SW_WAIT:
+            if (command->timed && !queue->waiting_since)
+                queue->waiting_since = sw_now();
             if (park(queue, command->u.event.event, command->u.event.value))
                 return;
             break;
@@ -358,6 +375,8 @@ void sw_drive(mp_queue *queue, struct sw_self *self, const struct sw_errand *err
                 return;
             close_job(queue);
         }
+        if (command->timed)
+            note_times(queue, command);
         if (!finish(queue))
             return;
         served = true;

@@ -62,6 +62,21 @@ static bool needs_large_stack(const mp_native_kernel *kernel)
     return kernel->stack_size > SW_OWN_STACK_LIMIT;
 }
 
+void sw_run_group(struct sw_self *self, const mp_native_kernel *kernel, const mp_group *group)
+{
+    if (!(kernel->flags & MP_KERNEL_MESSAGES)) {
+        kernel->run_group(group);
+        return;
+    }
+    mp_thread thread = {{0}, 0};
+    self->voice.thread = &thread;
+    for (thread.position[2] = 0; thread.position[2] < group->size[2]; thread.position[2]++)
+        for (thread.position[1] = 0; thread.position[1] < group->size[1]; thread.position[1]++)
+            for (thread.position[0] = 0; thread.position[0] < group->size[0]; thread.position[0]++, thread.index++)
+                kernel->run_thread(group, &thread);
+    self->voice.thread = NULL;
+}
+
 /* Everything a fault may end. */
 static void run_protected(struct sw_self *self, const struct sw_command *command, mp_group *group, uint64_t first,
                           uint64_t end)
@@ -82,7 +97,7 @@ static void run_protected(struct sw_self *self, const struct sw_command *command
         else if (large)
             sw_fibers_run_group(self->fibers, kernel, group);
         else
-            kernel->run_group(group);
+            sw_run_group(self, kernel, group);
         next_position(group);
     }
 }
@@ -123,6 +138,8 @@ bool sw_run_units(struct sw_self *self, struct sw_job *job, uint64_t first, uint
             self->fault = (struct sw_fault){.cause = SW_NO_STACKS};
             return false;
         }
+        if (kernel->flags & MP_KERNEL_MESSAGES)
+            sw_messages_prepare(self);
         group.buffers = command->u.dispatch.buffers;
         group.threadgroup_memory = threadgroup;
         for (int i = 0; i < 3; i++) {

@@ -137,7 +137,7 @@ static void lane_main(void)
     for (;;) {
         lane->order = 0;
         if (fibers->whole)
-            fibers->kernel->run_group(fibers->group);
+            sw_run_group(sw_current, fibers->kernel, fibers->group);
         else
             fibers->kernel->run_thread(fibers->group, &lane->thread);
         /* Even if this lane is the only one, it must go through the host before it starts again. */

@@ -30,7 +30,7 @@ struct sw_simdgroup {
 struct sw_fibers {
     const mp_native_kernel *kernel; /* while a threadgroup runs, else NULL */
     const mp_group *group;
-    bool whole;               /* lane 0 runs all threads through run_group */
+    bool whole;               /* lane 0 runs all threads: sw_run_group */
     bool inside;              /* a lane runs, not the host */
     uint32_t current;         /* lane */
     uint32_t simdgroup;       /* the one whose turn it is */

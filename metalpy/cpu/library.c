@@ -6,6 +6,19 @@
 #include <string.h>
 #include <unistd.h>
 
+static _Atomic int64_t live_code;
+
+int64_t mp_software_live_code(void)
+{
+    return atomic_load(&live_code);
+}
+
+static void count_code(int change)
+{
+    atomic_fetch_add_explicit(&live_code, change, memory_order_relaxed);
+    sw_count(change);
+}
+
 mp_status sw_library_create(mp_device *device, const mp_library_desc *desc, mp_library **library, mp_error *error)
 {
     (void)device;
@@ -45,7 +58,7 @@ mp_status sw_library_create(mp_device *device, const mp_library_desc *desc, mp_l
     }
     made->path = path;
     atomic_init(&made->references, 1);
-    sw_count(1);
+    count_code(1);
     *library = made;
     return MP_OK;
 }
@@ -57,7 +70,7 @@ void sw_library_release(mp_library *library)
     dlclose(library->handle);
     free(library->path);
     free(library);
-    sw_count(-1);
+    count_code(-1);
 }
 
 /* metalpy.compiler has told everything about the program before it comes here. */
@@ -90,8 +103,8 @@ static mp_status check_kernel(const mp_library *library, const mp_native_kernel 
     if (kernel->version != MP_KERNEL_VERSION)
         return sw_fail(error, MP_ERROR_LIBRARY, "kernel '%.200s' was compiled for version %u of the kernel contract, not %d",
                        name, kernel->version, MP_KERNEL_VERSION);
-    bool fibers = kernel->flags & MP_KERNEL_FIBERS;
-    if (fibers ? !kernel->run_thread : !kernel->run_group)
+    bool by_thread = kernel->flags & (MP_KERNEL_FIBERS | MP_KERNEL_MESSAGES);
+    if (by_thread ? !kernel->run_thread : !kernel->run_group)
         return sw_fail(error, MP_ERROR_LIBRARY, "kernel '%.200s' has no entry point", name);
     if (kernel->static_threadgroup_memory > MP_MAX_THREADGROUP_MEMORY)
         return sw_fail(error, MP_ERROR_LIBRARY, "kernel '%.200s' declares %u bytes of threadgroup memory; the limit is %d",
@@ -128,7 +141,7 @@ mp_status sw_pipeline_create(mp_library *library, const mp_pipeline_desc *desc, 
     sw_retain(&library->references);
     atomic_init(&made->references, 1);
     sw_fault_install();
-    sw_count(1);
+    count_code(1);
     *pipeline = made;
     return MP_OK;
 }
@@ -139,7 +152,7 @@ void sw_pipeline_release(mp_pipeline *pipeline)
         return;
     sw_library_release(pipeline->library);
     free(pipeline);
-    sw_count(-1);
+    count_code(-1);
 }
 
 void sw_pipeline_limits(mp_pipeline *pipeline, mp_pipeline_limits *limits)
@@ -148,5 +161,6 @@ void sw_pipeline_limits(mp_pipeline *pipeline, mp_pipeline_limits *limits)
         .max_total_threads_per_threadgroup = pipeline->max_threads,
         .thread_execution_width = MP_THREAD_EXECUTION_WIDTH,
         .static_threadgroup_memory = pipeline->kernel->static_threadgroup_memory,
+        .flags = pipeline->kernel->flags & MP_KERNEL_MESSAGES ? MP_PIPELINE_MESSAGES : 0,
     };
 }

@@ -35,6 +35,8 @@ void sw_queue_destroy(mp_queue *queue)
         queue->spare = batch->next;
         sw_batch_free(batch);
     }
+    sw_messages_free(queue->said);
+    sw_trace_free(atomic_load_explicit(&queue->trace, memory_order_relaxed));
     pthread_mutex_destroy(&queue->record_lock);
     pthread_cond_destroy(&queue->done);
     free(queue);
@@ -180,22 +182,4 @@ mp_status sw_queue_wait(mp_queue *queue, uint64_t serial, uint64_t timeout_ns, m
     }
     pthread_mutex_unlock(&sw_device.lock);
     return status;
-}
-
-mp_status sw_queue_set_trace(mp_queue *queue, uint32_t trace, mp_error *error)
-{
-    (void)queue, (void)trace;
-    return sw_check_fork(error);
-}
-
-uint32_t sw_queue_take_timings(mp_queue *queue, mp_timing *timings, uint32_t capacity)
-{
-    (void)queue, (void)timings, (void)capacity;
-    return 0;
-}
-
-uint32_t sw_queue_take_messages(mp_queue *queue, mp_message_callback each, void *context)
-{
-    (void)queue, (void)each, (void)context;
-    return 0;
 }

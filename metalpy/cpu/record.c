@@ -84,7 +84,7 @@ static struct sw_command *begin(mp_queue *queue, uint64_t bytes, mp_error *error
 static void end(mp_queue *queue, uint64_t work, uint64_t *serial)
 {
     struct sw_batch *batch = queue->open;
-    batch->count++;
+    batch->commands[batch->count++].timed = queue->timed;
     batch->work = work > UINT64_MAX - batch->work ? UINT64_MAX : batch->work + work;
     if (serial)
         *serial = queue->next_serial;

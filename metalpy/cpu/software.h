@@ -42,13 +42,15 @@
 #define SW_OWN_STACK_LIMIT 262144     /* kernels that need more stack than this per thread run on a fiber */
 
 struct sw_self;
+struct sw_said;
 
 /* ---- the device ---- */
 
 struct mp_device {
     _Atomic uint32_t handles;         /* references given out by device_open */
     uint32_t threads;                 /* threads that run kernels, the waiting one included; set once when opened */
-    _Atomic uint64_t allocated;       /* bytes in buffers */
+    _Atomic uint64_t allocated;       /* bytes in heaps, and in buffers outside of heaps */
+    _Atomic uint64_t committed;       /* bytes in buffers, wherever they are: what is held against `memory` */
     _Atomic uint64_t time_limit;      /* ns; 0: none */
     uint64_t memory;                  /* bytes of RAM and swap; set once when opened */
 
@@ -64,7 +66,7 @@ struct mp_device {
 extern struct mp_device sw_device;
 
 extern volatile sig_atomic_t sw_forked;     /* set in the child of a fork() */
-extern _Atomic int64_t sw_live_objects;     /* buffers, libraries, pipelines, queues, events */
+extern _Atomic int64_t sw_live_objects;     /* heaps, buffers, libraries, pipelines, queues, events */
 
 /* ---- buffers, libraries, pipelines, events ---- */
 
@@ -74,7 +76,9 @@ struct mp_buffer {
     bool hidden;                      /* private storage: the host is not told where it is */
     void *memory;
     uint64_t size;
-    uint64_t reserved;                /* bytes counted in sw_device.allocated; 0 when wrapped */
+    uint64_t reserved;                /* bytes counted in sw_device.allocated; 0 when wrapped or in a heap */
+    mp_heap *heap;                    /* retained; NULL outside of heaps */
+    struct sw_range *range;           /* of the heap */
     mp_release_callback release;      /* wrapped memory only */
     void *context;
 };
@@ -109,7 +113,8 @@ struct mp_event {
 enum sw_kind { SW_NOTHING, SW_DISPATCH, SW_COPY, SW_FILL, SW_SIGNAL, SW_WAIT };
 
 struct sw_command {
-    enum sw_kind kind;
+    uint16_t kind;                    /* enum sw_kind */
+    bool timed;                       /* note when it ran */
     uint32_t retained_count;
     mp_buffer **retained;             /* in the arena; one reference each */
     union {
@@ -158,6 +163,8 @@ struct sw_batch {
 
 /* ---- a queue and its job ---- */
 
+struct sw_trace;
+
 enum sw_cause { SW_NO_FAULT, SW_BAD_ADDRESS, SW_STACK_OVERFLOW, SW_DIVISION, SW_TRAP, SW_TOO_LONG, SW_INTERRUPTED,
                 SW_NO_STACKS };
 
@@ -181,6 +188,8 @@ struct sw_job {
     _Atomic uint64_t next;
     _Atomic bool failed;              /* claim no more; whoever sets it first fills `fault` */
     struct sw_fault fault;
+    struct sw_said *said;             /* under the scheduler lock: what those who left have heard */
+    uint64_t said_bytes;
 };
 
 enum sw_state {
@@ -194,6 +203,7 @@ struct mp_queue {
     pthread_mutex_t record_lock;
     struct sw_batch *open;            /* under record_lock; NULL or not empty */
     uint64_t next_serial;             /* under record_lock */
+    bool timed;                       /* under record_lock: note when commands run that are recorded now */
 
     /* Under the scheduler lock. `first` is also read by the driver without it: only the driver changes it. */
     enum sw_state state;
@@ -212,19 +222,36 @@ struct mp_queue {
     mp_queue *parked_next;
     uint64_t parked_value;
     mp_error failure;                 /* the first one not yet reported */
+    struct sw_said *said;             /* messages of complete commands, not yet taken */
+    struct sw_said *said_last;
+    uint64_t said_bytes;
     pthread_cond_t done;              /* waiting threads sleep here */
 
     _Atomic uint64_t completed;       /* written by the driver */
+    _Atomic bool has_said;            /* `said` may not be empty */
     _Atomic uint64_t wake_serial;     /* smallest serial that a sleeper waits for; UINT64_MAX: nobody sleeps */
 
     uint32_t cursor;                  /* driver: index of the current command in `first` */
     bool job_open;                    /* driver: job belongs to the current command */
     struct sw_job job;
+
+    uint64_t waiting_since;           /* driver: when the current command, a timed SW_WAIT, was reached; 0: not yet */
+    struct sw_trace *_Atomic trace;   /* owned; NULL until commands are timed for the first time */
 };
 
 /* ---- a thread that runs kernels ---- */
 
 struct sw_fibers;
+
+/* What a thread's kernels say until it leaves the job: see message.c. */
+struct sw_voice {
+    uint8_t *bytes;                   /* owned; records; NULL until needed */
+    uint64_t used;
+    uint64_t lost;                    /* messages that did not fit */
+    uint64_t full;                    /* threadgroup of the first of them; UINT64_MAX: none */
+    bool late;                        /* one error report is kept although it did not fit */
+    const mp_thread *thread;          /* who runs now, in a kernel without fibers that may speak; else NULL */
+};
 
 struct sw_self {
     struct sw_self *next;             /* under sw_selves_lock */
@@ -239,6 +266,7 @@ struct sw_self {
     struct sw_job *volatile job;
     const mp_group *volatile group;
     struct sw_fault fault;
+    struct sw_voice voice;
 
     /* For the monitor thread; written by the owner. 0: none. */
     _Atomic uint64_t deadline;        /* by the time limit */
@@ -308,7 +336,11 @@ void sw_heap_release(mp_heap *heap);
 uint64_t sw_heap_available(mp_heap *heap);
 mp_status sw_heap_buffer_create(mp_heap *heap, uint64_t size, mp_buffer **buffer, mp_error *error);
 
+void sw_heap_take_back(mp_buffer *buffer); /* the memory of a buffer that is going */
+
 /* ---- buffer.c ---- */
+/* Counts bytes of buffers; false, and nothing counted, if the machine does not have that much. */
+bool sw_commit(uint64_t size);
 mp_status sw_buffer_create(mp_device *device, uint64_t size, uint32_t options, mp_buffer **buffer, mp_error *error);
 mp_status sw_buffer_wrap(mp_device *device, void *memory, uint64_t size, mp_release_callback release, void *context,
                          mp_buffer **buffer, mp_error *error);
@@ -352,12 +384,17 @@ void sw_queue_release(mp_queue *queue);
 mp_status sw_queue_commit(mp_queue *queue, mp_error *error);
 mp_status sw_queue_wait(mp_queue *queue, uint64_t serial, uint64_t timeout_ns, mp_error *error);
 uint64_t sw_queue_completed(mp_queue *queue);
-mp_status sw_queue_set_trace(mp_queue *queue, uint32_t trace, mp_error *error);
-uint32_t sw_queue_take_timings(mp_queue *queue, mp_timing *timings, uint32_t capacity);
 uint32_t sw_queue_take_messages(mp_queue *queue, mp_message_callback each, void *context);
 /* Hands the open batch to the scheduler; the caller holds record_lock. With `wake`, a worker hears of it. */
 void sw_queue_commit_open(mp_queue *queue, bool wake);
 void sw_queue_destroy(mp_queue *queue);
+
+/* ---- trace.c: when commands ran ---- */
+mp_status sw_queue_set_trace(mp_queue *queue, uint32_t trace, mp_error *error);
+uint32_t sw_queue_take_timings(mp_queue *queue, mp_timing *timings, uint32_t capacity);
+/* By the driver, of a timed command, before it is complete; the oldest of too many goes. */
+void sw_trace_add(mp_queue *queue, uint64_t serial, uint64_t start, uint64_t end);
+void sw_trace_free(struct sw_trace *trace);
 
 /* ---- drive.c: runs a queue's commands ---- */
 
@@ -382,6 +419,15 @@ void sw_wait_slice(pthread_cond_t *condition, uint64_t deadline);
 
 /* Runs threadgroups, or chunks of a copy, first..end-1 of the job. False when one was stopped: self->fault. */
 bool sw_run_units(struct sw_self *self, struct sw_job *job, uint64_t first, uint64_t end);
+/* Runs the threads of a threadgroup that never meet. */
+void sw_run_group(struct sw_self *self, const mp_native_kernel *kernel, const mp_group *group);
+
+/* ---- message.c: what kernels say ---- */
+mp_status sw_messages_open(mp_error *error);         /* reads the environment */
+void sw_messages_prepare(struct sw_self *self);      /* before a kernel that may speak runs */
+void sw_messages_leave(struct sw_self *self, struct sw_job *job);
+void sw_messages_close(mp_queue *queue, uint64_t serial); /* the job is done; before its command is complete */
+void sw_messages_free(struct sw_said *list);
 
 /* ---- lanes.c: the fibers of one threadgroup ---- */
 

@@ -4,7 +4,10 @@
 
 #include <stdint.h>
 
-/* Native objects alive: buffers, libraries, pipelines, queues and events, whoever holds them. */
+/* Native objects alive: heaps, buffers, libraries, pipelines, queues and events, whoever holds them. */
 __attribute__((visibility("default"))) int64_t mp_software_live_objects(void);
+
+/* Those of them that are libraries and pipelines, which callers keep for good. */
+__attribute__((visibility("default"))) int64_t mp_software_live_code(void);
 
 #endif

@@ -32,6 +32,7 @@ static void self_free(void *value)
     sw_current = NULL;
     sw_fault_unprepare(self);
     sw_fibers_free(self->fibers);
+    free(self->voice.bytes);
     free(self);
 }
 

@@ -34,6 +34,7 @@ extern "C" {
 #define MP_ERROR_MESSAGE_SIZE 512
 #define MP_NAME_SIZE 128
 #define MP_FOREVER UINT64_MAX                /* timeout_ns: wait without limit */
+#define MP_TRACE_CAPACITY 16384              /* times of commands that a queue keeps until they are taken */
 
 typedef int32_t mp_status;
 enum {
@@ -80,8 +81,12 @@ typedef struct mp_pipeline_limits {
     uint32_t max_total_threads_per_threadgroup;
     uint32_t thread_execution_width;
     uint32_t static_threadgroup_memory;
-    uint32_t reserved;
+    uint32_t flags;                        /* MP_PIPELINE_* */
 } mp_pipeline_limits;
+
+enum { /* mp_pipeline_limits.flags: bits */
+    MP_PIPELINE_MESSAGES = 1               /* the kernel may say something: see queue_take_messages */
+};
 
 enum { /* mp_library_desc.kind */
     MP_LIBRARY_SOURCE = 1,        /* data: MSL text (Apple) */
@@ -409,7 +414,7 @@ typedef struct mp_driver {
      * ignored. */
     mp_status (*queue_set_trace)(mp_queue *queue, uint32_t trace, mp_error *error);
     /* Moves the times of up to `capacity` traced commands that are complete to `timings`, in order; returns how many.
-     * The driver keeps a bounded number and drops the oldest. */
+     * The driver keeps MP_TRACE_CAPACITY of them and drops the oldest. */
     uint32_t (*queue_take_timings)(mp_queue *queue, mp_timing *timings, uint32_t capacity);
     /* Hands what kernels of complete commands have said to `each`, in the order of the commands and, within one,
      * of each thread, and forgets it; returns how many. `each` must not call the driver. Never blocks, and costs

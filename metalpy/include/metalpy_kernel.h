@@ -47,8 +47,10 @@ typedef struct mp_thread {
 } mp_thread;
 
 enum { /* mp_native_kernel.flags */
-    MP_KERNEL_FIBERS = 1 /* the kernel meets its neighbours (barriers, simdgroup functions): call run_thread on a
-                            fiber per thread; otherwise call run_group, which loops over the threads itself */
+    MP_KERNEL_FIBERS = 1, /* the kernel meets its neighbours (barriers, simdgroup functions): call run_thread on a
+                             fiber per thread; otherwise call run_group, which loops over the threads itself */
+    MP_KERNEL_MESSAGES = 2 /* the kernel may call mp_kernel_message: call run_thread for one thread after another, so
+                              that the runtime knows which one speaks */
 };
 
 typedef struct mp_native_kernel {
@@ -61,6 +63,34 @@ typedef struct mp_native_kernel {
     void (MP_KERNEL_ABI *run_group)(const mp_group *group);
     void (MP_KERNEL_ABI *run_thread)(const mp_group *group, const mp_thread *thread);
 } mp_native_kernel;
+
+/* ---- what a kernel says ---- */
+
+enum { /* mp_message_value.kind */
+    MP_VALUE_SIGNED = 1,             /* integers, extended to 64 bits */
+    MP_VALUE_UNSIGNED = 2,
+    MP_VALUE_FLOAT = 3,              /* the bits of a float; half and bfloat are converted */
+    MP_VALUE_POINTER = 4,
+    MP_VALUE_STRING = 5              /* the address of a C string, read only if the format wants one */
+};
+
+/* An argument of a message: the format is applied to values whose types are known, so it may be wrong. */
+typedef struct mp_message_value {
+    mp_u32 kind;
+    mp_u32 size;                     /* bytes of one number in the kernel */
+    mp_u32 lanes;                    /* 1; of a vector 2 to 4 */
+    mp_u32 reserved;
+    unsigned long bits[4];
+} mp_message_value;
+
+typedef struct mp_message_site {
+    mp_u32 level;                    /* MP_MESSAGE_* of metalpy_abi.h */
+    mp_u32 line;
+    const char *file;
+    const char *format;              /* as metalpy_format.h reads it */
+    const char *subsystem;           /* NULL where there is none, as category */
+    const char *category;
+} mp_message_site;
 
 /* ---- what kernels call; all of them meet the other threads of the threadgroup or simdgroup ----
  *
@@ -79,6 +109,8 @@ typedef struct mp_native_kernel {
 
 /* Address of the byte at `offset` of the group's static threadgroup memory, which is aligned to 64; meets nobody. */
 MP_KERNEL_CALL void *mp_threadgroup_variable(mp_u32 offset);
+/* Keeps a message of the caller, with copies of all strings, until the host asks; meets nobody. */
+MP_KERNEL_CALL void mp_kernel_message(const mp_message_site *site, const mp_message_value *values, mp_u32 count);
 MP_KERNEL_CALL mp_u32 mp_simd_lane(void);         /* the caller's lane, 0..31; meets nobody */
 MP_KERNEL_CALL void mp_site(mp_u32 order);        /* the place of the caller's next call, from 1; meets nobody */
 MP_KERNEL_CALL void mp_threadgroup_barrier(void); /* every thread of the group that has not ended */

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
-from metalpy._core import pool as _pool
+from metalpy._core.memory import release_owners as _release_owners
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
+from metalpy.mps import profiler
 from metalpy.mps.event import Event
+from metalpy.mps.memory import (
+    AllocationEvent,
+    BlockInfo,
+    Frame,
+    HeapInfo,
+    HookHandle,
+    add_allocation_hook,
+    current_allocated_memory,
+    driver_allocated_memory,
+    empty_cache,
+    max_memory_allocated,
+    max_memory_reserved,
+    mem_get_info,
+    memory_reserved,
+    memory_snapshot,
+    memory_stats,
+    recommended_max_memory,
+    record_memory_history,
+    reset_accumulated_memory_stats,
+    reset_peak_memory_stats,
+    set_memory_limit,
+    set_per_process_memory_fraction,
+)
+from metalpy.mps.messages import KernelMessage, set_message_handler
 from metalpy.mps.rng import get_rng_state, manual_seed, seed, set_rng_state
 from metalpy.mps.shader import ShaderLibrary, compile_shader, load_metallib
 from metalpy.mps.stream import Stream, StreamContext, current_stream, default_stream, set_stream, stream
 
 __all__ = [
+    "AllocationEvent",
+    "BlockInfo",
     "Event",
+    "Frame",
+    "HeapInfo",
+    "HookHandle",
+    "KernelMessage",
     "ShaderLibrary",
     "Stream",
     "StreamContext",
+    "add_allocation_hook",
     "compile_shader",
     "current_allocated_memory",
     "current_stream",
@@ -26,8 +58,21 @@ __all__ = [
     "is_available",
     "load_metallib",
     "manual_seed",
+    "max_memory_allocated",
+    "max_memory_reserved",
+    "mem_get_info",
+    "memory_reserved",
+    "memory_snapshot",
+    "memory_stats",
+    "profiler",
     "recommended_max_memory",
+    "record_memory_history",
+    "reset_accumulated_memory_stats",
+    "reset_peak_memory_stats",
     "seed",
+    "set_memory_limit",
+    "set_message_handler",
+    "set_per_process_memory_fraction",
     "set_rng_state",
     "set_stream",
     "set_time_limit",
@@ -51,11 +96,11 @@ def synchronize() -> None:
 
     Raises
     ------
-    KernelFaultError, TimeLimitError
+    KernelFaultError, KernelReportedError, TimeLimitError
         If a kernel failed since the last call that waited; each failure is reported once.
     """
     _device().synchronize()
-    _pool.release_owners()
+    _release_owners()
 
 
 def set_time_limit(seconds: float | None) -> None:
@@ -71,23 +116,3 @@ def set_time_limit(seconds: float | None) -> None:
         On hardware that sets its own limit.
     """
     _device().set_time_limit(seconds)
-
-
-def empty_cache() -> None:
-    """Give memory that is kept for reuse back to the device. Waits for work that still uses some of it."""
-    _pool.pool(_device()).empty_cache()
-
-
-def current_allocated_memory() -> int:
-    """Bytes that live arrays take, rounded up to the allocator's size classes."""
-    return _pool.pool(_device()).allocated
-
-
-def driver_allocated_memory() -> int:
-    """Bytes that the device has given out, with what is kept for reuse."""
-    return _device().allocated_size
-
-
-def recommended_max_memory() -> int:
-    """Bytes that buffers may take in all without hurting performance."""
-    return _device().recommended_max_memory

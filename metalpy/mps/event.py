@@ -56,7 +56,7 @@ class Event(EventBase):
             If one of them was made without ``enable_timing=True``, was never recorded, or is on another device.
         EventTypeError
             If `end` is no Event.
-        KernelFaultError, TimeLimitError
+        KernelFaultError, KernelReportedError, TimeLimitError
             If a kernel of their streams failed since the last call that waited.
         """
         if not isinstance(end, Event):

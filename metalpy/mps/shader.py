@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from metalpy._core.dispatch import Kernel
 from metalpy._core.driver import LIBRARY_NATIVE, Library
+from metalpy._core.trace import Region
 from metalpy.compiler.compilation import Compilation, compile_source
 from metalpy.compiler.device_program import DeviceProgram, compile_on_device, load_on_device
 from metalpy.compiler.options import make_options
@@ -29,7 +30,7 @@ def compile_shader(
     *,
     include_dirs: _PathLike | Sequence[_PathLike] | None = None,
     defines: Mapping[str, object] | None = None,
-    math_mode: str = "safe",
+    math_mode: str | None = None,
     device: Device | str | None = None,
 ) -> ShaderLibrary:
     """Compile Metal source given as a string.
@@ -42,10 +43,11 @@ def compile_shader(
         Folders in which ``#include`` looks, in order.
     defines : mapping of str to str, int, float, bool or None, optional
         Macros to define, as ``#define name value``.
-    math_mode : {"safe", "relaxed", "fast"}
+    math_mode : {"safe", "relaxed", "fast"}, optional
         How much floating-point arithmetic may be rearranged. ``"safe"`` follows IEEE 754 and gives the same results
         on every machine; ``"relaxed"`` allows reassociation, reciprocals and fused multiply-add; ``"fast"`` also
-        assumes that no value is NaN or infinite.
+        assumes that no value is NaN or infinite. By default ``"safe"``, or ``"fast"`` if the environment variable
+        ``METALPY_FAST_MATH`` is set to anything but 0.
     device : Device or str, optional
         Where the kernels will run; the default device if not given.
 
@@ -73,7 +75,7 @@ def compile_file(
     *,
     include_dirs: _PathLike | Sequence[_PathLike] | None = None,
     defines: Mapping[str, object] | None = None,
-    math_mode: str = "safe",
+    math_mode: str | None = None,
     device: Device | str | None = None,
 ) -> ShaderLibrary:
     """Compile a ``.metal`` file; quoted and angled includes are looked up beside the file first.
@@ -96,7 +98,7 @@ def _compile(
     name: str,
     include_dirs: _PathLike | Sequence[_PathLike] | None,
     defines: Mapping[str, object] | None,
-    math_mode: str,
+    math_mode: str | None,
     device: Device | str | None,
 ) -> ShaderLibrary:
     options = make_options(include_dirs, defines, math_mode)
@@ -226,12 +228,13 @@ def _kernel(
 def _load(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Pipeline:
     """The kernel's native code on the device."""
     path = compilation.native(name, values)
-    try:
-        library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
-    except ForkError:
-        raise
-    except MetalError:
-        # Another process may have evicted the entry between the look and the load.
-        path = compilation.native(name, values, rebuild=True)
-        library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
-    return library.pipeline(name)
+    with Region("compile", "load", {"kernel": name}):
+        try:
+            library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
+        except ForkError:
+            raise
+        except MetalError:
+            # Another process may have evicted the entry between the look and the load.
+            path = compilation.native(name, values, rebuild=True)
+            library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
+        return library.pipeline(name)

@@ -15,7 +15,7 @@ from metalpy.creation import empty, full
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.elementwise import contiguous
 from metalpy.ops.types import metal_name
-from metalpy.random.kernels import shader_folder
+from metalpy.shader_files import shader_folder
 
 __all__ = ["native_group_norm", "native_group_norm_backward", "var_mean"]
 
@@ -25,7 +25,7 @@ _GROUPS = struct.Struct("=5If")  # Groups of shaders/norms.metal
 
 @cache
 def _library(device: Device) -> ShaderLibrary:
-    return compile_file(shader_folder() / "norms.metal", device=device)
+    return compile_file(shader_folder() / "norms.metal", math_mode="safe", device=device)
 
 
 def _kernel(name: str, x: Array) -> Any:

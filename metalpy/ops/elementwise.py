@@ -20,7 +20,7 @@ from metalpy.errors import LaunchValueError, UnsupportedError
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.layout import Strides, collapse, overlaps, strided_memory
 from metalpy.ops.types import WEAK, compute_dtype, metal_name, resolve
-from metalpy.random.kernels import shader_folder
+from metalpy.shader_files import shader_folder
 
 __all__ = ["binary", "contiguous", "in_place", "is_operand", "unary"]
 
@@ -47,7 +47,7 @@ def is_operand(value: object) -> bool:
 def _library(device: Device, name: str, *types: str) -> ShaderLibrary:
     defines: dict[str, object] = dict(zip(("A", "CA", "B", "CB", "R"), types, strict=True))
     defines |= {"OPERATOR": _FUNCTORS[name], "UNARY": int(name in ("positive", "negative", "absolute"))}
-    return compile_file(shader_folder() / "elementwise.metal", defines=defines, device=device)
+    return compile_file(shader_folder() / "elementwise.metal", defines=defines, math_mode="safe", device=device)
 
 
 def unary(name: str, a: Array) -> Array:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metalpy.creation import _shape, empty
+from metalpy.shader_files import shader_folder
 
 if TYPE_CHECKING:
     from metalpy.array import Array
@@ -16,20 +16,13 @@ if TYPE_CHECKING:
     from metalpy.mps.shader import ShaderLibrary
     from metalpy.random.stream import Draw, Stream
 
-__all__ = ["MAX_BLOCKS", "UNSIGNED", "draw_blocks", "launch", "library", "packed", "shader_folder"]
+__all__ = ["MAX_BLOCKS", "UNSIGNED", "draw_blocks", "launch", "library", "packed"]
 
 MAX_BLOCKS = 2**32 - 1  # the counter has 32 bits for the block of a draw
 UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 
 _DRAW = struct.Struct("=6IQ")  # Draw of shaders/philox.h
 _libraries: dict[Device, ShaderLibrary] = {}
-
-
-def shader_folder() -> Path:
-    """Folder of metalpy's own kernels: inside the installed package, beside it in the source tree."""
-    package = Path(__file__).parent.parent
-    inside = package / "shaders"
-    return inside if inside.is_dir() else package.parent / "shaders"
 
 
 def library(device: Device) -> ShaderLibrary:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import pytest
 
-import metalpy as mp
 from metalpy._core import driver
+from tests.helpers.process import python
 
 COUNTER = """
 #include <stddef.h>
@@ -49,9 +46,6 @@ def test_launching_allocates_nothing(tmp_path):
     source, shim = tmp_path / "count.c", tmp_path / "count.so"
     source.write_text(COUNTER)
     subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", str(source), "-o", str(shim)], check=True)
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM)], capture_output=True, text=True, timeout=120, check=True,
-        env={**os.environ, "PYTHONPATH": str(Path(mp.__file__).parent.parent), "PYTHONMALLOC": "malloc",
-             "LD_PRELOAD": str(shim)},
-    )  # fmt: skip
+    done = python(PROGRAM, timeout=120, PYTHONMALLOC="malloc", LD_PRELOAD=str(shim))
+    assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 20  # a few for the loop itself, and where the machine is slow for one more batch

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import threading
 
@@ -15,13 +13,11 @@ from metalpy import ops
 from metalpy.backends import mps as backend
 from metalpy.errors import MetalError, UnsupportedError
 from metalpy.ops import registry
+from tests.helpers.process import python
 
 
 def run(code, **environment):
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, **environment},
-    )  # fmt: skip
+    done = python(code, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 

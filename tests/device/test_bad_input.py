@@ -6,15 +6,13 @@ import math
 import os
 import pickle
 import re
-import subprocess
-import sys
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import metalpy as mp
+from tests.helpers.process import says
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -610,34 +608,11 @@ def test_failure_is_raised_by_the_array_that_waits(lib, device):
 # ---- processes ----
 
 
-def run_python(code, **environment):
-    root = str(Path(mp.__file__).parent.parent)
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, "PYTHONPATH": path, **environment},
-    )  # fmt: skip
-
-
-def test_exit_with_work_in_flight():
-    done = run_python("""
-        import numpy as np, metalpy as mp
-        lib = mp.mps.compile_shader('''
-            kernel void slow(device float* x, uint i [[thread_position_in_grid]]) {
-              for (int k = 0; k < 200000; ++k) x[i] = x[i] * 0.999f + 1;
-            }
-        ''')
-        x = mp.zeros(64)
-        for _ in range(20):
-            lib.slow(x)
-        mp.zeros(10)
-    """)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_fork():
-    done = run_python("""
+    says(
+        "fine\n",
+        """
         import os, sys, warnings
         warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, about threads
         import numpy as np, metalpy as mp
@@ -658,5 +633,5 @@ def test_fork():
         lib.k(x)
         assert (np.asarray(x) == 2 * np.arange(8)).all()
         print("fine")
-    """)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+    """,
+    )

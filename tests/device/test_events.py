@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -16,6 +13,7 @@ import pytest
 import metalpy as mp
 from metalpy.errors import EventError, EventTypeError, KernelFaultError, MetalError
 from tests.device.test_streams import held, slow_library, start_slow
+from tests.helpers.process import says
 
 __all__ = ["slow_library"]
 
@@ -293,8 +291,4 @@ def test_a_process_ends_with_callbacks_pending(threads):
         "event.add_done_callback(print); future = event.future()\n"
         "print('end')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, "METALPY_NUM_THREADS": threads},
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+    says("end\n", code, METALPY_NUM_THREADS=threads)

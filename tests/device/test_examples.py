@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import json
 import re
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
@@ -14,16 +12,13 @@ import numpy as np
 import pytest
 
 import metalpy as mp
+from tests.helpers.process import python
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 def run(script, *arguments, cwd):
-    path = os.pathsep.join(filter(None, [str(Path(mp.__file__).parent.parent), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments], capture_output=True, text=True, timeout=120,
-        check=False, cwd=cwd, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+    done = python("-W", "error", EXAMPLES / script, *arguments, cwd=cwd, timeout=120)
     assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
     return done.stdout
 
@@ -64,11 +59,7 @@ def test_demo_notices_wrong_numbers(tmp_path):
     for path in (EXAMPLES / "kernels").iterdir():
         kernels.joinpath(path.name).write_text(path.read_text().replace("a * x[i] + y[i]", "a * x[i] - y[i]"))
     (tmp_path / "examples" / "demo.py").write_text((EXAMPLES / "demo.py").read_text())
-    path = os.pathsep.join(filter(None, [str(Path(mp.__file__).parent.parent), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "examples" / "demo.py")], capture_output=True, text=True, timeout=120,
-        check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+    done = python(tmp_path / "examples" / "demo.py", "--", cwd=tmp_path, timeout=120)
     assert done.returncode == 1
     assert [line.split()[0] for line in done.stdout.splitlines() if "WRONG" in line] == ["saxpy.metal"]
 
@@ -97,12 +88,41 @@ def test_events_and_streams(tmp_path):
     assert awaited == "awaited: 1.414214, 1.414214, 1.414214"
 
 
+def test_memory(tmp_path):
+    arrays, line, loop, peak, failed, unlimited = run("memory.py", cwd=tmp_path).splitlines()
+    assert arrays == "in arrays: 3.75 MiB"  # 256 * 256 floats * (1 + 2 + 4 + 8)
+    assert re.match(r"  3\.75 MiB from line \d+ \(.*layers", line)
+    assert loop == "10 turns of a loop: 9 reused, 1 new"
+    assert peak == "peak: 35.75 MiB"
+    assert failed.startswith("OutOfMemoryError for 32 MiB: Use metalpy.mps.set_memory_limit")
+    assert unlimited == "and without the limit: 32 MiB"
+
+
 def test_error_messages(tmp_path):
     said = run("error_messages.py", cwd=tmp_path)
     for name in ("CompileError", "LaunchTypeError", "ScalarRangeError", "LaunchValueError"):
         assert f"{name}: " in said
     assert "program_source:6:3: error: use of undeclared identifier 'y'\n  y[i] *= by;\n  ^" in said
     assert said.endswith("[2. 2. 2. 2. 2. 2. 2. 2.]\n")
+
+
+def test_kernel_messages(tmp_path):
+    said = run("kernel_messages.py", cwd=tmp_path)
+    assert said.startswith("thread 0 starts at 2.50\nthread 1 starts at 5.00\n")
+    assert "heard from thread (1, 0, 0): print: thread 1 starts at 5.00\n" in said
+    assert re.search(r"thread \(3, 0, 0\): error of newton: 1296\.19\d\d after 9 steps: still off by", said)
+    assert "raised: no square root of -1.000000 (thread (2, 0, 0), line " in said
+    assert "raised by the error buffer: Index 7 exceeds limit 7\n" in said
+
+
+def test_profiling(tmp_path):
+    said = run("profiling.py", cwd=tmp_path)
+    assert "21 launches, 1 copy," in said.splitlines()[0]
+    rows = {line.split()[0]: line.split() for line in said.splitlines()[3:]}
+    assert (rows["heat"][2], rows["largest"][2], rows["copy"][2]) == ("20", "1", "1")
+    entries = json.loads((tmp_path / "profile.json").read_text())["traceEvents"]
+    assert f"profile.json: {len(entries)} entries" in said
+    assert sum(entry["ph"] == "X" and entry["name"] == "heat" for entry in entries) == 2 * 20  # host and device
 
 
 def test_random_numbers(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import metalpy as mp
-from metalpy.random.kernels import shader_folder
+from metalpy.shader_files import shader_folder
 from tests.helpers import philox
 
 DTYPES = ["float32", "float16", "bfloat16"]

@@ -1,12 +1,8 @@
 """The soak, in short: that it runs, and that it can fail."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.process import python
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +18,7 @@ def soak(*arguments, prelude=""):
         f"import runpy, sys\n{prelude}\nsys.argv = ['soak.py', {', '.join(map(repr, arguments))}]\n"
         "sys.path.insert(0, 'tools')\nrunpy.run_path('tools/soak.py', run_name='__main__')"
     )
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, cwd=ROOT)
+    return python(code, timeout=300)
 
 
 def test_a_short_one_is_flat():

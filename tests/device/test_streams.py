@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
-import os
 import random
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -18,6 +15,7 @@ import metalpy as mp
 from metalpy._core import driver, pool
 from metalpy._core.stream import selected_queue
 from metalpy.errors import EventTypeError, KernelFaultError
+from tests.helpers.process import says
 
 SOURCE = """
 #include <metal_stdlib>
@@ -395,8 +393,4 @@ def test_with_few_threads(threads):
         "        e.wait(); x += 1; e.record()\n"
         "e.synchronize(); e.elapsed_time(e); e.future().result(30); mp.mps.synchronize(); print(x[0].item())\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, "METALPY_NUM_THREADS": threads},
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "200.0\n", "")
+    says("200.0\n", code, METALPY_NUM_THREADS=threads)

@@ -6,6 +6,8 @@ from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_
 OK, TIMEOUT = 0, 1
 INVALID, MEMORY, UNSUPPORTED, NOT_FOUND, LIBRARY, FAULT, TIME_LIMIT, FORKED, INTERNAL = range(-1, -10, -1)
 ARGUMENT_BUFFER, ARGUMENT_BYTES, ARGUMENT_THREADGROUP, ARGUMENT_RESIDENT = 1, 2, 3, 4
+TRACE_TIMES, TRACE_INTERVALS, TRACE_EVENTS, TRACE_OPERATIONS, TRACE_COPIES = 1, 2, 4, 8, 16
+CAPTURE_ENABLED, CAPTURE_RUNNING = 1, 2
 
 
 class Error(Structure):
@@ -32,7 +34,7 @@ class PipelineLimits(Structure):
         ("max_total_threads_per_threadgroup", c_uint32),
         ("thread_execution_width", c_uint32),
         ("static_threadgroup_memory", c_uint32),
-        ("reserved", c_uint32),
+        ("flags", c_uint32),
     ]
 
 
@@ -240,6 +242,7 @@ STRUCTS = {
 }
 
 RELEASE_CALLBACK = CFUNCTYPE(None, c_void_p)
+MESSAGE_CALLBACK = CFUNCTYPE(None, c_void_p, POINTER(Message))
 
 
 def address_of(structure):

@@ -1,6 +1,8 @@
 """A Metal device made of Python: it records what it is asked for, and work completes when the test says so."""
 
 import ctypes
+import mmap
+import threading
 from dataclasses import dataclass, field
 
 from metalpy._core import driver
@@ -24,6 +26,35 @@ class Launch:
     resident: list[int] = field(default_factory=list)
 
 
+class MockHeap:
+    """A heap of the mock: best fit over the gaps between the buffers that it has."""
+
+    def __init__(self, size, options):
+        self.size = size
+        self.options = options
+        self.owned = True
+        self.used = {}  # offset -> size
+        self.memory = mmap.mmap(-1, size)  # costs nothing until touched
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+
+    def gaps(self):
+        found, at = [], 0
+        for offset, size in sorted(self.used.items()):
+            if offset > at:
+                found.append((at, offset - at))
+            at = offset + size
+        return [*found, (at, self.size - at)] if at < self.size else found
+
+    def place(self, size):
+        """Offset of `size` bytes that are used from now on; None if there is no room."""
+        fits = [(room, offset) for offset, room in self.gaps() if room >= size]
+        if not fits:
+            return None
+        offset = min(fits)[1]
+        self.used[offset] = size
+        return offset
+
+
 class MockDriver:
     """One driver with one device.
 
@@ -32,19 +63,41 @@ class MockDriver:
     automatic : bool
         True: work completes as soon as it is recorded. False: `complete` or a wait completes it.
     budget : int
-        Bytes that buffers may take.
+        Bytes that heaps, and buffers outside of heaps, may take.
+    recommended : int
+        Of the device; 0, the default, makes the pool set no watermarks.
+    largest_heap : int
+        Longer heaps are refused.
     failure : tuple of int and str, or None
         Status and message of the next wait.
     timeouts : int
         So many waits return MP_TIMEOUT first.
+    said : list of dict
+        Fields of messages that the next `queue_take_messages` hands out.
+    clock : callable
+        What device_now returns.
+    traces, timings : dict
+        By queue: the flags of the last queue_set_trace; [(serial, start, end)] not yet taken.
+    trace_capacity : int
+        So many times are kept.
+    trace_failure, capture_failure : tuple of int and str, or None
+        Status and message of each queue_set_trace that switches something on; of the next device_start_capture.
+    capture_state : int
+        What device_capture_state returns.
     """
 
-    def __init__(self, budget=1 << 30):
+    def __init__(self, budget=1 << 36):
         self.automatic = True
         self.budget = budget
+        self.recommended = 0
+        self.largest_heap = 1 << 40
+        self.broken_heaps = False
         self.failure = None
         self.timeouts = 0
         self.used = 0
+        self.lock = threading.Lock()  # of heaps and `used`
+        self.others = 0  # bytes that somebody else has of the device
+        self.heaps = {}
         self.buffers = {}
         self.wrapped = {}
         self.launches = []
@@ -54,6 +107,14 @@ class MockDriver:
         self.recorded = {}
         self.limits = (1024, 32, 0)
         self.refuse_wrap = False
+        self.said = []
+        self.clock = lambda: 7
+        self.traces = {}
+        self.timings = {}
+        self.trace_capacity = 16384
+        self.trace_failure = None
+        self.capture_failure = None
+        self.capture_state = 0
         self.next_handle = 0x1000
         self.device_references = 0
         self.table = abi.Driver()
@@ -65,8 +126,8 @@ class MockDriver:
         tables.append(self.table)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.table))
 
-    def open(self):
-        device = driver.open_device(abi.address_of(self.table), 0, "mps:0")
+    def open(self, label="mps:0"):
+        device = driver.open_device(abi.address_of(self.table), 0, label)
         opened.append(device)
         return device
 
@@ -105,6 +166,7 @@ class MockDriver:
 
     def device_info(self, device, info):
         info[0].name = b"Mock"
+        info[0].recommended_max_memory = self.recommended
         info[0].max_buffer_length = 1 << 40
         info[0].max_threads_per_threadgroup = 1024
         info[0].max_threadgroup_memory = 32768
@@ -112,38 +174,71 @@ class MockDriver:
         info[0].has_unified_memory = 1
 
     def device_allocated_size(self, device):
-        return self.used
+        return self.used + self.others
 
     def device_set_time_limit(self, device, limit, error):
         self.calls.append(("time_limit", limit))
         return abi.OK
 
     def device_now(self, device):
-        return 7
+        return self.clock()
 
     def device_start_capture(self, device, path, error):
-        return self.fail(error, abi.UNSUPPORTED, "the mock captures nothing")
+        if self.capture_failure is not None:
+            (code, message), self.capture_failure = self.capture_failure, None
+            return self.fail(error, code, message)
+        self.calls.append(("start_capture", path.decode()))
+        self.capture_state |= abi.CAPTURE_RUNNING
+        return abi.OK
 
     def device_stop_capture(self, device):
-        pass
+        self.calls.append(("stop_capture",))
+        self.capture_state &= ~abi.CAPTURE_RUNNING
 
     def device_capture_state(self, device):
-        return 0
+        return self.capture_state
 
     def heap_buffer_size(self, device, size):
         return (size + 255) & ~255
 
     def heap_create(self, device, size, options, out, error):
-        return self.fail(error, abi.UNSUPPORTED, "the mock has no heaps")
+        self.calls.append(("heap", size))
+        if self.broken_heaps:
+            return self.fail(error, abi.FORKED, "the mock is broken")
+        if size > self.largest_heap:
+            return self.fail(error, abi.MEMORY, "the mock makes no heaps of this size")
+        with self.lock:
+            if self.used + self.others + size > self.budget:
+                return self.fail(error, abi.MEMORY, "the mock has no memory left")
+            self.used += size
+            out[0] = handle = self.handle()
+            self.heaps[handle] = MockHeap(size, options)
+        return abi.OK
 
     def heap_release(self, heap):
-        pass
+        self.calls.append(("drop heap", self.heaps[heap].size))
+        with self.lock:
+            self.heaps[heap].owned = False
+            self.drop_unused(heap)
+
+    def drop_unused(self, heap):
+        if not self.heaps[heap].owned and not self.heaps[heap].used:
+            self.used -= self.heaps.pop(heap).size
 
     def heap_available(self, heap):
-        return 0
+        with self.lock:
+            return max((size for _, size in self.heaps[heap].gaps()), default=0)
 
     def heap_buffer_create(self, heap, size, out, error):
-        return self.fail(error, abi.UNSUPPORTED, "the mock has no heaps")
+        self.calls.append(("create", size))
+        with self.lock:
+            made = self.heaps[heap]
+            offset = made.place((size + 255) & ~255)
+            if offset is None:
+                return self.fail(error, abi.MEMORY, "no room in the heap")
+            out[0] = handle = self.handle()
+        self.buffers[handle] = (heap, made.address + offset, size)
+        return abi.OK
 
     def buffer_create(self, device, size, options, out, error):
         self.calls.append(("create", size))
@@ -171,8 +266,12 @@ class MockDriver:
 
     def buffer_release(self, buffer):
         self.calls.append(("release", self.buffers[buffer][2]))
-        _, _, size = self.buffers.pop(buffer)
-        if buffer in self.wrapped:
+        heap, start, size = self.buffers.pop(buffer)
+        if heap in self.heaps:
+            with self.lock:
+                del self.heaps[heap].used[start - self.heaps[heap].address]
+                self.drop_unused(heap)
+        elif buffer in self.wrapped:
             release, context = self.wrapped.pop(buffer)
             if release:
                 abi.RELEASE_CALLBACK(release)(context)
@@ -223,6 +322,7 @@ class MockDriver:
         limits[0].max_total_threads_per_threadgroup = self.limits[0]
         limits[0].thread_execution_width = self.limits[1]
         limits[0].static_threadgroup_memory = self.limits[2]
+        limits[0].flags = 0
 
     def queue_create(self, device, out, error):
         out[0] = handle = self.handle()
@@ -234,6 +334,11 @@ class MockDriver:
 
     def record(self, queue, serial):
         self.recorded[queue] += 1
+        if self.traces.get(queue, 0) & abi.TRACE_TIMES:
+            start = self.clock()
+            kept = self.timings.setdefault(queue, [])
+            kept.append((self.recorded[queue], start, self.clock()))
+            del kept[: -self.trace_capacity]
         if self.automatic:
             self.completed[queue] = self.recorded[queue]
         serial[0] = self.recorded[queue]
@@ -294,13 +399,24 @@ class MockDriver:
         return self.completed[queue]
 
     def queue_set_trace(self, queue, trace, error):
+        if trace and self.trace_failure is not None:
+            return self.fail(error, *self.trace_failure)
+        self.traces[queue] = trace
         return abi.OK
 
     def queue_take_timings(self, queue, timings, capacity):
-        return 0
+        waiting = self.timings.get(queue, [])
+        taken = [entry for entry in waiting if entry[0] <= self.completed[queue]][:capacity]
+        self.timings[queue] = waiting[len(taken) :]
+        for number, entry in enumerate(taken):
+            timings[number] = entry
+        return len(taken)
 
     def queue_take_messages(self, queue, each, context):
-        return 0
+        said, self.said = self.said, []
+        for fields in said:
+            abi.MESSAGE_CALLBACK(each)(context, ctypes.byref(abi.Message(**fields)))
+        return len(said)
 
     def event_create(self, device, out, error):
         out[0] = self.handle()

@@ -1,18 +1,17 @@
 """Orders in which things go away, each in a process of its own that must end in silence."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.process import says
+
 START = """
 import gc, os, sys, threading, time
 import numpy as np
 import metalpy as mp
 from tests.helpers import kernels as k, native
+from tests.helpers.process import says
 device = mp.device()
 x = mp.zeros(1000, device=device)
 ones = mp.ones(1000, device=device)
@@ -23,14 +22,7 @@ n = mp.zeros(4, "int32", device=device)
 
 
 def run(code, expected=""):
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", START + code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=ROOT,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+    says(expected, "-X", "faulthandler", "-c", START + code)
 
 
 @pytest.fixture(autouse=True)
@@ -154,5 +146,4 @@ if child == 0:
         os._exit(1)
 assert os.waitpid(child, 0)[1] == 0
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    says("", code)

@@ -116,3 +116,35 @@ def test_host_objects_are_refused_by_name(device, argument, what):
     source = HEADER + f"struct P {{ half4 c; }};\nkernel void k(device float* o, {argument}) {{}}"
     with pytest.raises(mp.UnsupportedError, match=f"kernel 'k' takes {what}"):
         mp.mps.compile_shader(source, device=device)
+
+
+def test_initializer_lists(device):
+    source = (
+        HEADER
+        + """
+struct Sum {
+  float total = 0;
+  Sum(initializer_list<float> list) { for (float x : list) total += x; }
+  thread Sum& operator=(initializer_list<float2> list) thread { total = list.begin()[1].y * list.size(); return *this; }
+};
+kernel void k(device float* o) {
+  Sum s = {1, 2, 3.5};
+  o[0] = s.total;
+  s = {float2(1, 2), float2(3, 4)};
+  o[1] = s.total;
+}"""
+    )
+    x = mp.zeros(2, device=device)
+    mp.mps.compile_shader(source, device=device).k(x, threads=1)
+    assert x.tolist() == [6.5, 8]
+
+
+def test_coherent_memory(device):
+    source = """
+struct S { coherent device uint* p; };
+kernel void k(coherent(device) device uint* o, volatile coherent device uint* n [[buffer(1)]],
+              uint i [[thread_position_in_grid]]) { S s = {o}; s.p[i] = n[i] + 1; }
+"""
+    x, y = mp.zeros(4, mp.uint32, device), mp.arange(4, dtype=mp.uint32, device=device)
+    mp.mps.compile_shader(source, device=device).k(x, y)
+    assert x.tolist() == [1, 2, 3, 4]

@@ -70,6 +70,7 @@ void pause_ms(int ms);
     OK(launch(queue, pipeline, threads, group, (mp_argument[]){__VA_ARGS__}, COUNT(((mp_argument[]){__VA_ARGS__})), error))
 
 void test_memory(void);
+void test_heap(void);
 void test_errors(void);
 void test_grid(void);
 void test_simd(void);
@@ -79,5 +80,7 @@ void test_wait(void);
 void test_fault(void);
 void test_limit(void);
 void test_stress(void);
+void test_message(void);
+void test_trace(void);
 void test_process(void);
 #endif

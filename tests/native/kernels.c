@@ -312,6 +312,39 @@ BODY
 }
 LOOP_KERNEL(256)
 
+#elif defined(K_speak) || defined(K_speak_fibers) /* says its position; what else by buffer 1: see test_message.c */
+static void say(mp_u32 level, const char *format, mp_u32 x)
+{
+    mp_message_site site = {level, 42, "speak.metal", format, "a subsystem", 0};
+    mp_message_value values[3] = {{MP_VALUE_UNSIGNED, 4, 1, 0, {x}},
+                                  {MP_VALUE_STRING, 8, 1, 0, {(unsigned long)"a string"}},
+                                  {MP_VALUE_SIGNED, 1, 4, 0, {x, ~0ul, 0, 0}}};
+    mp_kernel_message(&site, values, 3);
+}
+THREAD
+{
+    mp_u32 x = global_x(group, thread), mode = *IN(mp_u32, 1);
+    say(3, "%u %s %v4hhd", x);
+#if defined(K_speak_fibers)
+    mp_threadgroup_barrier();
+    say(3, "%u %s %v4hhd", x);
+#endif
+    if (mode == 1 && x == 100)
+        *(volatile int *)8 = 1;
+    if (mode == 2 && x % 1000 == 999)
+        say(7, "%u %s %v4hhd", x);
+    if (mode == 3 && x == 100)
+        say(3, (const char *)8, x);
+    while (mode == 4 && x == 100 && *(volatile mp_u32 *)IN(mp_u32, 1) == 4)
+        say(3, "%u %s %v4hhd", x);
+}
+#if defined(K_speak)
+EXPORT const mp_native_kernel mp_kernel = {MP_KERNEL_VERSION, MP_KERNEL_MESSAGES, 0, 1024, 512, 0, 0, run_thread};
+#else
+EXPORT const mp_native_kernel mp_kernel = {
+    MP_KERNEL_VERSION, MP_KERNEL_FIBERS | MP_KERNEL_MESSAGES, 0, 1024, 512, 0, 0, run_thread};
+#endif
+
 #elif defined(K_old_version)
 static void run_group(const mp_group *group) { UNUSED(group); }
 EXPORT const mp_native_kernel mp_kernel = {999, 0, 0, 1024, 256, 0, run_group, 0};

@@ -96,9 +96,11 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } tests[] = {{"memory", test_memory}, {"errors", test_errors}, {"grid", test_grid}, {"simd", test_simd},
-                 {"queue", test_queue},   {"event", test_event},   {"wait", test_wait}, {"fault", test_fault},
-                 {"limit", test_limit},   {"stress", test_stress}, {"process", test_process}};
+    } tests[] = {{"memory", test_memory}, {"heap", test_heap},   {"errors", test_errors}, {"grid", test_grid},
+                 {"simd", test_simd},     {"queue", test_queue}, {"event", test_event},   {"wait", test_wait},
+                 {"fault", test_fault},   {"limit", test_limit}, {"message", test_message},
+                 {"stress", test_stress}, {"trace", test_trace},
+                 {"process", test_process}};
     mp = mp_software_driver();
     setvbuf(stdout, NULL, _IOLBF, 0);
     CHECK(mp->abi_version == MP_ABI_VERSION && mp->struct_size == sizeof(mp_driver));

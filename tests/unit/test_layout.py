@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.process import python
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "metalpy"
-CORE = ["check", "driver", "stream", "pool", "array", "plan", "encode", "dispatch"]  # each may use those before it
+# Each may use those before it.
+CORE = "check facts message trace driver stream observer memory reserve pool array plan encode dispatch".split()
+OUTSIDE = {"metalpy._abi", "metalpy.errors", "metalpy.environment"}
 
 
 def sources(*patterns):
@@ -32,9 +36,12 @@ def test_only_the_mirror_externs_the_abi():
 
 @pytest.mark.parametrize("module", CORE)
 def test_core_modules_depend_one_way(module):
-    allowed = {f"metalpy._core.{name}" for name in CORE[: CORE.index(module) + 1]} | {"metalpy._abi", "metalpy.errors"}
+    allowed = {f"metalpy._core.{name}" for name in CORE[: CORE.index(module) + 1]} | OUTSIDE
     for suffix in ("pyx", "pxd"):
-        text = (PACKAGE / f"_core/{module}.{suffix}").read_text()
+        path = PACKAGE / f"_core/{module}.{suffix}"
+        if suffix == "pxd" and not path.exists():  # it has nothing for other modules
+            continue
+        text = path.read_text()
         used = set(re.findall(r"^\s*(?:from|cimport|import) (metalpy[\w.]*)", text, re.M))
         used |= {f"metalpy.{name}" for name in re.findall(r"^\s*from metalpy import (\w+)", text, re.M)} - {"metalpy"}
         assert used - {"metalpy"} <= allowed, suffix
@@ -56,7 +63,8 @@ def test_files_stay_readable(path):
 
 
 def run(code):
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = python(code)
+    assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
 

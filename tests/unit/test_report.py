@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 import metalpy as mp
 from metalpy import __main__ as command
 from metalpy import report
+from tests.helpers.process import python
 
 SECTIONS = ["versions", "devices", "compiler", "compile cache", "build", "environment"]
 
@@ -58,13 +57,7 @@ def test_a_cache_that_is_refused_is_reported(tmp_path):
     folder = tmp_path / "shared"
     folder.mkdir(mode=0o700)
     folder.chmod(0o777)
-    result = subprocess.run(
-        [sys.executable, "-m", "metalpy"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"METALPY_CACHE_DIR": str(folder)},
-    )
+    result = python("-m", "metalpy", METALPY_CACHE_DIR=str(folder))
     assert "failed  CacheError" in section(result.stdout, "compile cache")
     assert titles(result.stdout) == SECTIONS and result.stderr == ""
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import metalpy as mp
-from metalpy.random.kernels import shader_folder
+from metalpy.shader_files import shader_folder
+from tests.helpers.process import python
 
 ROOT = Path(__file__).parents[2]
 FILES = {path.name for path in (ROOT / "shaders").iterdir() if path.suffix in (".h", ".metal")}
@@ -42,15 +40,14 @@ import os, runpy, sys
 sys.argv = ["setup.py", "-q", "build_py", "--build-lib", {str(tmp_path)!r}]
 runpy.run_path("setup.py")
 """
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=ROOT)
+    done = python("-W", "ignore", "-c", code)
     assert done.returncode == 0, done.stderr
     built = tmp_path / "metalpy"
     assert {path.name for path in (built / "shaders").iterdir()} == FILES
-    found = subprocess.run(
-        [sys.executable, "-c", "import importlib.util as u; s = u.spec_from_file_location('k', 'random/kernels.py')\n"
-         "m = u.module_from_spec(s); s.loader.exec_module(m); print(m.shader_folder())"],
-        capture_output=True, text=True, cwd=built, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    load = """
+import importlib.util as u; s = u.spec_from_file_location('k', 'shader_files.py')
+m = u.module_from_spec(s); s.loader.exec_module(m); print(m.shader_folder())"""
+    found = python(load, cwd=built)
     assert Path(found.stdout.strip()).resolve() == (built / "shaders").resolve(), found.stderr
 
 

@@ -4,7 +4,24 @@
 #include <__mp/scalar.h>
 
 MP_BEGIN
+// The compiler makes objects of it from braces, and knows it by this name and these two members.
+namespace std {
+template <class T> class initializer_list {
+    const T *__first;
+    size_t __count;
+
+  public:
+    using value_type = T;
+    constexpr initializer_list() : __first(nullptr), __count(0) {}
+    constexpr size_t size() const { return __count; }
+    constexpr const T *begin() const { return __first; }
+    constexpr const T *end() const { return __first + __count; }
+};
+} // namespace std
+
 namespace metal {
+using std::initializer_list;
+
 template <class T, size_t N> struct array {
     using value_type = T;
     using size_type = size_t;

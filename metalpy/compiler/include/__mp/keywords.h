@@ -26,7 +26,6 @@ consteval metal::bfloat operator""_b(long double value) { return static_cast<flo
 #define threadgroup_imageblock
 #define ray_data
 #define object_data
-#define coherent(scope) // as in volatile coherent(system) device uint *
 
 #define double double_is_not_supported_in_Metal
 

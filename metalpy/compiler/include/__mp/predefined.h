@@ -3,6 +3,7 @@
 #pragma once
 #pragma clang system_header
 
+#define __METALPY__ 1
 #define __METAL__ 1
 #define __METAL_MACOS__ 1
 #define __METAL_FAST_MATH__ 1
