@@ -87,6 +87,7 @@ EXTENSIONS = [
     extension("message"),
     extension("trace"),
     driver(),
+    extension("library"),
     extension("stream"),
     extension("observer"),
     extension("memory"),

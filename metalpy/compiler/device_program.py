@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .._core import driver
+from .._core import library as core
 from ..errors import CacheError, CompileError, LaunchValueError, MetalError
 from .cache import default_cache, make_key
 from .compilation import checked_constants
@@ -26,7 +26,8 @@ from .reflection import Argument, Builtin, Field, KernelInfo, Type
 from .source import Misuse, Source
 
 if TYPE_CHECKING:
-    from .._core.driver import Device, Library, Pipeline
+    from .._core.driver import Device
+    from .._core.library import Library, Pipeline
 
 __all__ = ["DeviceProgram", "compile_on_device", "load_on_device"]
 
@@ -64,9 +65,9 @@ def compile_on_device(device: Device, source: Source, options: Options) -> Devic
     macros = [(name.encode(), value.encode()) for name, value in options.defines]
     data = source.text.encode("utf-8", "replace")  # stray bytes can only be in comments
     try:
-        library = driver.Library(device, driver.LIBRARY_SOURCE, data, _MATH_MODES[options.math_mode], macros)
+        library = core.Library(device, core.LIBRARY_SOURCE, data, _MATH_MODES[options.math_mode], macros)
     except MetalError:
-        log = driver.compile_log(device)
+        log = core.compile_log(device)
         if any(message.severity == "error" for message in parse_diagnostics(log)):
             raise compile_error(log, source, options.include_dirs) from None
         raise
@@ -83,9 +84,9 @@ def load_on_device(device: Device, source: bytes | str) -> DeviceProgram:
         There is no such file, or it is not a library for this device.
     """
     if isinstance(source, bytes):
-        library = driver.Library(device, driver.LIBRARY_METALLIB, source)
+        library = core.Library(device, core.LIBRARY_METALLIB, source)
     else:
-        library = driver.Library(device, driver.LIBRARY_METALLIB_FILE, os.fsencode(source))
+        library = core.Library(device, core.LIBRARY_METALLIB_FILE, os.fsencode(source))
     return DeviceProgram(library, {}, None, "" if isinstance(source, bytes) else source)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from metalpy._core.dispatch import Kernel
-from metalpy._core.driver import LIBRARY_NATIVE, Library
+from metalpy._core.library import LIBRARY_NATIVE, Library
 from metalpy._core.trace import Region
 from metalpy.compiler.compilation import Compilation, compile_source
 from metalpy.compiler.device_program import DeviceProgram, compile_on_device, load_on_device
@@ -18,7 +18,8 @@ from metalpy.device import device as _device
 from metalpy.errors import ForkError, MetalError, UnsupportedError
 
 if TYPE_CHECKING:
-    from metalpy._core.driver import Device, Pipeline
+    from metalpy._core.driver import Device
+    from metalpy._core.library import Pipeline
 
 __all__ = ["ShaderLibrary", "compile_file", "compile_shader", "load_metallib"]
 
