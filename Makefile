@@ -46,6 +46,7 @@ format: $(VENV)/.with-dev ## let ruff format and mend what it can
 
 test-asan: $(VENV)/.with-test ## C tests, then part of the Python suite, under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory -C tests/native test-asan
+	@tools/test_objc.sh --asan
 	@tools/test_sanitized.sh address $(PY)
 
 test-tsan: $(VENV)/.with-test ## C tests, then threads, streams and events from Python, under ThreadSanitizer

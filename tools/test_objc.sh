@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds Apple's driver with the stand-in for Metal and runs the device tests on it.
 # Usage: tools/test_objc.sh <python> [pytest arguments]
+#        tools/test_objc.sh --asan     the driver's soak without Python, under AddressSanitizer and UBSan
 # Installs Debian's packages where they are missing and may be installed; skips, with the reason, where they cannot be.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -32,6 +33,10 @@ if [ -n "$missing" ]; then
     skip "apt-get cannot install$missing"
 fi
 
+if [ "$python" = --asan ]; then
+  make --no-print-directory -s -j2 -C tests/metal_standin test-asan
+  exit
+fi
 make --no-print-directory -s -j2 -C tests/metal_standin build
 [ $# -gt 0 ] || set -- tests/apple tests/device tests/msl
 "$python" -m pytest -q --benchmark-disable --device=metal \

@@ -1,5 +1,4 @@
-from collections.abc import Sequence
-from typing import Any, Final, final
+from typing import Final, final
 
 TRACE_TIMES: Final[int]
 TRACE_INTERVALS: Final[int]

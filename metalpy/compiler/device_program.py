@@ -159,7 +159,9 @@ class DeviceProgram:
             items = value if isinstance(value, tuple) else (value,)
             data = b"".join(_constant_bytes(scalar, item) for item in items)
             # A vector of three is read as four.
-            encoded.append((index, _CODES[scalar], shape[0] if shape else 1, data.ljust(len(data) // len(items) * 4, b"\0")))
+            encoded.append(
+                (index, _CODES[scalar], shape[0] if shape else 1, data.ljust(len(data) // len(items) * 4, b"\0"))
+            )
         return encoded
 
     def _archive(self, name: str, values: Mapping[int, object]) -> bytes | None:
@@ -244,9 +246,7 @@ def _untyped(parameter: Parameter, index: int) -> Argument:
                     parameter.is_reference, parameter.gate is not None, held)  # fmt: skip
 
 
-def _type(
-    record: dict[str, Any], walk: Iterator[dict[str, Any]], name: str = ""
-) -> tuple[Type, dict[str, Any] | None]:
+def _type(record: dict[str, Any], walk: Iterator[dict[str, Any]], name: str = "") -> tuple[Type, dict[str, Any] | None]:
     """The type of a record, and the record after all that belongs to it."""
     kind = _KINDS[record["kind"]]
     scalar, metal = _SCALARS[record["scalar"]]

@@ -286,9 +286,12 @@ def test_archives(standin, metal, tmp_path, monkeypatch):
     assert standin.counter("archive hit") == hits + 2
 
 
-METALLIB = b"stand-in metallib\n" + b"""
+METALLIB = (
+    b"stand-in metallib\n"
+    + b"""
 kernel void set(device int* x, constant int& value) { *x = value; }
 """
+)
 
 
 @pytest.mark.parametrize("form", ["bytes", "bytearray", "path", "str"])

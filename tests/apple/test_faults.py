@@ -48,7 +48,7 @@ def test_no_device(standin, monkeypatch):
 
 def test_memory_that_is_refused(standin):
     standin.inject(Fault.ALLOCATION, 100)
-    with pytest.raises(mp.OutOfMemoryError, match="the device says: no memory for a buffer"):
+    with pytest.raises(mp.OutOfMemoryError, match="The device says: no memory for a buffer"):
         mp.zeros(1 << 20)
     standin.inject(Fault.ALLOCATION, 0)
     assert mp.zeros(1 << 20).size == 1 << 20
@@ -56,7 +56,7 @@ def test_memory_that_is_refused(standin):
 
 def test_memory_that_comes_at_the_second_attempt(standin):
     standin.inject(Fault.ALLOCATION, 1)  # the pool empties its cache and asks again
-    assert mp.ones(1 << 20).sum() == 1 << 20 if hasattr(mp.Array, "sum") else mp.ones(1 << 20)[5].item() == 1
+    assert mp.ones(1 << 20)[5].item() == 1
 
 
 def test_no_command_queue(standin):

@@ -45,8 +45,12 @@ def test_arguments(standin, metal, path):
             keep = (0, 1, 2, 4)
         else:
             keep = range(8)
-            assert lib[name].__doc__.partition("Defined at")[2] == reference[name].__doc__.partition("Defined at")[2] != ""
-            assert [b[:2] for b in described_builtins(lib[name])] == [b[:2] for b in described_builtins(reference[name])]
+            assert (
+                lib[name].__doc__.partition("Defined at")[2] == reference[name].__doc__.partition("Defined at")[2] != ""
+            )
+            assert [b[:2] for b in described_builtins(lib[name])] == [
+                b[:2] for b in described_builtins(reference[name])
+            ]
         found = [tuple(described(a)[i] for i in keep) for a in lib[name].arguments]
         assert found == [tuple(described(a)[i] for i in keep) for a in reference[name].arguments], name
 

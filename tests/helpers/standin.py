@@ -148,7 +148,7 @@ def required_constants(compilation, kernel):
                 break  # something else is wrong, which the pipeline will say
             for name, (index, scalar, shape) in compilation.constants.items():
                 if index == int(named[1]):
-                    one = scalar.startswith("float") and 1.0 or scalar == "bool" or 1
+                    one = 1.0 if "float" in scalar else scalar == "bool" or 1
                     values[index] = (one,) * shape[0] if shape else one
                     required.add(name)
         except MetalError:

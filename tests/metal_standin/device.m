@@ -93,6 +93,8 @@ static mp_device_info info(void)
 - (id<MTLHeap>)newHeapWithDescriptor:(MTLHeapDescriptor *)descriptor
 {
     REQUIRE(descriptor.size > 0, @"heap size must not be zero");
+    if (standin_take_fault(FAULT_EXCEPTION))
+        [NSException raise:@"StandinException" format:@"raised on request"];
     return standin_take_fault(FAULT_ALLOCATION) ? nil : [[StandinHeap alloc] initWithDescriptor:descriptor];
 }
 

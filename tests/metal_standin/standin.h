@@ -33,7 +33,7 @@ enum standin_fault {
     FAULT_PIPELINE = 4,           /* likewise pipelines */
     FAULT_COMMAND_BUFFER = 5,     /* the next command buffer fails with this MTLCommandBufferError, and runs nothing */
     FAULT_SLOW = 6,               /* each completion comes so many milliseconds late */
-    FAULT_EXCEPTION = 7,          /* so many buffers raise an exception instead of coming */
+    FAULT_EXCEPTION = 7,          /* so many buffers and heaps raise an exception instead of coming */
     FAULT_COMMAND_BUFFER_NIL = 8, /* so many command buffers are refused */
     FAULT_CAPTURE = 9,            /* 1: captures may be written */
     FAULT_EVENT = 10,             /* so many events are refused */

@@ -1,36 +1,12 @@
 /* test_misuse.m: the stand-in refuses what Metal's validation layer refuses. `test_misuse NAME` commits one sin, and must
  * end by its assertion; without a name it lists them. It needs no compiler: kernels come as shared objects. */
-#import "standin.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-extern const mp_driver *mp_software_driver(void);
+#import "native.h"
 
 static id<MTLDevice> device;
 static id<MTLCommandQueue> queue;
 static id<MTLCommandBuffer> commands;
 static id<MTLBuffer> buffer;
 static id<MTLComputePipelineState> pipeline;
-
-/* Any source is one kernel `k(device float *x [[buffer(0)]], constant float4 &y [[buffer(1)]])` in $KERNEL. */
-static void compile(const char *request, standin_answer answer, void *context)
-{
-    char text[2048];
-    if (strstr(request, "\"source\"")) {
-        answer(context, "{\"library\": 1, \"key\": \"k\", \"functions\": {\"k\": {\"constants\": []}}, \"warnings\": \"\"}");
-        return;
-    }
-    snprintf(text, sizeof text,
-             "{\"path\": \"%s\", \"arguments\": ["
-             "{\"name\": \"x\", \"index\": 0, \"type\": 0, \"access\": 1, \"alignment\": 4, \"dataSize\": 4,"
-             " \"constant\": false, \"reference\": false, \"optional\": false, \"dataType\": 3},"
-             "{\"name\": \"y\", \"index\": 1, \"type\": 0, \"access\": 0, \"alignment\": 16, \"dataSize\": 16,"
-             " \"constant\": true, \"reference\": true, \"optional\": false, \"dataType\": 6}]}",
-             getenv("KERNEL"));
-    answer(context, text);
-}
 
 static id<MTLComputeCommandEncoder> encoder(void)
 {

@@ -1,4 +1,4 @@
-"""The stand-in minds what Metal's validation layer minds: otherwise a green suite over it would say little."""
+"""Programs without Python: the stand-in minds what Metal's validation layer minds, and a long run leaves nothing."""
 
 import os
 import signal
@@ -6,8 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from tests.helpers.native import shared_object
 
 SINS = {
     "encode_after_end": "encoding after endEncoding",
@@ -40,13 +38,13 @@ SINS = {
 
 @pytest.fixture
 def run(request, standin):
-    program = Path(request.config.getoption("--metal-standin")).parent / "test_misuse"
-    kernel = shared_object("DEVICE(float, 0)[x] += DEVICE(float, 1)[0];")
+    folder = Path(request.config.getoption("--metal-standin")).parent
 
-    def call(*arguments):
+    def call(*arguments, program="test_misuse"):
         # Crash dumps would cost more time than all else here.
-        command = ["sh", "-c", 'ulimit -c 0; exec "$@"', "sh", os.fspath(program), *arguments]
-        return subprocess.run(command, env=os.environ | {"KERNEL": str(kernel)}, capture_output=True, text=True, timeout=60)
+        command = ["sh", "-c", 'ulimit -c 0; exec "$@"', "sh", os.fspath(folder / program), *arguments]
+        environment = os.environ | {"KERNEL": os.fspath(folder / "kernel.so")}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
     return call
 
@@ -65,3 +63,9 @@ def test_sin(run, sin):
     done = run(sin)
     assert done.returncode == -signal.SIGABRT, done.stdout + done.stderr
     assert "failed assertion" in done.stderr and SINS[sin] in done.stderr
+
+
+def test_many_launches_in_constant_memory(run):
+    done = run("100000", program="test_soak")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "each element is 100000" in done.stdout and "left: 0 handles, 0 objects" in done.stdout
