@@ -28,17 +28,26 @@ def register(name: str, device: str, implementation: Callable[..., Any]) -> None
 def lookup(name: str, device: str = "mps") -> Callable[..., Any]:
     """The implementation of `name` for devices of a type.
 
+    Without one, and with ``METALPY_ENABLE_FALLBACK=1``, it is NumPy's function of that name, which runs on the host.
+
     Raises
     ------
     UnsupportedError
-        If there is none.
+        If there is none; it is a `NotImplementedError`.
     """
     _load(device)
-    try:
-        return _implementations[name, device]
-    except KeyError:
+    found = _implementations.get((name, device))
+    if found is None and device == "mps":
+        from metalpy.ops.fallback import fallback
+
+        found = fallback(name)
+    if found is None:
         known = ", ".join(names(device)) or "none"
-        raise UnsupportedError(f"no operation {name!r} is registered for {device!r}; there are: {known}") from None
+        raise UnsupportedError(
+            f"no operation {name!r} is registered for {device!r}; there are: {known}. "
+            "METALPY_ENABLE_FALLBACK=1 lets NumPy's functions run on the host"
+        )
+    return found
 
 
 def names(device: str = "mps") -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import metalpy as mp
 from metalpy import ops
 from metalpy.backends import mps as backend
 from metalpy.errors import MetalError, UnsupportedError
-from metalpy.ops import registry
+from metalpy.ops import fallback, registry
 from tests.helpers.process import python
 
 
@@ -134,6 +134,25 @@ def test_registering(monkeypatch):
     with pytest.raises(UnsupportedError, match="no operation 'thrice'"):
         ops.lookup("thrice")
     assert ops.names("other") == ()
+
+
+@pytest.mark.parametrize("variable", ["METALPY_ENABLE_FALLBACK", "PYTORCH_ENABLE_MPS_FALLBACK"])
+def test_fallback(device, monkeypatch, variable):
+    fallback._on_the_host.cache_clear()
+    x = mp.array([3.0, 1.0, 2.0], device=device)
+    with pytest.raises(NotImplementedError, match="METALPY_ENABLE_FALLBACK"):
+        ops.lookup("sort")
+    monkeypatch.setenv(variable, "1")
+    with pytest.warns(UserWarning, match="'sort' is not implemented for 'mps' and runs on the host") as warned:
+        for _ in range(2):
+            ordered = ops.lookup("sort")(x)
+    assert len(warned) == 1
+    assert ordered.device is device and ordered.dtype == mp.float32 and ordered.tolist() == [1, 2, 3]
+    with pytest.warns(UserWarning, match="'unique'"):
+        values, counts = ops.lookup("unique")(x, return_counts=True)
+    assert values.device is device and counts.tolist() == [1, 1, 1]
+    with pytest.raises(UnsupportedError, match="no operation 'no_such'"):
+        ops.lookup("no_such")
 
 
 # ---- variance and group normalisation ----
