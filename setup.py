@@ -10,7 +10,6 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
-from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 DEBUG = os.environ.get("METALPY_DEBUG_BUILD", "0") != "0"
@@ -72,15 +71,6 @@ def driver():
     return extension("driver", sorted(glob("objc/*.m")), ["objc"], [("MPY_METAL", "1")], link_args)
 
 
-class BuildExtensions(build_ext):
-    """Lets setuptools compile Objective-C."""
-
-    def build_extensions(self):
-        if ".m" not in self.compiler.src_extensions:
-            self.compiler.src_extensions.append(".m")
-        super().build_extensions()
-
-
 EXTENSIONS = [
     extension("check"),
     extension("facts"),
@@ -103,5 +93,5 @@ setup(
     ext_modules=cythonize(
         EXTENSIONS, compiler_directives=DIRECTIVES, annotate=os.environ.get("METALPY_ANNOTATE", "0") != "0"
     ),
-    cmdclass={"build_py": BuildPackage, "build_ext": BuildExtensions},
+    cmdclass={"build_py": BuildPackage},
 )

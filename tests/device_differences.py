@@ -13,10 +13,10 @@ METAL = {
     "test_bad_input.py::test_time_limit": f"{HARDWARE} how long a kernel may run",
     "test_compile_shader.py::test_code_that_was_evicted_before_it_is_loaded_is_made_again": COMPILER,
     "test_memory.py::test_functions_of_different_bodies_are_refused": COMPILER,
-    "test_memory_use.py::test_the_leak_check_sees_leaks": "only the software device counts objects that no array owns",
+    "test_memory_use.py::test_the_leak_check_sees_leaks": "only the software device counts what no array owns",
     "test_memory_use.py::test_wrapped_memory_is_seen_by_both": "an Apple GPU shares whole pages only",
     "test_profiler.py::test_compilation": COMPILER,
-    "test_profiler.py::test_the_timeline": "recorded commands run at once there, so the host may have nothing to wait for",
+    "test_profiler.py::test_the_timeline": "traced commands start at once, so the host may have nothing to wait for",
     "test_programs.py::test_methods_that_do_not_forward_are_refused": COMPILER,
 }
 

@@ -307,7 +307,7 @@ def test_metallib(standin, metal, tmp_path, form):
 
 
 def test_metallib_that_is_none(standin, metal, tmp_path):
-    with pytest.raises(mp.MetalError, match="failed to load metallib: .*Invalid library file"):
+    with pytest.raises(mp.MetalError, match=r"failed to load metallib: .*Invalid library file"):
         mp.mps.load_metallib(b"nonsense")
     with pytest.raises(mp.MetalError, match=r"failed to load metallib from '.*absent.metallib': cannot read"):
         mp.mps.load_metallib(tmp_path / "absent.metallib")
