@@ -338,3 +338,22 @@ def test_fork(standin, metal):
         assert b"used before fork()" in pipe.read()
     os.waitpid(child, 0)
     assert x[0].item() == 0
+
+
+def test_what_kernels_log(standin, metal):
+    """Metal hands on level, subsystem, category and text; of the kernel it tells nothing."""
+    lib = mp.mps.compile_shader(
+        "#include <metal_stdlib>\n#include <metal_logging>\nusing namespace metal;\n"
+        'constant os_log mine("shop", "till");\n'
+        "kernel void speak(constant int& n) {\n"
+        '  mine.log_info("sold %d", n);\n  os_log_default.log_error("none left");\n}\n'
+    )
+    said = []
+    handler = mp.mps.set_message_handler(said.append)
+    try:
+        lib.speak(3, threads=1)
+        mp.mps.synchronize()
+    finally:
+        mp.mps.set_message_handler(handler)
+    assert [(m.text, m.subsystem, m.category) for m in said] == [("sold 3", "shop", "till"), ("none left", None, None)]
+    assert [m.thread for m in said] == [None, None]

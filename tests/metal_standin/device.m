@@ -81,7 +81,21 @@ static mp_device_info info(void)
 
 - (id<MTLCommandQueue>)newCommandQueueWithMaxCommandBufferCount:(NSUInteger)most
 {
-    return standin_take_fault(FAULT_QUEUE) ? nil : [[StandinQueue alloc] initWithMost:most];
+    return standin_take_fault(FAULT_QUEUE) ? nil : [[StandinQueue alloc] initWithMost:most logState:nil];
+}
+
+- (id)newLogStateWithDescriptor:(id)descriptor error:(NSError **)error
+{
+    (void)error;
+    REQUIRE([descriptor isKindOfClass:[MTLLogStateDescriptor class]], @"descriptor must not be nil.");
+    return [[StandinLogState alloc] init];
+}
+
+- (id<MTLCommandQueue>)newCommandQueueWithDescriptor:(MTLCommandQueueDescriptor *)descriptor
+{
+    if (standin_take_fault(FAULT_QUEUE))
+        return nil;
+    return [[StandinQueue alloc] initWithMost:descriptor->_most logState:descriptor->_logState];
 }
 
 - (MTLSizeAndAlign)heapBufferSizeAndAlignWithLength:(NSUInteger)length options:(MTLResourceOptions)options

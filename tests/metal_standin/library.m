@@ -66,6 +66,11 @@
     REQUIRE(functions == 0 || functions == 1, @"math functions %ld are unknown", (long)functions);
 }
 
+- (void)setEnableLogging:(BOOL)enabled
+{
+    (void)enabled;
+}
+
 - (MTLLanguageVersion)languageVersion
 {
     return _languageVersion;

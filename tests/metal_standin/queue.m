@@ -14,6 +14,7 @@ struct standin_worker {
     StandinCommandBuffer *__unsafe_unretained *committed; /* ring, under lock; retained */
     unsigned first, count, capacity;
     bool running;                /* under lock */
+    bool closed;                 /* under lock: the queue is gone, and no more will be committed */
     unsigned alive, most;        /* under lock: command buffers that are not complete */
 };
 
@@ -66,7 +67,7 @@ static StandinCommandBuffer *worker_take(struct standin_worker *worker)
     until.tv_sec += 1;
     StandinCommandBuffer *taken = nil;
     pthread_mutex_lock(&worker->lock);
-    while (worker->count == 0 && atomic_load(&worker->references) > 1 &&
+    while (worker->count == 0 && !worker->closed &&
            pthread_cond_timedwait(&worker->changed, &worker->lock, &until) == 0)
         ;
     if (worker->count) {
@@ -123,22 +124,97 @@ static void worker_count(struct standin_worker *worker, int change)
     pthread_mutex_unlock(&worker->lock);
 }
 
+@implementation MTLLogStateDescriptor
+
+- (void)setLevel:(NSInteger)level
+{
+    REQUIRE(level >= 0 && level <= 5, @"log level %ld is unknown", (long)level);
+    _level = level;
+}
+
+- (void)setBufferSize:(NSInteger)bytes
+{
+    REQUIRE(bytes >= 1024, @"a log buffer has at least 1 KiB");
+    _bufferSize = bytes;
+}
+
+@end
+
+@implementation MTLCommandQueueDescriptor
+
+- (void)dealloc
+{
+    [_logState release];
+    [super dealloc];
+}
+
+- (void)setMaxCommandBufferCount:(NSUInteger)most
+{
+    _most = most;
+}
+
+- (void)setLogState:(StandinLogState *)state
+{
+    [_logState autorelease];
+    _logState = [state retain];
+}
+
+@end
+
+@implementation StandinLogState
+
+- (void)dealloc
+{
+    if (_handler)
+        Block_release(_handler);
+    [super dealloc];
+}
+
+- (void)addLogHandler:(void (^)(NSString *, NSString *, NSInteger, NSString *))handler
+{
+    REQUIRE(!_handler, @"the stand-in has one log handler for each state");
+    _handler = Block_copy(handler);
+}
+
+static NSString *text_of(const char *text)
+{
+    return text ? [NSString stringWithUTF8String:text] : @"";
+}
+
+/* Metal tells no more than this: not the kernel, nor the line, nor the thread. */
+- (void)deliver:(const mp_message *)message
+{
+    NSInteger level = message->level <= MP_MESSAGE_FAULT ? (NSInteger)message->level : 3;
+    if (_handler)
+        _handler(text_of(message->subsystem), text_of(message->category), level, text_of(message->text));
+}
+
+@end
+
+static void deliver(void *state, const mp_message *message)
+{
+    [(StandinLogState *)state deliver:message];
+}
+
 @implementation StandinQueue
 
-- (instancetype)initWithMost:(NSUInteger)most
+- (instancetype)initWithMost:(NSUInteger)most logState:(StandinLogState *)state
 {
     if (!(self = [super init]))
         return nil;
     _worker = worker_new((unsigned)most);
+    _logState = [state retain];
     return self;
 }
 
 - (void)dealloc
 {
     pthread_mutex_lock(&_worker->lock);
+    _worker->closed = true;
     pthread_cond_broadcast(&_worker->changed);
     pthread_mutex_unlock(&_worker->lock);
     worker_drop(_worker);
+    [_logState release];
     [super dealloc];
 }
 
@@ -398,6 +474,7 @@ static MTLCommandBufferError error_of(mp_status status)
     [self callHandlers:_scheduledHandlers];
     double start = standin_seconds();
     MTLCommandBufferError code = [self runCommands:queue text:&text];
+    standin_executor->queue_take_messages(queue, deliver, _queue->_logState);
     int late = standin_fault(FAULT_SLOW);
     if (late)
         usleep((useconds_t)late * 1000);

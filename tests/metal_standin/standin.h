@@ -201,12 +201,35 @@ struct standin_command {
     void *context;                /* owned */
 };
 
+/* Of macOS 15, so not in the headers: the driver finds them at run time. */
+@interface StandinLogState : StandinObject
+{
+    void (^_handler)(NSString *, NSString *, NSInteger, NSString *);
+}
+- (void)deliver:(const mp_message *)message;
+@end
+
+@interface MTLLogStateDescriptor : NSObject
+{
+    NSInteger _level, _bufferSize;
+}
+@end
+
+@interface MTLCommandQueueDescriptor : NSObject
+{
+  @public
+    NSUInteger _most;
+    StandinLogState *_logState;
+}
+@end
+
 @interface StandinQueue : StandinObject <MTLCommandQueue>
 {
+  @public
     struct standin_worker *_worker;
-    NSUInteger _most;
+    StandinLogState *_logState;
 }
-- (instancetype)initWithMost:(NSUInteger)most;
+- (instancetype)initWithMost:(NSUInteger)most logState:(StandinLogState *)state;
 @end
 
 @interface StandinCommandBuffer : StandinObject <MTLCommandBuffer>
