@@ -53,7 +53,7 @@ from metalpy.dtypes import (
     uint32,
     uint64,
 )
-from metalpy.mps.shader import compile_file
+from metalpy.mps.shader import compile_file, load_library
 from metalpy.random.generator import Generator
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "load_library",
     "mps",
     "ones",
     "ones_like",

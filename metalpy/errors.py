@@ -15,11 +15,13 @@ __all__ = [
     "EnvironmentVariableError",
     "EventError",
     "EventTypeError",
+    "FixIt",
     "ForkError",
     "KernelFaultError",
     "KernelReportedError",
     "LaunchTypeError",
     "LaunchValueError",
+    "LibraryError",
     "MetalError",
     "MetalWarning",
     "OutOfMemoryError",
@@ -39,6 +41,26 @@ class MetalWarning(UserWarning):
     """Something went wrong where raising is impossible (a destructor), or a result may surprise."""
 
 
+class FixIt(NamedTuple):
+    """A change of the source that the compiler proposes.
+
+    Attributes
+    ----------
+    line, column : int
+        Where it starts, from 1, in the file of its diagnostic.
+    end_line, end_column : int
+        Where what is replaced ends; the start, for an insertion.
+    text : str
+        What to put there.
+    """
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    text: str
+
+
 class Diagnostic(NamedTuple):
     """One message of the compiler, placed in the user's own source.
 
@@ -52,6 +74,10 @@ class Diagnostic(NamedTuple):
         Path of the file, or ``"program_source"`` for a string.
     line, column : int
         Position from 1; 0 where the compiler gives none.
+    included_from : tuple of (str, int)
+        Files and lines of the includes that led to `file`, the nearest first.
+    fixits : tuple of FixIt
+        Changes that would mend it.
     """
 
     severity: str
@@ -59,6 +85,8 @@ class Diagnostic(NamedTuple):
     file: str
     line: int
     column: int
+    included_from: tuple[tuple[str, int], ...] = ()
+    fixits: tuple[FixIt, ...] = ()
 
 
 class CompileError(MetalError, SyntaxError):
@@ -182,6 +210,10 @@ class ForkError(MetalError):
 
 class RandomStateError(MetalError, ValueError):
     """Bytes that are no state of a random number generator."""
+
+
+class LibraryError(MetalError, ValueError):
+    """A file that is no compiled library, is damaged, or of another format version."""
 
 
 class CacheError(MetalError):

@@ -17,6 +17,7 @@ class Library:
         data: bytes,
         math_mode: int = 0,
         macros: Sequence[tuple[bytes, bytes]] = (),
+        language_version: int = 0,
     ) -> None: ...
     @property
     def device(self) -> Device: ...

@@ -44,9 +44,12 @@ cdef class Library:
         Of source: 0 safe, 1 relaxed, 2 fast.
     macros : sequence of (bytes, bytes)
         Of source: names and values.
+    language_version : int
+        Of source: major << 16 | minor; 0: the newest that the device's compiler has.
     """
 
-    def __init__(self, Device device not None, uint32_t kind, bytes data not None, uint32_t math_mode=0, macros=()):
+    def __init__(self, Device device not None, uint32_t kind, bytes data not None, uint32_t math_mode=0, macros=(),
+                 uint32_t language_version=0):
         cdef mp_error error
         cdef mp_status status
         cdef mp_library_desc desc
@@ -69,6 +72,7 @@ cdef class Library:
             number += 1
         desc.macros = names
         desc.macro_count = number
+        desc.language_version = language_version
         with nogil:
             status = self.drv.library_create(device.handle, &desc, &self.handle, &error)
         check(status, &error)

@@ -7,7 +7,6 @@ running clang and without importing LLVM.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
 import zlib
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._core.trace import Region
-from ..errors import Diagnostic, LaunchTypeError
+from ..errors import Diagnostic, FixIt, LaunchTypeError
 from .cache import Cache, default_cache, make_key
 from .options import Options
-from .reflection import Argument, Builtin, Field, KernelInfo, Type
+from .records import pack, unpack
 from .source import Misuse, Source
 from .toolchain import cpu_identity, versions
 
@@ -59,23 +58,23 @@ def _compile(source: Source, options: Options, store: Cache, noted: dict[str, An
     data = store.load(key, _PROGRAM) if source.is_closed else None
     noted["cached"] = data is not None
     if data is not None:
-        return Compilation(json.loads(data), store, source, options)
+        return Compilation(data, store, source, options)
     from .frontend import compile_program
 
-    program = compile_program(source, options)
+    program = compile_program(source, options, store)
     ir = program.ir.encode("utf-8", "surrogateescape")
-    facts = {
-        "kernels": [asdict(k) for k in program.kernels],
+    facts: dict[str, Any] = {
         "constants": [asdict(c) for c in program.constants],
         "max_threads": list(program.max_threads),
         "inputs": list(program.inputs),
         "warnings": [list(w) for w in program.warnings],
         "ir": make_key("ir", hashlib.blake2b(ir).hexdigest()),
     }
-    store.store(facts["ir"], _IR, zlib.compress(ir, 1))  # type: ignore[arg-type]
+    record = pack(facts, program.kernels)
+    store.store(facts["ir"], _IR, zlib.compress(ir, 1))
     if source.is_closed:
-        store.store(key, _PROGRAM, json.dumps(facts).encode())
-    return Compilation(facts, store, source, options, program)
+        store.store(key, _PROGRAM, record)
+    return Compilation(record, store, source, options, program)
 
 
 class Compilation:
@@ -83,32 +82,33 @@ class Compilation:
 
     Attributes
     ----------
-    kernels : dict of str to KernelInfo
+    kernels : mapping of str to KernelInfo
         By name, in the order of the source.
     constants : dict of str to (index, scalar type, vector shape)
         Function constants by name.
     warnings : tuple of Diagnostic
+    record : bytes
+        What is known about the program, as `records.pack` writes it.
     """
 
     def __init__(
         self,
-        facts: Mapping[str, Any],
+        record: bytes,
         store: Cache,
         source: Source,
         options: Options,
         program: Program | None = None,
     ) -> None:
-        self._facts = facts
+        self.record = record
+        self._facts, self.kernels = unpack(record)
         self._store = store
         self._source = source
         self._options = options
         self._program = program
         self._lock = threading.Lock()
         self._made: set[str] = set()  # under _lock: keys of kernels that this object has lowered
-        self.kernels = {k["name"]: _kernel_info(k) for k in facts["kernels"]}
-        self._numbers = {name: number for number, name in enumerate(self.kernels)}
-        self.constants = {c["name"]: (c["index"], c["scalar"], tuple(c["shape"])) for c in facts["constants"]}
-        self.warnings = tuple(Diagnostic(*w) for w in facts["warnings"])
+        self.constants = {c["name"]: (c["index"], c["scalar"], tuple(c["shape"])) for c in self._facts["constants"]}
+        self.warnings = tuple(_diagnostic(*w) for w in self._facts["warnings"])
 
     def constant_values(self, given: Mapping[str | int, object]) -> dict[int, object]:
         """Function constants by index from values by name or index, checked against their types.
@@ -119,6 +119,11 @@ class Compilation:
             No such constant, or a value of the wrong kind.
         """
         return checked_constants(self.constants, given)
+
+    def max_threads(self, name: str) -> int:
+        """The most threads that a threadgroup of the kernel may have."""
+        limits: list[int] = self._facts["max_threads"]
+        return limits[self.kernels.number(name)]
 
     def native(self, name: str, values: Mapping[int, object] | None = None, *, rebuild: bool = False) -> Path:
         """Path of the shared object of a kernel, specialised by function constants; compiled if need be.
@@ -137,7 +142,8 @@ class Compilation:
     def _native(self, name: str, values: Mapping[int, object], rebuild: bool, noted: dict[str, Any]) -> Path:
         """`native`; `noted` hears whether the cache had it."""
         # The same index may stand for differently typed constants in two programs, but the IR's digest is in the key.
-        key = make_key("kernel", self._facts["ir"], name, repr(sorted(values.items())), cpu_identity())
+        compilers = (_compiler_identity(), *versions())
+        key = make_key("kernel", *compilers, self._facts["ir"], name, repr(sorted(values.items())), cpu_identity())
         noted["cached"] = not rebuild and self._store.load(key, _KERNEL) is not None
         if noted["cached"]:
             return self._store.path(key, _KERNEL)
@@ -150,28 +156,38 @@ class Compilation:
             from .lowering import lower
 
             try:
-                code = lower(self._whole_program(), self._numbers[name], values)
+                code = lower(self._whole_program(), self.kernels.number(name), values)
             except Misuse as misuse:
                 raise misuse_error(misuse, self._source) from None
             self._made.add(key)
             return self._store.store(key, _KERNEL, code)
 
-    def _whole_program(self) -> Program:
-        """The program with its IR: from the cache, or from the source again if the cache has lost it."""
-        if self._program is None:
-            from .frontend import Constant, Program, compile_program
+    def code(self, name: str, values: Mapping[int, object] | None = None) -> bytes:
+        """The shared object that `native` gives the path of."""
+        path = self.native(name, values)
+        code = self._store.load(path.stem, _KERNEL)
+        return self.native(name, values, rebuild=True).read_bytes() if code is None else code
 
-            packed = self._store.load(self._facts["ir"], _IR)
-            if packed is None:
-                self._program = compile_program(self._source, self._options)
-            else:
-                self._program = Program(
-                    ir=zlib.decompress(packed).decode("utf-8", "surrogateescape"),
-                    kernels=tuple(self.kernels.values()),
-                    constants=tuple(Constant(**(c | {"shape": tuple(c["shape"])})) for c in self._facts["constants"]),
-                    max_threads=tuple(self._facts["max_threads"]),
-                    inputs=tuple(self._facts["inputs"]),
-                )
+    def ir(self) -> str:
+        """The program's IR: from the cache, or from the source again if the cache has lost it."""
+        packed = self._store.load(self._facts["ir"], _IR)
+        if packed is not None:
+            return zlib.decompress(packed).decode("utf-8", "surrogateescape")
+        from .frontend import compile_program
+
+        return compile_program(self._source, self._options, self._store).ir
+
+    def _whole_program(self) -> Program:
+        if self._program is None:
+            from .frontend import Constant, Program
+
+            self._program = Program(
+                ir=self.ir(),
+                kernels=tuple(self.kernels.values()),
+                constants=tuple(Constant(**(c | {"shape": tuple(c["shape"])})) for c in self._facts["constants"]),
+                max_threads=tuple(self._facts["max_threads"]),
+                inputs=tuple(self._facts["inputs"]),
+            )
         return self._program
 
 
@@ -197,6 +213,13 @@ def checked_constants(
         name, scalar, shape = by_index[index]
         values[index] = _constant_value(name, scalar, shape, value)
     return dict(sorted(values.items()))
+
+
+def _diagnostic(
+    severity: str, message: str, file: str, line: int, column: int, stack: list[list[Any]], fixits: list[list[Any]]
+) -> Diagnostic:
+    includes = tuple((name, number) for name, number in stack)
+    return Diagnostic(severity, message, file, line, column, includes, tuple(FixIt(*fixit) for fixit in fixits))
 
 
 def _constant_value(name: str, scalar: str, shape: tuple[int, ...], value: object) -> object:
@@ -234,27 +257,3 @@ def _compiler_identity() -> str:
                 status = os.stat(os.path.join(parent, name))
                 marks.append(f"{name}:{status.st_size}:{status.st_mtime_ns}")
     return ";".join(marks)
-
-
-# ---- records from JSON ----
-
-
-def _type(facts: Mapping[str, Any]) -> Type:
-    return Type(
-        **{
-            **facts,
-            "shape": tuple(facts["shape"]),
-            "element": _type(facts["element"]) if facts["element"] else None,
-            "fields": tuple(Field(f["name"], f["offset"], _type(f["type"])) for f in facts["fields"]),
-        }
-    )
-
-
-def _kernel_info(facts: Mapping[str, Any]) -> KernelInfo:
-    return KernelInfo(
-        name=facts["name"],
-        arguments=tuple(Argument(**{**a, "type": _type(a["type"])}) for a in facts["arguments"]),
-        builtins=tuple(Builtin(**b) for b in facts["builtins"]),
-        file=facts["file"],
-        line=facts["line"],
-    )

@@ -7,7 +7,8 @@ field names. The metadata is read from the IR's text, node by node, only as far 
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
 
 from .harvest import Entry, Harvest, Parameter
 from .reflection import Argument, Builtin, Field, KernelInfo, Type
@@ -69,7 +70,7 @@ def read_kernels(
         symbol = reader.initializer(f"__mp_constant_{k}").rsplit("@", 1)[-1].split(",")[0].strip()
         name = constant.name.removeprefix("::")
         constants.append((name, reader.number(f"__mp_constant_index_{k}"), held.scalar or "", held.shape, symbol))
-    limits = tuple(min(reader.number(f"__mp_limit_{k}"), MAX_THREADS) for k in range(len(kernels)))
+    limits = tuple(reader.limit(k, entry) for k, entry in enumerate(harvest.entries))
     return kernels, constants, limits
 
 
@@ -129,8 +130,7 @@ class _Reader:
         arguments: list[Argument] = []
         builtins: list[Builtin] = []
         positions = {"buffer": 0, "threadgroup": 0}
-        counts = {role: sum(p.role == role for p in entry.parameters) for role in positions}
-        numbers = {role: self.numbers(f"__mp_{role}s_{k}", count) if count else [] for role, count in counts.items()}
+        numbers = {role: self._indices(k, entry, role) for role in positions}
         for parameter, node in zip(entry.parameters, parameter_types, strict=True):
             if parameter.role in positions:
                 at = positions[parameter.role]
@@ -140,6 +140,17 @@ class _Reader:
                 builtins.append(Builtin(parameter.name, parameter.role, self.type(node).name))
         self._check_indices(entry, arguments)
         return KernelInfo(entry.name, tuple(arguments), tuple(builtins), entry.file, entry.line)
+
+    def limit(self, k: int, entry: Entry) -> int:
+        """``max_total_threads_per_threadgroup`` of kernel number `k`."""
+        known = entry.literal_limit(MAX_THREADS)
+        return min(self.number(f"__mp_limit_{k}") if known is None else known, MAX_THREADS)
+
+    def _indices(self, k: int, entry: Entry, role: str) -> Sequence[int]:
+        known = entry.literal_indices(role)
+        if known is not None:
+            return known
+        return self.numbers(f"__mp_{role}s_{k}", sum(p.role == role for p in entry.parameters))
 
     def _argument(self, parameter: Parameter, index: int, node: str | None) -> Argument:
         pointee_node = self._field(self._strip(node), "baseType")
@@ -295,6 +306,7 @@ class _Reader:
         return members
 
 
+@lru_cache(maxsize=4096)  # kernels share their types
 def _fields(text: str) -> dict[str, str]:
     """The fields of a ``!DINode(key: value, ...)``: strings unquoted, references as bare numbers, null left out."""
     found: dict[str, str] = {}

@@ -16,12 +16,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .._core import library as core
-from ..errors import CacheError, CompileError, LaunchValueError, MetalError
+from ..errors import CacheError, CompileError, Diagnostic, LaunchValueError, MetalError
 from .cache import default_cache, make_key
 from .compilation import checked_constants
 from .diagnostics import compile_error, parse_diagnostics
 from .harvest import Entry, Parameter, harvest
-from .options import Options
+from .options import DEFAULT_VERSION, Options
 from .reflection import Argument, Builtin, Field, KernelInfo, Type
 from .source import Misuse, Source
 
@@ -65,14 +65,25 @@ def compile_on_device(device: Device, source: Source, options: Options) -> Devic
     macros = [(name.encode(), value.encode()) for name, value in options.defines]
     data = source.text.encode("utf-8", "replace")  # stray bytes can only be in comments
     try:
-        library = core.Library(device, core.LIBRARY_SOURCE, data, _MATH_MODES[options.math_mode], macros)
+        library = core.Library(
+            device, core.LIBRARY_SOURCE, data, _MATH_MODES[options.math_mode], macros, _language(options)
+        )
     except MetalError:
         log = core.compile_log(device)
         if any(message.severity == "error" for message in parse_diagnostics(log)):
             raise compile_error(log, source, options.include_dirs) from None
         raise
     identity = (source.text, repr(options)) if source.is_closed else None
-    return DeviceProgram(library, _entries(source), identity, source.name)
+    warnings = tuple(parse_diagnostics(core.compile_log(device)))
+    return DeviceProgram(library, _entries(source), identity, source.name, warnings)
+
+
+def _language(options: Options) -> int:
+    """As the driver takes it; what was not asked for is left to the device's compiler."""
+    if options.language_version == DEFAULT_VERSION:
+        return 0
+    major, minor = options.language_version.split(".")
+    return int(major) << 16 | int(minor)
 
 
 def load_on_device(device: Device, source: bytes | str) -> DeviceProgram:
@@ -97,11 +108,18 @@ class DeviceProgram:
     ----------
     kernels : dict of str to None
         Names, in the order of the source where it is known.
+    warnings : tuple of Diagnostic
     """
 
     def __init__(
-        self, library: Library, entries: dict[str, Entry], identity: tuple[str, ...] | None, file: str
+        self,
+        library: Library,
+        entries: dict[str, Entry],
+        identity: tuple[str, ...] | None,
+        file: str,
+        warnings: tuple[Diagnostic, ...] = (),
     ) -> None:
+        self.warnings = warnings
         self._library = library
         self._entries = entries
         self._identity = identity

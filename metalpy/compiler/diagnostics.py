@@ -11,18 +11,19 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-from ..errors import CompileError, Diagnostic
+from ..errors import CompileError, Diagnostic, FixIt
 from .entries import ENTRIES_NAME
 from .harvest import Entry
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 
-__all__ = ["compile_error", "misuse_error", "parse_diagnostics"]
+__all__ = ["compile_error", "misuse_error", "parse_diagnostics", "placed", "report_of"]
 
 MAX_SHOWN = 50  # messages in the text of a CompileError
 
 _MESSAGE = re.compile(
     r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): (?P<severity>fatal error|error|warning|note): (?P<message>.*)$"
 )
+_LINE_MARK = re.compile(r'#line (\d+) "((?:\\.|[^"\\])*)"')
 _BARE = re.compile(r"^(?:clang: )?(?P<severity>fatal error|error): (?P<message>.*)$")
 # How C++ spells Metal's scalar types in messages.
 _SPELLINGS = (
@@ -35,6 +36,12 @@ _SPELLINGS = (
     (re.compile(r"; did you mean '[^']*\b(?:__mp|mp_)[^']*'\?"), ""),
     (re.compile(r"^static assertion failed(?: due to requirement '.*?')?: "), ""),
 )
+_DOUBLE = re.compile(r".*\bdouble_is_not_supported_in_Metal\b.*")
+# A name in capitals that nothing declares: host programs often define such, as sizes and types of a kernel.
+_HOST_MACRO = re.compile(r"(?:use of undeclared identifier|unknown type name) '([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_?)'\Z")
+_SNIPPET = re.compile(r" *\d* \| ")
+_FIXIT = re.compile(r'fix-it:"(?:\\.|[^"\\])*":\{(\d+):(\d+)-(\d+):(\d+)\}:"((?:\\.|[^"\\])*)"\Z')
+_OUR_PRAGMA = "unterminated '#pragma clang attribute push'"  # when clang gives up in the middle of the program
 _SAME_ALIAS = re.compile(r"'([^']+)' \(aka '\1'\)")
 
 
@@ -50,24 +57,34 @@ def parse_diagnostics(output: str, entries: Sequence[Entry] = ()) -> list[Diagno
     """
     found: list[Diagnostic] = []
     generated: list[Diagnostic] = []  # about entry points: of interest only if the user's own code is right
+    place = found
     misplaced: Diagnostic | None = None  # an error inside our headers, waiting for the place that led there
     for line in output.splitlines():
+        if _SNIPPET.match(line):
+            continue
         match = _MESSAGE.match(line)
         if match is None:
+            _add_fixit(line, place)
             bare = _BARE.match(line)
             if bare:
                 found.append(Diagnostic("error", _metal_names(bare["message"]), "", 0, 0))
+            continue
+        if _OUR_PRAGMA in match["message"]:
             continue
         severity = "error" if match["severity"] == "fatal error" else match["severity"]
         message, file = _metal_names(match["message"]), match["file"]
         diagnostic = Diagnostic(severity, message, file, int(match["line"]), int(match["column"]))
         place = found
+        if file == ENTRIES_NAME and severity == "warning":
+            place = []
+            continue
         if file == ENTRIES_NAME and 0 < diagnostic.line <= len(entries):
             entry = entries[diagnostic.line - 1]
             diagnostic = diagnostic._replace(file=entry.file, line=entry.line, column=0)
             place = generated
         if _is_ours(file) and place is found:
             misplaced = diagnostic if severity != "note" else misplaced
+            place = []
         elif severity == "note" and misplaced is not None:
             place.append(diagnostic._replace(severity=misplaced.severity, message=misplaced.message))
             misplaced = None
@@ -80,19 +97,84 @@ def parse_diagnostics(output: str, entries: Sequence[Entry] = ()) -> list[Diagno
     return found + generated
 
 
+def _add_fixit(printed: str, place: list[Diagnostic]) -> None:
+    match = _FIXIT.match(printed)
+    if match and place and "__mp" not in match[5]:
+        line, column, end_line, end_column = (int(match[i]) for i in range(1, 5))
+        fixit = FixIt(line, column, end_line, end_column, re.sub(r"\\(.)", r"\1", match[5]))
+        place[-1] = place[-1]._replace(fixits=(*place[-1].fixits, fixit))
+
+
+def placed(
+    found: Sequence[Diagnostic], source: Source, include_dirs: tuple[str, ...], lines_before: int = 0
+) -> list[Diagnostic]:
+    """Messages with all that the source and the options say about them.
+
+    Parameters
+    ----------
+    found : sequence of Diagnostic
+        What `parse_diagnostics` found.
+    source : Source
+    include_dirs : tuple of str
+    lines_before : int
+        Lines in front of the source in what clang read: it counts a fix-it's lines from there.
+    """
+    numbers = _user_lines(source.text) if any(d.fixits for d in found) else []
+    return [
+        _with_hint(_with_search_path(_pointed(_mended(d, numbers, lines_before), source.files), include_dirs))._replace(
+            included_from=source.included_from(d.file)
+        )
+        for d in found
+    ]
+
+
+def _user_lines(text: str) -> list[tuple[str, int]]:
+    """(file, line) of each line of a spliced program."""
+    places, file, number = [], "", 1
+    for line in text.split("\n"):
+        mark = _LINE_MARK.match(line)
+        if mark:
+            file, number = re.sub(r"\\(.)", r"\1", mark[2]), int(mark[1]) - 1
+        places.append((file, number))
+        number += 1
+    return places
+
+
+def _mended(diagnostic: Diagnostic, places: list[tuple[str, int]], lines_before: int) -> Diagnostic:
+    """With the lines of its fix-its in the user's file; those of other files are left out."""
+    fixits = []
+    for fixit in diagnostic.fixits:
+        at = [number - 1 - lines_before for number in (fixit.line, fixit.end_line)]
+        if all(0 <= i < len(places) and places[i][0] == diagnostic.file for i in at):
+            fixits.append(fixit._replace(line=places[at[0]][1], end_line=places[at[1]][1]))
+    return diagnostic._replace(fixits=tuple(fixits))
+
+
+def _with_hint(diagnostic: Diagnostic) -> Diagnostic:
+    """Say of a name that looks like a macro of the host program how to define it."""
+    match = _HOST_MACRO.match(diagnostic.message)
+    if match is None or len(match[1]) < 2:
+        return diagnostic
+    hint = f"{diagnostic.message}; if the host program defines it, pass defines={{'{match[1]}': ...}}"
+    return diagnostic._replace(message=hint)
+
+
 def compile_error(
-    output: str, source: Source, include_dirs: tuple[str, ...] = (), entries: Sequence[Entry] = ()
+    output: str,
+    source: Source,
+    include_dirs: tuple[str, ...] = (),
+    entries: Sequence[Entry] = (),
+    lines_before: int = 0,
 ) -> CompileError:
     """The exception for a failed compilation with clang's `output`."""
-    parsed = parse_diagnostics(output, entries)
-    diagnostics = [_with_search_path(_pointed(d, source.files), include_dirs) for d in parsed]
+    diagnostics = placed(parse_diagnostics(output, entries), source, include_dirs, lines_before)
     if not any(d.severity == "error" for d in diagnostics):
         return CompileError(f"{source.name}: clang failed:\n{output.strip()}")
     errors = sum(d.severity == "error" for d in diagnostics)
-    shown = [d for d in diagnostics if d.severity != "warning"]
-    report = "\n".join(_report(d, source.files) for d in shown[:MAX_SHOWN])
-    if len(shown) > MAX_SHOWN:
-        report += f"\n... and {len(shown) - MAX_SHOWN} more in .diagnostics"
+    told = [d for d in diagnostics if d.severity != "warning"]
+    report = "\n".join(report_of(d, source.files) for d in told[:MAX_SHOWN])
+    if len(told) > MAX_SHOWN:
+        report += f"\n... and {len(told) - MAX_SHOWN} more in .diagnostics"
     first = next(d for d in diagnostics if d.severity == "error")
     report += f"\n{errors} error{'s' if errors > 1 else ''} generated."
     return CompileError(report, tuple(diagnostics), _line(source.files, first.file, first.line))
@@ -111,8 +193,9 @@ def misuse_error(misuse: Misuse, source: Source) -> CompileError:
     line = _line(source.files, misuse.file, misuse.line) or ""
     found = re.search(rf"\b{re.escape(misuse.word)}\b", line) if misuse.word else None
     column = (found.start() if found else len(line) - len(line.lstrip())) + 1
-    diagnostic = Diagnostic("error", misuse.message, misuse.file, misuse.line, column)
-    return CompileError(_report(diagnostic, source.files), (diagnostic,), line or None)
+    stack = source.included_from(misuse.file)
+    diagnostic = Diagnostic("error", misuse.message, misuse.file, misuse.line, column, stack)
+    return CompileError(report_of(diagnostic, source.files), (diagnostic,), line or None)
 
 
 def _with_search_path(diagnostic: Diagnostic, include_dirs: tuple[str, ...]) -> Diagnostic:
@@ -136,6 +219,7 @@ def _is_ours(file: str) -> bool:
 
 
 def _metal_names(message: str) -> str:
+    message = _DOUBLE.sub("'double' is not supported in Metal", message)
     for pattern, replacement in _SPELLINGS:
         message = pattern.sub(replacement, message)
     return _SAME_ALIAS.sub(r"'\1'", message)
@@ -146,10 +230,12 @@ def _line(files: Mapping[str, str], file: str, number: int) -> str | None:
     return lines[number - 1] if 0 < number <= len(lines) else None
 
 
-def _report(diagnostic: Diagnostic, files: Mapping[str, str]) -> str:
-    """One message as clang would print it: place, text, source line, caret."""
+def report_of(diagnostic: Diagnostic, files: Mapping[str, str]) -> str:
+    """One message as clang would print it: includes that led there, place, text, source line, caret."""
+    stack = diagnostic.included_from if diagnostic.severity != "note" else ()
+    includes = "".join(f"In file included from {file}:{line}:\n" for file, line in stack)
     place = f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}: " if diagnostic.file else ""
-    report = f"{place}{diagnostic.severity}: {diagnostic.message}"
+    report = f"{includes}{place}{diagnostic.severity}: {diagnostic.message}"
     line = _line(files, diagnostic.file, diagnostic.line)
     if line is None:
         return report

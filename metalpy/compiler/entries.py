@@ -3,14 +3,15 @@
 For kernel number ``k`` the program gets
 
 * ``__mp_thread_k(group, thread)``: run the kernel for one thread, parameters filled from the two records;
-* ``__mp_group_k(group)``: the same for all threads of a threadgroup, one after another;
 * ``__mp_function_k``: the kernel's address, whose debug information holds the parameters' types;
-* ``__mp_buffers_k``, ``__mp_threadgroups_k``: the argument indices after implicit numbering;
-* ``__mp_limit_k``: its ``max_total_threads_per_threadgroup``.
+* ``__mp_buffers_k``, ``__mp_threadgroups_k``: the argument indices after implicit numbering, unless they are plain
+  numbers in the source;
+* ``__mp_limit_k``: its ``max_total_threads_per_threadgroup``, unless that is a plain number.
 
 and for function constant number ``k`` ``__mp_constant_k`` (its address) and ``__mp_constant_index_k``. All are plain
 globals whose initialisers LLVM folds to literals. Inputs that the program declares outside functions are filled by
-``__mp_thread_k``; ``__mp_input_k`` returns the address of number ``k``, which tells its symbol.
+``__mp_thread_k``; ``__mp_input_k`` returns the address of number ``k``, which tells its symbol. A program may have
+thousands of kernels, so each gets no more than it needs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ __all__ = ["ENTRIES_NAME", "defined_flags", "write_entries"]
 
 ENTRIES_NAME = "metalpy_entries"  # the "file" of generated code in compiler messages; never shown
 # Names of __mp that the entry points use.
-_NAMES = "fill implicit_index indices input from number parameter run_group signature threadgroup_memory".split()
+_NAMES = "fill implicit_index indices input from number parameter signature threadgroup_memory".split()
 
 
 def write_entries(harvest: Harvest) -> str:
@@ -65,21 +66,20 @@ def _literal(name: str, expression: str) -> str:
 
 def _entry(k: int, entry: Entry, inputs: list[GlobalInput]) -> str:
     position = {"buffer": 0, "threadgroup": 0}
-    arguments = [_argument(k, i, parameter, position) for i, parameter in enumerate(entry.parameters)]
+    known = {role: entry.literal_indices(role) for role in position}
+    arguments = [_argument(k, i, parameter, position, known) for i, parameter in enumerate(entry.parameters)]
     # The type is spelled out where the name alone may be that of several functions; else it follows from the name.
     function_type = entry.signature or f"decltype({entry.callee})"
     parts = [
         f"namespace {entry.scope} {{" if entry.scope else "",
         f'extern "C" {{ using __mp_type_{k} = {function_type};',
         f"auto* __mp_function_{k} = static_cast<__mp_type_{k}*>(&{entry.callee});",
-        *_indices(k, "buffer", entry),
-        *_indices(k, "threadgroup", entry),
-        _literal(f"__mp_limit_{k}", entry.max_threads or str(MAX_THREADS)),
+        *(part for role in known if known[role] is None for part in _indices(k, role, entry)),
+        _literal(f"__mp_limit_{k}", entry.max_threads or "") if entry.literal_limit(MAX_THREADS) is None else "",
         f"void __mp_thread_{k}(const mp_group* __mp_g, const mp_thread* __mp_t) {{",
         f"(void)__mp_g, (void)__mp_t; using __mp_s = __mp::signature<__mp_type_{k}>;",
         *(f"__mp::fill({i.name}, __mp::{i.role}(__mp_g, __mp_t));" for i in inputs),
         f"static_cast<__mp_type_{k}*>(&{entry.callee})({', '.join(arguments)}); }}",
-        f"void __mp_group_{k}(const mp_group* __mp_g) {{ __mp::run_group<__mp_thread_{k}>(__mp_g); }}",
         "} }" if entry.scope else "}",
     ]
     return " ".join(parts)
@@ -87,8 +87,6 @@ def _entry(k: int, entry: Entry, inputs: list[GlobalInput]) -> str:
 
 def _indices(k: int, role: str, entry: Entry) -> list[str]:
     given = [f"int({p.index})" if p.index else "__mp::implicit_index" for p in entry.parameters if p.role == role]
-    if not given:
-        return []
     count = len(given)
     name = f"__mp_{role}s_{k}"
     return [
@@ -97,11 +95,15 @@ def _indices(k: int, role: str, entry: Entry) -> list[str]:
     ]
 
 
-def _argument(k: int, i: int, parameter: Parameter, position: dict[str, int]) -> str:
+def _argument(
+    k: int, i: int, parameter: Parameter, position: dict[str, int], known: dict[str, tuple[int, ...] | None]
+) -> str:
     parameter_type = f"__mp_s::parameter<{i}>"
     if parameter.role not in position:
         return f"__mp::input<{parameter_type}>::from(__mp::{parameter.role}(__mp_g, __mp_t))"
     at = position[parameter.role]
     position[parameter.role] += 1
     source = "buffer" if parameter.role == "buffer" else "threadgroup_memory"
-    return f"__mp::{source}<{parameter_type}>(__mp_g, __mp_{parameter.role}s_{k}[{at}])"
+    numbers = known[parameter.role]
+    index = f"__mp_{parameter.role}s_{k}[{at}]" if numbers is None else str(numbers[at])
+    return f"__mp::{source}<{parameter_type}>(__mp_g, {index})"

@@ -10,32 +10,40 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import Diagnostic
+from .assembly import Assembly
+from .cache import Cache, default_cache
+from .checks import find_offence, misuse_of
 from .debuginfo import read_kernels
-from .diagnostics import compile_error, misuse_error, parse_diagnostics
+from .diagnostics import compile_error, misuse_error, parse_diagnostics, placed
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, Skipped, harvest
 from .options import MATH_MODES, Options
+from .precompiled import precompiled_headers
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 from .toolchain import clang, run_tool
-from .twins import drop_twins, explain_twins
+from .twins import drop_plain_twins, drop_twins, explain_twins
+
+if TYPE_CHECKING:
+    import subprocess
 
 __all__ = ["Constant", "Program", "compile_program"]
 
 _ABI_HEADERS = Path(__file__).parent.parent / "include"
-METAL_VERSION = 320
 MAX_ROUNDS = 8  # of compiling and dropping twins: each shows more of them, in code that was not reached before
 
 _COMMON_FLAGS = (
-    "-x c++ -std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fno-caret-diagnostics -ferror-limit=500 "
-    f"-D__METAL_VERSION__={METAL_VERSION}"
+    "-std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fdiagnostics-parseable-fixits -ferror-limit=500"
 ).split()
 
+_OUTPUT = "-S -emit-llvm -o -".split()
 _COMPILE_FLAGS = (
     # The language: no 64-bit floats (a literal is `float`, in a template at least as narrow), half and bfloat in their
     # own precision, swizzles as properties, integers that wrap, loops that may run for ever, aliasing as in Metal code
@@ -47,10 +55,22 @@ _COMPILE_FLAGS = (
     # A function may hold a barrier: no call moves into or out of divergent control flow.
     "-fconvergent-functions "
     # The output: unoptimised IR meant to be optimised, with the types of what the user wrote.
-    "-fPIC -fvisibility=hidden -fno-plt -O2 -Xclang -disable-llvm-passes -S -emit-llvm -o - "
+    "-fPIC -fvisibility=hidden -fno-plt -O2 -Xclang -disable-llvm-passes "
     "-g -fstandalone-debug -gomit-unreferenced-methods "
-    "-Wno-everything"
+    # Warnings that are as true of Metal as of C++.
+    "-Wno-everything -Warray-bounds -Wassign-enum -Wbitwise-op-parentheses -Wdangling-else -Wdeprecated-declarations "
+    "-Wdivision-by-zero -Wempty-body -Wenum-compare -Wfor-loop-analysis -Winfinite-recursion -Wlogical-op-parentheses "
+    "-Wlogical-not-parentheses -Wmacro-redefined -Wnull-dereference -Wparentheses -Wparentheses-equality -Wreturn-type "
+    "-Wself-assign -Wshadow-uncaptured-local -Wshift-op-parentheses -Wsizeof-array-argument -Wsizeof-pointer-div "
+    "-Wsometimes-uninitialized -Wstring-plus-int -Wswitch -Wtautological-compare -Wuninitialized -Wunused-comparison "
+    "-Wunused-value -Wunused-variable -Wunused-but-set-variable -Wno-unused-const-variable -W#warnings"
 ).split()
+
+# Types are read from debug information; of functions, the bulk of every program, there is none (MP_BEGIN does it too).
+_FUNCTIONS_UNDESCRIBED = (
+    '_Pragma("clang attribute push(__attribute__((nodebug)), apply_to = hasType(functionType))")\n',
+    '_Pragma("clang attribute pop")\n',
+)
 
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?!line\b|include[ \t]*<metal|pragma\b)", re.MULTILINE)
 _STANDARD_INCLUDE = re.compile(
@@ -82,16 +102,28 @@ class Program:
     `kernels` are in the order of the source; number ``k`` has the entry points ``__mp_thread_k`` and ``__mp_group_k``.
     """
 
-    ir: str
+    ir: str  # without debug information
     kernels: tuple[KernelInfo, ...]
     constants: tuple[Constant, ...]
     max_threads: tuple[int, ...]
     warnings: tuple[Diagnostic, ...] = ()
     inputs: tuple[str, ...] = ()  # symbols of the inputs that are declared outside functions
 
+    @cached_property
+    def assembly(self) -> Assembly:
+        """The IR with an index of its symbols."""
+        return Assembly(self.ir)
 
-def compile_program(source: Source, options: Options) -> Program:
+
+def compile_program(source: Source, options: Options, store: Cache | None = None) -> Program:
     """Compile a program as far as LLVM IR.
+
+    Parameters
+    ----------
+    source : Source
+    options : Options
+    store : Cache, optional
+        Where precompiled headers are kept; the process's own cache by default.
 
     Raises
     ------
@@ -102,17 +134,23 @@ def compile_program(source: Source, options: Options) -> Program:
     """
     try:
         found = harvest(_expand_macros(source, options), source.name)
-        ir, warnings = _compile(source, options, found)
-        kernels, constants, limits = read_kernels(ir, found)
+        unit = _Unit(source, options, found, store or default_cache())
+        text, warnings = unit.compile()
+        assembly = Assembly(text)
+        kernels, constants, limits = read_kernels(assembly.surroundings, found)
+        offence = find_offence(assembly, len(kernels))
+        if offence is not None:
+            raise misuse_of(offence, kernels, unit.describe_functions())
     except Misuse as misuse:
         raise misuse_error(misuse, source) from None
+    ir = assembly.slice([f"__mp_thread_{k}" for k in range(len(kernels))] + ["__mp_group"])
     return Program(
-        ir=ir,
+        ir=_masked_shifts(_LOOP_HINTS.sub('!"mp.', _without_target(ir))),
         kernels=kernels,
         constants=tuple(Constant(*c) for c in constants),
         max_threads=limits,
         warnings=(*map(_skipped_note, found.skipped), *warnings),
-        inputs=_input_symbols(ir, len(found.inputs)),
+        inputs=_input_symbols(text, len(found.inputs)),
     )
 
 
@@ -133,10 +171,15 @@ def _include_flags(source: Source, options: Options) -> list[str]:
     return [*flags, f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
 
 
+def _version_flags(options: Options) -> list[str]:
+    return [f"-D__METAL_VERSION__={options.metal_version}"]
+
+
 def _expand_macros(source: Source, options: Options) -> str:
     if not options.defines and not _DIRECTIVE.search(source.text):
         return source.text
-    command = [*clang(), *_COMMON_FLAGS, *_include_flags(source, options), *options.flags, "-D__METALPY_HARVEST__"]
+    command = [*clang(), "-x", "c++", *_COMMON_FLAGS, *_version_flags(options), *_include_flags(source, options)]
+    command += [*options.flags, "-D__METALPY_HARVEST__"]
     command += ["-include", "__mp/macros.h", "-w", "-E", "-"]
     result = run_tool(command, source.text.encode("utf-8", "surrogateescape"))
     if result.returncode != 0:
@@ -144,27 +187,59 @@ def _expand_macros(source: Source, options: Options) -> str:
     return result.stdout.decode("utf-8", "surrogateescape")
 
 
-def _compile(source: Source, options: Options, found: Harvest) -> tuple[str, tuple[Diagnostic, ...]]:
-    command = [*clang(), *_COMMON_FLAGS, *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
-    command += [*_include_flags(source, options), "-include", "__mp/entry.h", "-include", "__mp/keywords.h"]
-    if _STANDARD_INCLUDE.search(source.text):
-        # Before the program, whose macros may have names that the headers use, such as T or N.
-        command += ["-include", "metal_stdlib"]
-    command.append("-")
-    before = defined_flags(found) + options.directives
-    program, behind = blank_for_cpp(source.text), write_entries(found)
-    for _ in range(MAX_ROUNDS):
-        result = run_tool(command, (before + program + behind).encode("utf-8", "surrogateescape"))
-        messages = result.stderr.decode("utf-8", "replace")
-        if result.returncode == 0:
-            ir = _TARGET_ATTRIBUTES.sub("", result.stdout.decode("utf-8", "surrogateescape"))
-            ir = _masked_shifts(_LOOP_HINTS.sub('!"mp.', ir))
-            return ir, tuple(parse_diagnostics(messages, found.entries))
-        without_twins = drop_twins(source.text, program, messages)
-        if without_twins is None:
-            break
-        program = without_twins
-    raise compile_error(explain_twins(source.text, messages), source, options.include_dirs, found.entries)
+class _Unit:
+    """A program as clang gets it: our headers, the rewritten text, the entry points."""
+
+    def __init__(self, source: Source, options: Options, found: Harvest, store: Cache) -> None:
+        self._source, self._options, self._found, self._store = source, options, found, store
+        self._flags = [*_COMMON_FLAGS, *_version_flags(options), *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
+        self._headers = ["__mp/entry.h", "__mp/keywords.h"]
+        if _STANDARD_INCLUDE.search(source.text):
+            # Before the program, whose macros may have names that the headers use, such as T or N.
+            self._headers.append("metal_stdlib")
+        self._lines_before = 0  # in front of the user's text, in what clang read last
+        self._program = drop_plain_twins(source.text, blank_for_cpp(source.text))
+
+    def compile(self) -> tuple[str, tuple[Diagnostic, ...]]:
+        """IR with debug information about types, and clang's warnings."""
+        entries, include_dirs = self._found.entries, self._options.include_dirs
+        for _ in range(MAX_ROUNDS):
+            result = self._run(*_FUNCTIONS_UNDESCRIBED)
+            messages = result.stderr.decode("utf-8", "replace")
+            if result.returncode == 0:
+                warnings = placed(parse_diagnostics(messages, entries), self._source, include_dirs, self._lines_before)
+                return result.stdout.decode("utf-8", "surrogateescape"), tuple(warnings)
+            without_twins = drop_twins(self._source.text, self._program, messages)
+            if without_twins is None:
+                break
+            self._program = without_twins
+        messages = explain_twins(self._source.text, messages)
+        raise compile_error(messages, self._source, include_dirs, entries, self._lines_before)
+
+    def describe_functions(self) -> str:
+        """The IR again with debug information about functions: where they are."""
+        return self._run("", "").stdout.decode("utf-8", "surrogateescape")
+
+    def _run(self, before: str, behind: str) -> subprocess.CompletedProcess[bytes]:
+        text = defined_flags(self._found) + self._options.directives + before
+        self._lines_before = text.count("\n")
+        text += self._program + write_entries(self._found) + behind
+        data = text.encode("utf-8", "surrogateescape")
+        own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
+        command = [*clang(), "-x", "c++", *self._flags, *_include_flags(self._source, self._options), *_OUTPUT]
+        headers = precompiled_headers(self._store, [*self._flags, *own], self._headers)
+        if headers is not None:
+            result = run_tool([*command, "-include-pch", str(headers), "-"], data)
+            if result.returncode == 0 or str(headers) not in result.stderr.decode("utf-8", "replace"):
+                return result
+        included = [part for header in self._headers for part in ("-include", header)]
+        return run_tool([*command, *included, "-"], data)
+
+
+def _without_target(ir: str) -> str:
+    """IR for any CPU; attributes stand behind the functions."""
+    start = max(ir.find("\nattributes #"), 0)
+    return ir[:start] + _TARGET_ATTRIBUTES.sub("", ir[start:])
 
 
 def _masked_shifts(ir: str) -> str:

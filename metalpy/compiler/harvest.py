@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ast
 import difflib
+import itertools
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 
 from ..errors import UnsupportedError
@@ -48,6 +49,7 @@ _UNSUPPORTED_ATTRIBUTES = frozenset(
 _IGNORED_ATTRIBUTES = frozenset(
     {"maybe_unused", "buffer", "threadgroup", "function_constant", "access", "user", "clang", "raster_order_group"}
 )
+_DECIMAL = re.compile(r"0|[1-9][0-9]*")
 # Arguments by value that are no inputs, by the type that names them.
 _HOST_OBJECTS = {
     "visible_function_table": "a table of visible functions",
@@ -88,6 +90,24 @@ class Entry:
     line: int
     signature: str | None = None  # its function type, where `callee` alone may mean several functions
     max_threads: str | None = None  # [[max_total_threads_per_threadgroup(n)]]
+
+    def literal_indices(self, role: str) -> tuple[int, ...] | None:
+        """The indices of the parameters of a role, where all that are given are plain numbers; else None.
+
+        Parameters without an index get the lowest ones that are free, in the order of the source.
+        """
+        given = [p.index for p in self.parameters if p.role == role]
+        if not all(index is None or _DECIMAL.fullmatch(index) for index in given):
+            return None
+        taken = {int(index) for index in given if index is not None}
+        free = (i for i in itertools.count() if i not in taken)
+        return tuple(next(free) if index is None else int(index) for index in given)
+
+    def literal_limit(self, default: int) -> int | None:
+        """The limit of threads per threadgroup, if it is a plain number."""
+        if self.max_threads is None:
+            return default
+        return int(self.max_threads) if _DECIMAL.fullmatch(self.max_threads) else None
 
 
 @dataclass(frozen=True)
@@ -156,6 +176,7 @@ class _Harvester:
         self._definitions: dict[str, list[tuple[Parameter, ...]]] = {}  # kernels by qualified name
         # In the order of the source, with the number of parameters that an instantiation spells out (None: none).
         self._found: list[tuple[Entry, bool, int | None]] = []
+        self._line_ends = [i for i, character in enumerate(text) if character == "\n"]
         self._mark_starts: list[int] = []
         self._marks: list[tuple[str, int, int]] = []  # file and line that begin at an offset
         for token in self._tokens:
@@ -424,7 +445,7 @@ class _Harvester:
         """The user's file and line of a token, by the last line mark before it."""
         at = bisect_right(self._mark_starts, token.start) - 1
         file, line, since = self._marks[at] if at >= 0 else (self._name, 1, 0)
-        return file, line + self._text.count("\n", since, token.start)
+        return file, line + bisect_left(self._line_ends, token.start) - bisect_left(self._line_ends, since)
 
 
 def _unsupported(what: str, spelled: str, kernel: str, file: str, line: int) -> UnsupportedError:

@@ -10,31 +10,29 @@ of a threadgroup; one that calls a barrier or a simdgroup function gets a fiber 
 
 from __future__ import annotations
 
-import ctypes
-import os
 import re
 import tempfile
 import threading
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 
 import llvmlite.binding as llvm
 import numpy as np
 
 from ..errors import CompileError, MetalError
+from .assembly import Assembly
+from .checks import may_recurse
 from .convergence import order_meetings
 from .frontend import Constant, Program
 from .source import Misuse
 from .toolchain import linker, run_tool
 
-__all__ = ["lower"]
+__all__ = ["becomes_loop", "lower"]
 
 KERNEL_VERSION = 1
 KERNEL_FIBERS, KERNEL_MESSAGES = 1, 2  # flags of mp_native_kernel
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
-_PROVIDED = re.compile(r"llvm\.|mp_")  # by LLVM, by the runtime
-_MEMORY = {"memcpy", "memmove", "memset", "memcmp", "bcmp"}  # what LLVM itself makes of loops and copies
+_THREAD, _GROUP = "__mp_thread", "__mp_group"  # entry points: one thread, all threads of a group (see entry.h)
 _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
 
 _lock = threading.Lock()  # LLVM's targets are initialised once; llvmlite's contexts are not for many threads
@@ -62,22 +60,26 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
     CompileError
         The kernel needs a function constant that has no value.
     Misuse
-        The kernel recurses, or calls a function without a body.
+        A function that cannot be inlined reads an input declared outside functions.
     """
+    _refuse_missing_constants(program, k, values)
+    # What this kernel reaches, under the names that the runtime's loop over the threads of a group knows.
+    renamed = {f"__mp_thread_{k}": _THREAD}
+    constants = _constants(program, values)
+    text = program.assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants) + "\n".join(constants.values())
+    recurses = may_recurse(program.assembly, k)
     with _lock:
         _initialize()
-        module = llvm.parse_assembly(program.ir)
+        module = llvm.parse_assembly(text)
         module.triple = llvm.get_process_triple()
         machine = _target_machine()
-        _refuse_missing_constants(program, k, values)
-        _define_constants(module, program, values)
-        _keep_only(module, {f"__mp_thread_{k}", f"__mp_group_{k}"})
+        _keep_only(module, {_THREAD, _GROUP})
         _run_passes(module, machine, reachable_only=True)
-        _refuse_recursion(module, program, k)
-        _refuse_undefined(module, program, k)
+        if recurses:
+            _make_loops(module, machine)
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
         speaks = any(f.is_declaration and f.name == "mp_kernel_message" for f in module.functions)
-        entry = f"__mp_thread_{k}" if uses_fibers or speaks else f"__mp_group_{k}"
+        entry = _THREAD if uses_fibers or speaks else _GROUP
         if program.inputs:
             module = _place_inputs(module, machine, program, k, entry)
         module, static_memory = _place_threadgroup_variables(module, machine)
@@ -92,6 +94,27 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         record = _record(module.triple, entry, flags, static_memory, program.max_threads[k], stack)
         module.link_in(llvm.parse_assembly(record))
         return _link(machine.emit_object(module))
+
+
+def becomes_loop(assembly: Assembly, name: str) -> bool:
+    """Whether LLVM makes a loop of a function that calls itself."""
+    with _lock:
+        _initialize()
+        module = llvm.parse_assembly(assembly.slice([name]))
+        module.triple = llvm.get_process_triple()
+        _make_loops(module, _target_machine())
+        return name not in Assembly(str(module)).calls(name)
+
+
+def _make_loops(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    """Make loops of calls to oneself, before inlining hides that they are such."""
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_sroa_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_tail_call_elimination_pass()
+    passes.run(module, builder)
 
 
 def _initialize() -> None:
@@ -143,17 +166,16 @@ def _run_passes(module: llvm.ModuleRef, machine: llvm.TargetMachine, *, reachabl
     passes.run(module, builder)
 
 
-def _define_constants(module: llvm.ModuleRef, program: Program, values: Mapping[int, object]) -> None:
-    lines = []
+def _constants(program: Program, values: Mapping[int, object]) -> dict[str, str]:
+    """Definitions of the function constants, in place of their declarations, by symbol."""
+    lines = {}
     for constant in program.constants:
         # One without a value is not used (see _refuse_missing_constants), but others may be computed from it.
         value = values.get(constant.index, [0] * (constant.shape or (1,))[0])
-        lines.append(f"@{constant.symbol} = constant {_ir_constant(constant, value)}")
-        lines.append(f"@{_defined_flag(constant)} = constant i8 {int(constant.index in values)}")
-    if not lines:
-        return
-    header = f'target triple = "{module.triple}"\ntarget datalayout = "{module.data_layout}"\n'
-    module.link_in(llvm.parse_assembly(header + "\n".join(lines)))
+        flag = _defined_flag(constant)
+        lines[constant.symbol] = f"@{constant.symbol} = constant {_ir_constant(constant, value)}"
+        lines[flag] = f"@{flag} = constant i8 {int(constant.index in values)}"
+    return lines
 
 
 def _defined_flag(constant: Constant) -> str:
@@ -177,27 +199,21 @@ def _ir_constant(constant: Constant, value: object) -> str:
     return f"[{len(data)} x i8] [{words}], align 16"
 
 
-_CONSTRUCTORS = re.compile(r"^@llvm\.global_ctors = .*$", re.MULTILINE)
-_SYMBOL = re.compile(r"@([\w.$]+)")
-
-
 def _refuse_missing_constants(program: Program, k: int, values: Mapping[int, object]) -> None:
     """Refuse a kernel that reads a function constant without a value, itself or through a global made from it."""
+    assembly = program.assembly
     missing = {
         c.symbol: c
         for c in program.constants
         # A program that asks whether a constant is defined knows how to do without.
-        if c.index not in values and f"@{_defined_flag(c)} " not in program.ir
+        if c.index not in values and not assembly.has(_defined_flag(c))
     }
     if not missing:
         return
-    module = llvm.parse_assembly(program.ir)
-    derived = [set(_SYMBOL.findall(str(f))) for f in module.functions if f.name.startswith("__cxx_global_var_init")]
-    # Without the constructors only what the kernel itself reaches stays.
-    module = llvm.parse_assembly(_CONSTRUCTORS.sub("", program.ir))
-    _keep_only(module, {f"__mp_thread_{k}"})
-    _run_passes(module, _target_machine(), reachable_only=True)
-    used = {g.name for g in module.global_variables}
+    # Without the constructors only what the kernel itself reaches counts.
+    reached = assembly.reachable([f"__mp_thread_{k}"], constructors=False)
+    used = {name for name in reached if not assembly.is_function(name)}
+    derived = assembly.constructed()
     for _ in derived:  # globals may be made from globals
         for symbols in derived:
             if symbols & used - missing.keys():
@@ -210,71 +226,6 @@ def _refuse_missing_constants(program: Program, k: int, values: Mapping[int, obj
             f"kernel '{kernel}' needs a value for function constant {names}: "
             f"use lib.{kernel}.specialize({{{needed[0].name!r}: ...}})"
         )
-
-
-def _refuse_recursion(module: llvm.ModuleRef, program: Program, k: int) -> None:
-    calls = {
-        f.name: set(re.findall(r"\bcall [^\n@]*@\"?([\w.$]+)", str(f)))
-        for f in module.functions
-        if not f.is_declaration
-    }
-    finished: set[str] = set()
-
-    def visit(name: str, callers: tuple[str, ...]) -> None:
-        for callee in calls[name] & calls.keys() - finished:
-            if callee in (*callers, name):
-                message = "function {function} of kernel {kernel} calls itself; Metal has no recursion"
-                raise _misuse_of(callee, program, k, message)
-            visit(callee, (*callers, name))
-        finished.add(name)
-
-    for name in calls:
-        visit(name, ())
-
-
-def _refuse_undefined(module: llvm.ModuleRef, program: Program, k: int) -> None:
-    """Refuse calls of what has no body here: the loader would take any function of the process with that name."""
-    for function in module.functions:
-        name = function.name
-        if function.is_declaration and not _PROVIDED.match(name) and name not in _MEMORY and not _is_math(name):
-            raise _misuse_of(name, program, k, "kernel {kernel} calls {function}, which is declared but not defined")
-
-
-class _SymbolPlace(ctypes.Structure):  # Dl_info of <dlfcn.h>
-    _fields_ = (
-        ("file", ctypes.c_char_p),
-        ("base", ctypes.c_void_p),
-        ("symbol", ctypes.c_char_p),
-        ("address", ctypes.c_void_p),
-    )
-
-
-@cache
-def _is_math(name: str) -> bool:
-    """True for functions of libm itself: looking a name up there finds those of the C library, too."""
-    try:
-        function = getattr(ctypes.CDLL("libm.so.6"), name)
-    except AttributeError:
-        return False
-    place = _SymbolPlace()
-    ctypes.CDLL(None).dladdr(function, ctypes.byref(place))
-    return os.path.basename(place.file or b"").startswith(b"libm")
-
-
-def _misuse_of(symbol: str, program: Program, k: int, message: str) -> Misuse:
-    """What is wrong about a function that kernel number `k` reaches, placed where the function is declared."""
-    info = program.kernels[k]
-    function, line, file = symbol, info.line, info.file
-    node = re.search(rf'^!\d+ = (?:distinct )?!DISubprogram\(name: "([^"]+)", linkageName: "{re.escape(symbol)}".*?$',
-                     program.ir, re.MULTILINE)  # fmt: skip
-    if node:
-        function = node[1]
-        found = re.search(r"\bline: (\d+)", node[0])
-        line = int(found[1]) if found else line
-        held = re.search(r"\bfile: !(\d+)", node[0])
-        place = held and re.search(rf'^!{held[1]} = !DIFile\(filename: "([^"]+)"', program.ir, re.MULTILINE)
-        file = place[1] if place else file
-    return Misuse(message.format(kernel=repr(info.name), function=repr(function)), file, line, function)
 
 
 # ---- what the runtime must know ----
@@ -335,10 +286,14 @@ def _place_inputs(
         body = re.sub(address, f"getelementptr i8, ptr %mp.input.{number}, i64 0", body)
         variables += f"\n  %mp.input.{number} = alloca [{size} x i8], align 16"
         if re.search(address, head + tail):
-            message = (
-                "kernel {kernel} calls a function that is not inlined and reads an input declared outside functions"
+            info = program.kernels[k]
+            raise Misuse(
+                f"kernel '{info.name}' calls a function that is not inlined and reads an input declared outside "
+                "functions; pass it as an argument",
+                info.file,
+                info.line,
+                info.name,
             )
-            raise _misuse_of(name, program, k, f"{message}; pass it as an argument")
     return llvm.parse_assembly(head + f"@{entry}(" + body.replace("{", "{" + variables, 1) + end + tail)
 
 

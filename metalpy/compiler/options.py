@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from metalpy import environment
 
-__all__ = ["MATH_MODES", "Options", "make_options"]
+__all__ = ["DEFAULT_VERSION", "MATH_MODES", "Options", "make_options"]
 
 MATH_MODES = {
     # Results do not depend on whether the CPU has fused multiply-add.
@@ -17,6 +17,11 @@ MATH_MODES = {
     "relaxed": ("-ffast-math", "-fno-finite-math-only", "-ffp-contract=fast"),
     "fast": ("-ffast-math", "-ffp-contract=fast"),
 }
+
+# Metal's language versions and their __METAL_VERSION__.
+_VERSIONS = {v: int(v[0] + v[2] + "0") for v in "2.0 2.1 2.2 2.3 2.4 3.0 3.1 3.2 4.0".split()}
+DEFAULT_VERSION = "3.2"
+_VERSION = re.compile(r"(?:metal|macos-metal|ios-metal)?(\d\.\d)")
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,12 @@ class Options:
     include_dirs: tuple[str, ...] = ()
     defines: tuple[tuple[str, str], ...] = ()
     math_mode: str = "safe"
+    language_version: str = DEFAULT_VERSION
+
+    @property
+    def metal_version(self) -> int:
+        """The value of ``__METAL_VERSION__``."""
+        return _VERSIONS[self.language_version]
 
     @property
     def flags(self) -> list[str]:
@@ -42,13 +53,14 @@ def make_options(
     include_dirs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     defines: Mapping[str, object] | None = None,
     math_mode: str | None = None,
+    language_version: str = DEFAULT_VERSION,
 ) -> Options:
     """Check compile options as a user gives them; math mode None is the environment's, else ``"safe"``.
 
     Raises
     ------
     TypeError, ValueError
-        A define that is no identifier, or a value or math mode that cannot be meant.
+        A define that is no identifier, or a value, math mode or language version that cannot be meant.
     """
     if include_dirs is None:
         include_dirs = ()
@@ -64,12 +76,23 @@ def make_options(
         include_dirs=tuple(os.path.abspath(os.fspath(folder)) for folder in include_dirs),
         defines=tuple(sorted(_define(name, value) for name, value in (defines or {}).items())),
         math_mode=math_mode,
+        language_version=_version(language_version),
     )
 
 
 def _default_math_mode() -> str:
     fast = environment.read("METALPY_FAST_MATH", "PYTORCH_MPS_FAST_MATH", parse=environment.flag, default=False)
     return "fast" if fast else "safe"
+
+
+def _version(given: object) -> str:
+    """``"3.1"`` of ``"3.1"``, of ``"metal3.1"`` and of older spellings such as ``"macos-metal2.4"``."""
+    if not isinstance(given, str):
+        raise TypeError(f"language_version must be a str such as {DEFAULT_VERSION!r}, not {type(given).__name__}")
+    match = _VERSION.fullmatch(given)
+    if match is None or match[1] not in _VERSIONS:
+        raise ValueError(f"language_version must be one of {', '.join(map(repr, _VERSIONS))}, not {given!r}")
+    return match[1]
 
 
 def _define(name: object, value: object) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import CompileError, Diagnostic
@@ -62,12 +62,23 @@ class Source:
     is_closed : bool
         False if some include can only be resolved by the preprocessor (``#include MACRO``), so that `text` alone
         does not determine the program.
+    includers : dict of str to (str, int)
+        For each included file, the file and line of the include that brought it in first.
     """
 
     text: str
     name: str
     files: dict[str, str]
     is_closed: bool
+    includers: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def included_from(self, name: str) -> tuple[tuple[str, int], ...]:
+        """Files and lines of the includes that led to a file, the nearest first."""
+        stack: list[tuple[str, int]] = []
+        while name in self.includers and len(stack) <= MAX_INCLUDE_DEPTH:
+            stack.append(self.includers[name])
+            name = stack[-1][0]
+        return tuple(stack)
 
 
 def read_source(text: str, name: str = PROGRAM_SOURCE, include_dirs: tuple[str, ...] = ()) -> Source:
@@ -89,7 +100,12 @@ def read_source(text: str, name: str = PROGRAM_SOURCE, include_dirs: tuple[str, 
     """
     splicer = _Splicer(include_dirs)
     spliced = splicer.splice(text.removeprefix(BYTE_ORDER_MARK), name, 0)
-    return Source(spliced, name, splicer.files, splicer.is_closed)
+    return Source(spliced, name, splicer.files, splicer.is_closed, splicer.includers)
+
+
+def shown(name: str) -> str:
+    """A file's name in messages, which are lines."""
+    return name.replace("\n", "\\n").replace("\r", "\\r")
 
 
 def line_mark(line: int, name: str) -> str:
@@ -109,13 +125,14 @@ class _Splicer:
         self._stack: list[str] = []
         self._done: set[str] = set()  # guarded files whose text stands in the program unconditionally
         self.files: dict[str, str] = {}
+        self.includers: dict[str, tuple[str, int]] = {}
         self.is_closed = True
 
     def splice(self, text: str, name: str, conditional_depth: int) -> str:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-        self.files[name] = text
+        self.files[shown(name)] = text
         self._stack.append(name)
-        out = [line_mark(1, name)]
+        out = [line_mark(1, shown(name))]
         done = 0
         # The include guard's own #ifndef does not make what it encloses conditional.
         depth = conditional_depth - (1 if _GUARD.match(text) else 0)
@@ -150,7 +167,7 @@ class _Splicer:
         if path is None:
             return None
         line = text.count("\n", 0, end) + 1
-        back = line_mark(line + 1, includer).rstrip("\n")
+        back = line_mark(line + 1, shown(includer)).rstrip("\n")
         content = _read(path)
         is_once = _ONCE.search(content) is not None
         is_guarded = is_once or _GUARD.match(content) is not None
@@ -162,6 +179,8 @@ class _Splicer:
             raise CompileError(f"{includer}:{line}:1: error: {message}", (where,))
         if is_guarded and depth == 0:
             self._done.add(path)
+        if shown(path) not in self.files:
+            self.includers[shown(path)] = (shown(includer), line)
         body = self.splice(content, path, depth)
         if is_once:
             guard = f"__metalpy_once_{list(self.files).index(path)}"

@@ -9,6 +9,8 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +20,7 @@ from ..errors import MetalError, UnsupportedError
 if TYPE_CHECKING:
     import subprocess
 
-__all__ = ["clang", "cpu_identity", "linker", "run_tool", "versions"]
+__all__ = ["clang", "cpu_features", "cpu_identity", "linker", "machine", "run_tool", "versions"]
 
 
 @cache
@@ -79,6 +81,29 @@ def versions() -> tuple[str, ...]:
     chosen = [os.environ.get(v, "") for v in ("METALPY_CLANG", "METALPY_LLD")]
     stamps = [f"{c}:{os.stat(c).st_mtime_ns}" if c and os.path.exists(c) else c for c in chosen]
     return (_installed("ziglang"), _installed("llvmlite"), *stamps)
+
+
+def machine() -> str:
+    """System and processor architecture."""
+    return f"{sys.platform} {platform.machine()}"
+
+
+# Of what /proc/cpuinfo lists: what code that LLVM makes from ordinary code may use. All of it, where names differ.
+_USED_FEATURES = re.compile(r"abm|adx|avx|bmi|cmov|cx16|f16c|fma|gfni|lahf|movbe|pni|popcnt|sse|ssse|vpclmul|x?sha")
+
+
+@cache
+def cpu_features() -> frozenset[str]:
+    """Instruction set extensions of this processor, as the operating system names them."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            first = file.read(8192).split("\n\n", 1)[0]
+    except OSError:
+        return frozenset()
+    lists = re.findall(r"^(flags|Features)\s*:(.*)$", first, re.MULTILINE)
+    return frozenset(
+        name for kind, names in lists for name in names.split() if kind != "flags" or _USED_FEATURES.match(name)
+    )
 
 
 @cache

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from .lexer import Token, closing, tokenize
 from .source import blanked
@@ -92,7 +93,7 @@ class _Text:
     """A spliced program with its tokens, to find definitions by file, line and column."""
 
     def __init__(self, text: str) -> None:
-        self._tokens = tokenize(text)
+        self.tokens = self._tokens = tokenize(text)
         self._index = {token.start: i for i, token in enumerate(self._tokens)}
         self._lines: dict[tuple[str, int], list[int]] = {}
         file, line, offset = "", 1, 0
@@ -135,7 +136,7 @@ class _Text:
                 is_class = not has_parameters and end + 1 < len(tokens) and tokens[end + 1].text == ";"
                 return end + 1 if is_class else end
             if text == ":" and has_parameters:
-                i = self._initializers_end(i)
+                i = self.initializers_end(i)
                 continue
             if text in ("(", "[[", "<"):
                 has_parameters = has_parameters or text == "("
@@ -143,7 +144,7 @@ class _Text:
             i += 1
         return i
 
-    def _initializers_end(self, colon: int) -> int:
+    def initializers_end(self, colon: int) -> int:
         """Index of the `{` of the body behind a constructor's initializers."""
         tokens = self._tokens
         i = colon + 1
@@ -156,29 +157,40 @@ class _Text:
             i += 1
         return i
 
-    def _words(self, span: tuple[int, int]) -> list[str]:
+    def index(self, offset: int) -> int:
+        """Index of the token that starts at `offset`."""
+        return self._index[offset]
+
+    def words(self, span: tuple[int, int]) -> list[str]:
         first = self._index[span[0]]
         last = bisect_left(self._tokens, span[1], first, key=lambda token: token.start)
         return [token.text for token in self._tokens[first:last]]
 
     def are_twins(self, span: tuple[int, int], earlier: _Place) -> bool:
         """Whether the definition at `span` and the one at `earlier` differ, and in nothing but address spaces."""
-        words = self._words(span)
         for offset in self.offsets(*earlier):
             other = self.definition(offset)
             if other and other != span:
-                others = self._words(other)
-                same = _erased(words) == _erased(others) or (
-                    _head(words) == _head(others) and _FORWARDS.search(" ".join(words)) is not None
-                )
-                return words != others and same
+                return are_twins(self.words(span), self.words(other))
         return False
+
+    def plain_twins(self, rewritten: str) -> list[tuple[int, int]]:
+        """Where later twins are that can be told from the text alone."""
+        return list(_Finder(self, rewritten).find())
 
     def differ_in_spaces(self, span: tuple[int, int], earlier: _Place) -> bool:
         """Whether the definitions at `span` and at `earlier` declare the same but for address spaces."""
-        head = _declared(self._words(span))
-        others = [_declared(self._words(other)) for o in self.offsets(*earlier) if (other := self.definition(o))]
+        head = _declared(self.words(span))
+        others = [_declared(self.words(other)) for o in self.offsets(*earlier) if (other := self.definition(o))]
         return any(head != other and _erased(head) == _erased(other) for other in others)
+
+
+def are_twins(words: list[str], others: list[str]) -> bool:
+    """Whether two definitions differ, and in nothing but address spaces, or the first applies the second to a copy."""
+    same = _erased(words) == _erased(others) or (
+        _head(words) == _head(others) and _FORWARDS.search(" ".join(words)) is not None
+    )
+    return words != others and same
 
 
 # A method for one address space that is the one for `thread` memory on a copy: `return Name(*this) + other;`
@@ -210,3 +222,139 @@ def _ends_declaration(tokens: list[Token], at: int) -> bool:
     if token.kind == "directive" or token.text in (";", "{", "}"):
         return True
     return token.text == ":" and at > 0 and tokens[at - 1].text in ("public", "private", "protected")
+
+
+# ---- twins that can be found without clang ----
+
+
+def drop_plain_twins(original: str, rewritten: str) -> str:
+    """The rewritten program without the twins that stand in one scope, under the same conditions.
+
+    They would be found by compiling, too; but each such round costs as much as the program itself.
+    """
+    text = _Text(original)
+    for start, end in text.plain_twins(rewritten):
+        rewritten = rewritten[:start] + blanked(rewritten[start:end]) + rewritten[end:]
+    return rewritten
+
+
+@dataclass
+class _Scope:
+    """What is open while the tokens are gone through: a file, a namespace, a class, one branch of a conditional."""
+
+    end: int  # index of the closing token
+    # Functions by their heads as C++ will see them, with the conditionals around them.
+    heads: dict[tuple[object, ...], tuple[int, int]] = field(default_factory=dict)
+
+
+class _Finder:
+    """Definitions that C++ will see twice, by their heads alone."""
+
+    def __init__(self, text: _Text, rewritten: str) -> None:
+        self._text, self._tokens, self._rewritten = text, text.tokens, rewritten
+        self._scopes = [_Scope(len(self._tokens))]
+        self._branches: list[int] = []  # an open conditional's current branch: the index of its directive
+        self._defined: dict[str, int] = {}  # where a macro was last defined or undefined
+
+    def find(self) -> Iterator[tuple[int, int]]:
+        """(start, end) of each later twin."""
+        i = 0
+        while i < len(self._tokens):
+            while len(self._scopes) > 1 and i >= self._scopes[-1].end:
+                self._scopes.pop()
+            if self._tokens[i].kind == "directive":
+                self._directive(i)
+                i += 1
+                continue
+            head, i = self._declaration(i)
+            if head is None:
+                continue
+            later = self._later_twin(head, i) if i <= self._scopes[-1].end else None
+            if later is not None:
+                yield later
+            elif self._is_class(head):  # what is in it is compared next
+                self._scopes.append(_Scope(closing(self._tokens, head[1])))
+                i = head[1] + 1
+
+    def _directive(self, i: int) -> None:
+        match = _DIRECTIVE.match(self._tokens[i].text)
+        word = match["word"] if match else ""
+        if word.startswith("if"):
+            self._branches.append(i)
+        elif word in ("else", "elif", "elifdef", "elifndef") and self._branches:
+            self._branches[-1] = i
+        elif word == "endif" and self._branches:
+            self._branches.pop()
+        elif match and word in ("define", "undef"):
+            self._defined[match["name"] or ""] = i
+
+    def _declaration(self, i: int) -> tuple[tuple[int, int] | None, int]:
+        """(indices of the head's start and the body's brace, of a function or class; where the next one starts)."""
+        tokens, start, has_parameters = self._tokens, i, False
+        while i < len(tokens):
+            text = tokens[i].text
+            if tokens[i].kind == "directive":
+                return None, max(i, start + 1) if i == start else i
+            if text == ";" or text == "}" or (text == ":" and tokens[i - 1].text in _ACCESS):
+                return None, i + 1
+            if text == "{":
+                if has_parameters:
+                    return (start, i), closing(tokens, i) + 1
+                if any(t.text in _NAMESPACES for t in tokens[start:i]):
+                    self._scopes.append(_Scope(closing(tokens, i)))
+                    return None, i + 1
+                end = closing(tokens, i) + 1
+                if end < len(tokens) and tokens[end].text == ";" and self._is_class((start, i)):
+                    return (start, i), end + 1
+                return None, end
+            if text == ":" and has_parameters:
+                i = self._text.initializers_end(i)
+                continue
+            if text == "=" and not any(t.text == "operator" for t in tokens[max(i - 3, start) : i]):
+                return None, self._statement_end(i)
+            if text in ("(", "[[", "["):
+                has_parameters = has_parameters or text == "("
+                i = min(closing(tokens, i), len(tokens) - 1)
+            elif text == "<" and tokens[i - 1].text == "template":
+                i = min(closing(tokens, i), len(tokens) - 1)
+            i += 1
+        return None, i
+
+    def _statement_end(self, i: int) -> int:
+        while i < len(self._tokens) and self._tokens[i].text != ";":
+            i = closing(self._tokens, i) + 1 if self._tokens[i].text in ("(", "{", "[", "[[") else i + 1
+        return i + 1
+
+    def _is_class(self, head: tuple[int, int]) -> bool:
+        words = [t.text for t in self._tokens[head[0] : head[1]]]
+        return "(" not in words and any(word in ("class", "struct", "union") for word in words)
+
+    def _later_twin(self, head: tuple[int, int], end: int) -> tuple[int, int] | None:
+        """Where the definition is, if it is a twin of an earlier one."""
+        tokens = self._tokens[head[0] : head[1]]
+        if end > len(self._tokens) or any(t.text == "=" for t in tokens[-2:]):
+            return None
+        key = (*self._spelled(tokens), None, *self._branches)
+        span = (self._tokens[head[0]].start, self._tokens[end - 1].end)
+        first = self._scopes[-1].heads.setdefault(key, span)
+        if first == span:
+            return None
+        words, others = self._text.words(span), self._text.words(first)
+        since = self._text.index(first[0])
+        is_twin = are_twins(words, others) and all(self._defined.get(word, -1) < since for word in words)
+        return span if is_twin else None
+
+    def _spelled(self, tokens: list[Token]) -> Iterator[str]:
+        """The tokens as C++ will see them."""
+        last = ""
+        for token in tokens:
+            word = "const" if token.text == "constant" else token.text
+            is_seen = token.text not in ("device", "thread", "threadgroup") and self._rewritten[token.start] != " "
+            if is_seen and not (word == last == "const"):
+                yield word
+                last = word
+
+
+_ACCESS = ("public", "private", "protected")
+_NAMESPACES = ("namespace", "extern")
+_DIRECTIVE = re.compile(r"[ \t]*#[ \t]*(?P<word>\w*)(?:[ \t]+(?P<name>\w+))?")

@@ -12,16 +12,16 @@ from metalpy._core.library import LIBRARY_NATIVE, Library
 from metalpy._core.trace import Region
 from metalpy.compiler.compilation import Compilation, compile_source
 from metalpy.compiler.device_program import DeviceProgram, compile_on_device, load_on_device
-from metalpy.compiler.options import make_options
+from metalpy.compiler.options import DEFAULT_VERSION, make_options
 from metalpy.compiler.source import PROGRAM_SOURCE, read_source
 from metalpy.device import device as _device
-from metalpy.errors import ForkError, MetalError, UnsupportedError
+from metalpy.errors import Diagnostic, ForkError, MetalError, UnsupportedError
 
 if TYPE_CHECKING:
     from metalpy._core.driver import Device
     from metalpy._core.library import Pipeline
 
-__all__ = ["ShaderLibrary", "compile_file", "compile_shader", "load_metallib"]
+__all__ = ["ShaderLibrary", "compile_file", "compile_shader", "load_library", "load_metallib"]
 
 _PathLike = str | os.PathLike[str]
 
@@ -32,6 +32,7 @@ def compile_shader(
     include_dirs: _PathLike | Sequence[_PathLike] | None = None,
     defines: Mapping[str, object] | None = None,
     math_mode: str | None = None,
+    language_version: str = DEFAULT_VERSION,
     device: Device | str | None = None,
 ) -> ShaderLibrary:
     """Compile Metal source given as a string.
@@ -49,6 +50,9 @@ def compile_shader(
         on every machine; ``"relaxed"`` allows reassociation, reciprocals and fused multiply-add; ``"fast"`` also
         assumes that no value is NaN or infinite. By default ``"safe"``, or ``"fast"`` if the environment variable
         ``METALPY_FAST_MATH`` is set to anything but 0.
+    language_version : str
+        The version of Metal that the program asks about with ``__METAL_VERSION__``: ``"2.0"`` to ``"3.2"``, or
+        ``"4.0"``. What the software device offers does not depend on it, unless the program makes it.
     device : Device or str, optional
         Where the kernels will run; the default device if not given.
 
@@ -68,7 +72,7 @@ def compile_shader(
     """
     if not isinstance(source, str):
         raise TypeError(f"compile_shader takes Metal source as a str, not {type(source).__name__}")
-    return _compile(source, PROGRAM_SOURCE, include_dirs, defines, math_mode, device)
+    return _compile(source, PROGRAM_SOURCE, include_dirs, defines, math_mode, language_version, device)
 
 
 def compile_file(
@@ -77,6 +81,7 @@ def compile_file(
     include_dirs: _PathLike | Sequence[_PathLike] | None = None,
     defines: Mapping[str, object] | None = None,
     math_mode: str | None = None,
+    language_version: str = DEFAULT_VERSION,
     device: Device | str | None = None,
 ) -> ShaderLibrary:
     """Compile a ``.metal`` file; quoted and angled includes are looked up beside the file first.
@@ -91,7 +96,38 @@ def compile_file(
     name = os.fsdecode(path)
     with open(name, encoding="utf-8", errors="surrogateescape") as file:
         source = file.read()
-    return _compile(source, name, include_dirs, defines, math_mode, device)
+    return _compile(source, name, include_dirs, defines, math_mode, language_version, device)
+
+
+def load_library(path: _PathLike, *, device: Device | str | None = None) -> ShaderLibrary:
+    """Open a library that ``python -m metalpy compile -o`` has written. No compiler is needed for its kernels.
+
+    Parameters
+    ----------
+    path : path
+        The file. It holds code that will run as you: open only what you trust.
+    device : Device or str, optional
+        Where the kernels will run; the default device if not given.
+
+    Returns
+    -------
+    ShaderLibrary
+        Function constants have the values that the file was made with. `Kernel.specialize` with others needs the
+        compiler, not the source.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    LibraryError
+        It is no library, is truncated or damaged, or was made by a version of metalpy with another format.
+    UnsupportedError
+        Its code is for another kind of machine; or for a processor with more instructions than this one, and there is
+        no compiler here that could make other code.
+    """
+    from metalpy.compiler.libraryfile import read_library
+
+    return ShaderLibrary(read_library(path), _device(device))
 
 
 def _compile(
@@ -100,9 +136,10 @@ def _compile(
     include_dirs: _PathLike | Sequence[_PathLike] | None,
     defines: Mapping[str, object] | None,
     math_mode: str | None,
+    language_version: str,
     device: Device | str | None,
 ) -> ShaderLibrary:
-    options = make_options(include_dirs, defines, math_mode)
+    options = make_options(include_dirs, defines, math_mode, language_version)
     source = read_source(text, name, options.include_dirs)
     found = _device(device)
     if found.driver == "metal":
@@ -178,6 +215,11 @@ class ShaderLibrary:
         if name not in self._kernels:
             self._kernels.setdefault(name, _kernel(self._compilation, self._device, name, {}))
         return self._kernels[name]
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What the compiler remarked on: warnings with their notes, and graphics functions that were skipped."""
+        return self._compilation.warnings
 
     def __contains__(self, name: object) -> bool:
         return name in self._compilation.kernels

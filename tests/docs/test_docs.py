@@ -48,6 +48,7 @@ def check_output(code: str, page: Path, line: int, namespace: dict[str, object])
 def test_examples_of_a_page_run(page, tmp_path, monkeypatch):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for examples that start a process
     namespace: dict[str, object] = {"__name__": "example"}
     for language, line, code in blocks(page, "python", "pycon"):
         (run if language == "python" else check_output)(code, page, line, namespace)

@@ -4,7 +4,7 @@
 #include <metal_types>
 #include <metalpy_kernel.h>
 
-
+MP_BEGIN
 namespace __mp {
 
 // ---- parameter types ----
@@ -150,19 +150,20 @@ inline __attribute__((always_inline)) void fill(const T& variable, V value) {
   const_cast<T&>(variable) = input<T>::from(value);
 }
 
+}  // namespace __mp
+
 // ---- the loop over a threadgroup's threads, for kernels whose threads never meet ----
 
-template <void (*run_thread)(const mp_group*, const mp_thread*)>
-inline __attribute__((always_inline)) void run_group(const mp_group* group) {
+// One for all kernels: lowering gives the name __mp_thread to the entry point of the one that it compiles.
+extern "C" void __mp_thread(const mp_group* group, const mp_thread* thread);
+extern "C" void __mp_group(const mp_group* group) {
   const unsigned width = group->size[0], height = group->size[1], depth = group->size[2];
   unsigned index = 0;
   for (unsigned z = 0; z < depth; ++z)
     for (unsigned y = 0; y < height; ++y)
       for (unsigned x = 0; x < width; ++x) {
         const mp_thread self = {{x, y, z}, index++};
-        run_thread(group, &self);
+        __mp_thread(group, &self);
       }
 }
-
-}  // namespace __mp
-
+MP_END

@@ -9,7 +9,9 @@
 #define __METAL_FAST_MATH__ 1
 #define __METAL_PRECISE_MATH__ 0
 #define __METAL_MAYBE_FAST_MATH__ __METAL_FAST_MATH__
+#if __METAL_VERSION__ >= 310
 #define __HAVE_BFLOAT__ 1
+#endif
 #define __HAVE_SIMDGROUP_REDUCTION__ 1
 #define __HAVE_SIMDGROUP_BARRIER__ 1
 #define __HAVE_SIMDGROUP_BALLOT__ 1

@@ -1,0 +1,162 @@
+"""LLVM assembly as text: which symbols a kernel reaches, and the part of a program that they make up.
+
+A program of thousands of kernels has many megabytes of IR, of which one kernel needs a few pages. What is here works
+on lines of text and needs no LLVM, so that lowering parses only what it will compile.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import re
+from collections.abc import Container, Iterable, Mapping
+from functools import cached_property
+
+__all__ = ["Assembly"]
+
+_SYMBOL = re.compile(r'@("[^"\n]+"|[\w.$-]+)')
+_CALL = re.compile(rf"\bcall [^\n@]*{_SYMBOL.pattern}\(")
+# The module's own lines: what all of it is made for, types, groups of definitions, attributes, named metadata.
+_COMMON = re.compile(r"^(?:target |source_filename|%|\$|attributes |!llvm\.(?!dbg\.)[\w.]+ = )[^\n]*$", re.M)
+_NODE = re.compile(r"^!(\d+) = [^\n]*$", re.M)
+_REFERENCE = re.compile(r"!(\d+)")
+_DEBUG = re.compile(r",? !dbg !\d+|^ +#dbg_[^\n]*\n", re.M)
+_CONSTRUCTORS = "llvm.global_ctors"
+
+
+class Assembly:
+    """A module's text with an index of its symbols.
+
+    Parameters
+    ----------
+    text : str
+        What clang prints for ``-S -emit-llvm``; debug information in it is left out of every slice.
+
+    Attributes
+    ----------
+    surroundings : str
+        All but the functions: types, globals, attributes, metadata.
+    """
+
+    def __init__(self, text: str) -> None:
+        # LLVM prints types and globals, then functions, then attributes and metadata. Functions are most of it, and
+        # regular expressions that look at every line of them would take seconds.
+        self._text = f"\n{text}\n"
+        starts = (self._text.find(f"\n{word} ") for word in ("define", "declare"))
+        begin = min((start for start in starts if start >= 0), default=len(self._text))
+        ends = (self._text.find(start, begin) for start in ("\nattributes #", "\n!"))
+        end = min((stop for stop in ends if stop >= 0), default=len(self._text))
+        self._functions = (begin, end)
+        self.surroundings = self._text[:begin] + self._text[end:]
+
+    @cached_property
+    def _spans(self) -> dict[str, tuple[int, int]]:
+        spans = {}
+        begin, end = self._functions
+        for prefix, closing, first, last in (
+            ("\n@", "\n", 0, begin),
+            ("\ndefine ", "\n}\n", begin, end),
+            ("\ndeclare ", "\n", begin, end),
+        ):
+            at = self._text.find(prefix, first, last)
+            while at >= 0:
+                name = _SYMBOL.search(self._text, at)
+                assert name is not None
+                stop = self._text.index(closing, name.end()) + len(closing) - 1
+                spans[name[1].strip('"')] = (at + 1, stop)
+                at = self._text.find(prefix, stop, last)
+        return spans
+
+    @cached_property
+    def _nodes(self) -> dict[str, str]:
+        return {match[1]: match[0] for match in _NODE.finditer(self.surroundings)}
+
+    @cached_property
+    def _common(self) -> tuple[str, str]:
+        """The lines that stand before and behind the symbols of every slice."""
+        lines = [match[0] + "\n" for match in _COMMON.finditer(self.surroundings)]
+        behind = [line.startswith(("attributes ", "!")) for line in lines]
+        return "".join(itertools.compress(lines, map(operator.not_, behind))), "".join(
+            itertools.compress(lines, behind)
+        )
+
+    @cached_property
+    def _uses(self) -> dict[str, set[str]]:
+        return {}
+
+    def has(self, name: str) -> bool:
+        """Whether the module mentions the symbol."""
+        return name in self._spans
+
+    def definition(self, name: str) -> str:
+        """The text that defines or declares a symbol."""
+        start, end = self._spans[name]
+        return self._text[start:end]
+
+    def is_declaration(self, name: str) -> bool:
+        """Whether a function has no body here."""
+        return self._text.startswith("declare ", self._spans[name][0])
+
+    def is_function(self, name: str) -> bool:
+        """Whether a symbol is a function."""
+        return self._text[self._spans[name][0]] == "d"
+
+    def uses(self, name: str) -> set[str]:
+        """The symbols that the definition of `name` mentions; itself, if it does so besides saying its name."""
+        if name not in self._uses:
+            start, end = self._spans[name]
+            found = {match.strip('"') for match in _SYMBOL.findall(self._text, start, end)[1:]}
+            self._uses[name] = found & self._spans.keys()
+        return self._uses[name]
+
+    def calls(self, name: str) -> set[str]:
+        """The functions that `name` calls by name."""
+        found = {match.strip('"') for match in _CALL.findall(self.definition(name))}
+        return found & self._spans.keys()
+
+    def reachable(self, roots: Iterable[str], *, constructors: bool = True) -> list[str]:
+        """All symbols that `roots` lead to, in the order of the text; with what runs before any kernel if asked."""
+        waiting = [name for name in roots if name in self._spans]
+        if constructors and _CONSTRUCTORS in self._spans:
+            waiting.append(_CONSTRUCTORS)
+        seen = set(waiting)
+        while waiting:
+            new = self.uses(waiting.pop()) - seen
+            seen |= new
+            waiting += new
+        return sorted(seen, key=self._spans.__getitem__)
+
+    def constructed(self) -> list[set[str]]:
+        """For each global that is computed before any kernel runs: the globals that take part, itself included."""
+        initializers = [name for name in self._spans if name.startswith("__cxx_global_var_init")]
+        return [{used for used in self.uses(name) if not self.is_function(used)} for name in initializers]
+
+    def slice(self, roots: Iterable[str], renamed: Mapping[str, str] | None = None, given: Container[str] = ()) -> str:
+        """A module of what `roots` lead to, without debug information.
+
+        Parameters
+        ----------
+        roots : iterable of str
+        renamed : mapping of str to str, optional
+            New names of symbols that are defined here. What the new name was before is left out.
+        given : container of str, optional
+            Symbols that will be defined elsewhere; they are left out too.
+        """
+        renamed = renamed or {}
+        names = [name for name in self.reachable(roots) if name not in renamed.values() and name not in given]
+        definitions = [self.definition(name) for name in names]
+        body = "\n".join(_DEBUG.sub("", text) if "dbg" in text else text for text in definitions) + "\n"
+        for old, new in renamed.items():
+            body = re.sub(rf"@{re.escape(old)}(?![\w.$-])", f"@{new}", body)
+        before, behind = self._common
+        return before + body + behind + self._metadata(body + behind)
+
+    def _metadata(self, text: str) -> str:
+        found: set[str] = set()
+        waiting = set(_REFERENCE.findall(text))
+        while waiting:
+            found |= waiting
+            lines = [self._nodes.get(number, "") for number in waiting]
+            waiting = {n for line in lines for n in _REFERENCE.findall(line)} - found
+        numbers = sorted((n for n in found if n in self._nodes), key=int)
+        return "".join(f"{self._nodes[n]}\n" for n in numbers)

@@ -1,0 +1,110 @@
+"""Slices of LLVM assembly hold what is reached, and no more."""
+
+import pytest
+
+from metalpy.compiler.assembly import Assembly
+
+TEXT = """source_filename = "x"
+target triple = "any"
+
+%struct.S = type { i32 }
+$shared = comdat any
+@used = global i32 1, align 4, !dbg !4
+@unused = global ptr @used
+@"odd name" = constant [4 x i8] c"}\\0A@x", align 1
+@given = external constant i32
+@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 65535, ptr @init, ptr null }]
+
+; Function Attrs: mustprogress
+define internal void @init() #0 {
+  store i32 3, ptr @used
+  ret void
+}
+
+define void @first(ptr %0) #0 !dbg !7 {
+  #dbg_value(ptr %0, !9, !DIExpression(), !8)
+  %2 = load i32, ptr @given, !range !5
+  %3 = call i32 @helper(ptr @"odd name"), !dbg !8
+  br label %4, !llvm.loop !2
+4:
+  ret void, !dbg !8
+}
+
+define linkonce_odr i32 @helper(ptr %0) comdat($shared) {
+  ret i32 0
+}
+
+define void @second(ptr %0) {
+  call void @first.part()
+  ret void
+}
+
+declare void @first.part() #0
+
+attributes #0 = { nounwind }
+!llvm.dbg.cu = !{!1}
+!llvm.module.flags = !{!0}
+!0 = !{i32 7, !"PIC Level", i32 2}
+!1 = distinct !DICompileUnit(language: DW_LANG_C99, globals: !6)
+!2 = distinct !{!2, !3}
+!3 = !{!"llvm.loop.mustprogress"}
+!4 = !DIGlobalVariableExpression(var: !1)
+!5 = !{i32 0, i32 2}
+!6 = !{!4}
+!7 = distinct !DISubprogram(name: "first")
+!8 = !DILocation(line: 1, scope: !7)
+!9 = !DILocalVariable(name: "x")
+"""
+
+
+@pytest.fixture
+def assembly():
+    return Assembly(TEXT)
+
+
+def test_what_is_reached(assembly):
+    assert set(assembly.reachable(["first"])) == {
+        "first", "helper", "odd name", "given", "llvm.global_ctors", "init", "used",
+    }  # fmt: skip
+    assert set(assembly.reachable(["first"], constructors=False)) == {"first", "helper", "odd name", "given"}
+    assert set(assembly.reachable(["second"], constructors=False)) == {"second", "first.part"}
+
+
+def test_calls_are_told_from_mentions(assembly):
+    assert assembly.calls("first") == {"helper"}
+    assert assembly.uses("first") == {"helper", "odd name", "given"}
+
+
+def test_declarations_and_functions(assembly):
+    assert assembly.is_declaration("first.part") and not assembly.is_declaration("first")
+    assert assembly.is_function("first.part") and assembly.is_function("init") and not assembly.is_function("used")
+    assert assembly.has("unused") and not assembly.has("absent")
+
+
+def test_slice(assembly):
+    text = assembly.slice(["first"], {"first": "entry"}, given={"given"})
+    assert "@entry(ptr %0)" in text and "@first" not in text and "@second" not in text and "@unused" not in text
+    assert "@given = " not in text and "load i32, ptr @given, !range !5" in text
+    assert 'target triple = "any"' in text and "%struct.S = type" in text and "attributes #0" in text
+    lines = text.splitlines()
+    assert "!2 = distinct !{!2, !3}" in lines and "!5 = !{i32 0, i32 2}" in lines
+    assert "!llvm.module.flags = !{!0}" in lines and '!0 = !{i32 7, !"PIC Level", i32 2}' in lines
+
+
+def test_slice_has_no_debug_information(assembly):
+    text = assembly.slice(["first"])
+    assert "!dbg" not in text and "#dbg" not in text and "!DI" not in text and "llvm.dbg" not in text
+
+
+def test_llvm_reads_a_slice(assembly):
+    import llvmlite.binding as llvm
+
+    module = llvm.parse_assembly(assembly.slice(["first"]))
+    module.verify()
+    assert {f.name for f in module.functions} == {"init", "first", "helper"}
+
+
+def test_names_that_begin_alike_are_not_renamed():
+    text = Assembly("define void @__mp_thread_1() {\n  call void @__mp_thread_10()\n  ret void\n}\n"
+                    "define void @__mp_thread_10() {\n  ret void\n}\n")  # fmt: skip
+    assert "call void @__mp_thread_10()" in text.slice(["__mp_thread_1"], {"__mp_thread_1": "__mp_thread"})
