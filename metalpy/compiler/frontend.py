@@ -19,6 +19,7 @@ from ..errors import Diagnostic
 from .assembly import Assembly
 from .cache import Cache, default_cache
 from .checks import find_offence, misuse_of
+from .conditionals import Arms
 from .debuginfo import read_kernels
 from .diagnostics import compile_error, misuse_error, parse_diagnostics, placed
 from .entries import defined_flags, write_entries
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Constant", "Program", "compile_program"]
 
 _ABI_HEADERS = Path(__file__).parent.parent / "include"
-MAX_ROUNDS = 8  # of compiling and dropping twins: each shows more of them, in code that was not reached before
+MAX_ROUNDS = 8  # of compiling and mending what clang found: each shows more, in code that was not reached before
 
 _COMMON_FLAGS = (
     "-std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fdiagnostics-parseable-fixits -ferror-limit=500"
@@ -197,22 +198,25 @@ class _Unit:
         if _STANDARD_INCLUDE.search(source.text):
             # Before the program, whose macros may have names that the headers use, such as T or N.
             self._headers.append("metal_stdlib")
+        # clang finds a definition by its label only where it has read the text itself.
+        self._texts = ["__mp/async_copy.h"] if '"air.' in source.text or "\\01air." in source.text else []
         self._lines_before = 0  # in front of the user's text, in what clang read last
         self._program = drop_plain_twins(source.text, blank_for_cpp(source.text))
+        self._arms = Arms()
 
     def compile(self) -> tuple[str, tuple[Diagnostic, ...]]:
         """IR with debug information about types, and clang's warnings."""
         entries, include_dirs = self._found.entries, self._options.include_dirs
         for _ in range(MAX_ROUNDS):
             result = self._run(*_FUNCTIONS_UNDESCRIBED)
-            messages = result.stderr.decode("utf-8", "replace")
+            messages = self._arms.restore(self._program, result.stderr.decode("utf-8", "replace"))
             if result.returncode == 0:
                 warnings = placed(parse_diagnostics(messages, entries), self._source, include_dirs, self._lines_before)
                 return result.stdout.decode("utf-8", "surrogateescape"), tuple(warnings)
             without_twins = drop_twins(self._source.text, self._program, messages)
-            if without_twins is None:
+            if not self._arms.settle(self._program, messages) and without_twins is None:
                 break
-            self._program = without_twins
+            self._program = without_twins or self._program
         messages = explain_twins(self._source.text, messages)
         raise compile_error(messages, self._source, include_dirs, entries, self._lines_before)
 
@@ -223,17 +227,20 @@ class _Unit:
     def _run(self, before: str, behind: str) -> subprocess.CompletedProcess[bytes]:
         text = defined_flags(self._found) + self._options.directives + before
         self._lines_before = text.count("\n")
-        text += self._program + write_entries(self._found) + behind
+        text += self._arms.insert(self._program) + write_entries(self._found) + behind
         data = text.encode("utf-8", "surrogateescape")
         own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
         command = [*clang(), "-x", "c++", *self._flags, *_include_flags(self._source, self._options), *_OUTPUT]
         headers = precompiled_headers(self._store, [*self._flags, *own], self._headers)
         if headers is not None:
-            result = run_tool([*command, "-include-pch", str(headers), "-"], data)
+            result = run_tool([*command, "-include-pch", str(headers), *_included(self._texts), "-"], data)
             if result.returncode == 0 or str(headers) not in result.stderr.decode("utf-8", "replace"):
                 return result
-        included = [part for header in self._headers for part in ("-include", header)]
-        return run_tool([*command, *included, "-"], data)
+        return run_tool([*command, *_included([*self._headers, *self._texts]), "-"], data)
+
+
+def _included(headers: list[str]) -> list[str]:
+    return [part for header in headers for part in ("-include", header)]
 
 
 def _without_target(ir: str) -> str:

@@ -316,8 +316,9 @@ class _Harvester:
     def _instantiated(self, entry: Entry, count: int | None) -> Entry:
         """An explicit instantiation with the bindings of its template's definition, of `count` parameters."""
         name = entry.callee.split("<", 1)[0]
-        qualified = "::".join(["", *filter(None, [entry.scope]), name])
-        candidates = self._definitions.get(qualified) or self._definitions.get("::" + name) or []
+        scopes = [part for part in entry.scope.split("::") if part]
+        names = [name] if name.startswith("::") else ["::".join(["", *scopes, name]), "::" + name]
+        candidates = next((self._definitions[n] for n in names if n in self._definitions), [])
         for parameters in candidates:
             if count is None or len(parameters) == count:
                 return replace(entry, parameters=parameters)
@@ -530,7 +531,7 @@ def _declarator(tokens: list[Token]) -> tuple[str, list[Token], list[Token] | No
         i = closing(tokens, i + 1) + 1
     else:  # `void` or the name of a function type, maybe qualified or a template-id
         i += 1
-        while i < len(tokens) and tokens[i].text in ("::", "<"):
+        while i < len(tokens) and tokens[i].text in ("::", "<") and tokens[begin].text != "void":
             i = closing(tokens, i) + 1 if tokens[i].text == "<" else i + 2
     start = i
     while i < len(tokens) and tokens[i].text not in ("(", ";", "{"):

@@ -1,7 +1,8 @@
 """Metal source with its own includes spliced in: one text that holds all there is to compile.
 
 The text is what is hashed for the cache and what clang reads; ``#line`` marks keep every message in the user's own
-files. Headers of the Metal standard library stay ``#include`` lines.
+files. Headers of the Metal standard library stay ``#include`` lines; metalpy's own ``<c10/metal/...>`` are spliced, but
+for folders that have others of these names.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ __all__ = ["PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Source", "blanked", 
 
 PROGRAM_SOURCE = "program_source"  # Apple's name for source that has no file
 STANDARD_HEADERS = Path(__file__).parent / "include"
+SPLICED_HEADERS = "c10/metal/"  # of those, the ones written in Metal: they have kernels, so they are read as a user's
 MAX_INCLUDE_DEPTH = 200
 BYTE_ORDER_MARK = "\ufeff"  # some editors' first character; clang knows it only as the first of all it reads
 
@@ -195,6 +197,8 @@ class _Splicer:
             path = os.path.normpath(os.path.join(folder, name))
             if os.path.isfile(path):
                 return path
+        if name.startswith(SPLICED_HEADERS) and (STANDARD_HEADERS / name).is_file():
+            return str(STANDARD_HEADERS / name)
         return None
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from .lexer import Token, closing, tokenize
 from .source import blanked
 
-__all__ = ["drop_twins", "explain_twins"]
+__all__ = ["drop_twins", "explain_twins", "lines_of"]
 
 _SPACES = frozenset({"device", "constant", "threadgroup", "thread"})
 _REDEFINITION = re.compile(
@@ -89,22 +89,28 @@ def _complaints(messages: str) -> Iterator[tuple[_Place, _Place]]:
             later = (match["file"], int(match["line"]), int(match["column"])) if match else None
 
 
+def lines_of(text: str) -> dict[tuple[str, int], list[int]]:
+    """Offsets of each (file, line) of a spliced program: several if its file is spliced in several times."""
+    lines: dict[tuple[str, int], list[int]] = {}
+    file, line, offset = "", 1, 0
+    for content in text.split("\n"):
+        mark = _LINE_MARK.match(content)
+        if mark:
+            file, line = re.sub(r"\\(.)", r"\1", mark[2]), int(mark[1])
+        else:
+            lines.setdefault((file, line), []).append(offset)
+            line += 1
+        offset += len(content) + 1
+    return lines
+
+
 class _Text:
     """A spliced program with its tokens, to find definitions by file, line and column."""
 
     def __init__(self, text: str) -> None:
         self.tokens = self._tokens = tokenize(text)
         self._index = {token.start: i for i, token in enumerate(self._tokens)}
-        self._lines: dict[tuple[str, int], list[int]] = {}
-        file, line, offset = "", 1, 0
-        for content in text.split("\n"):
-            mark = _LINE_MARK.match(content)
-            if mark:
-                file, line = re.sub(r"\\(.)", r"\1", mark[2]), int(mark[1])
-            else:
-                self._lines.setdefault((file, line), []).append(offset)
-                line += 1
-            offset += len(content) + 1
+        self._lines = lines_of(text)
 
     def offsets(self, file: str, line: int, column: int) -> list[int]:
         """Where the place is in the text: several times if its file is spliced in several times."""

@@ -11,6 +11,7 @@
 
 struct sw_lane {
     uint64_t value;           /* into and out of a meeting, as bits */
+    uint64_t factors[2];      /* of a product of matrices, into which `value` goes as the addend */
     uintptr_t site;           /* the call at which it waits */
     uint32_t order;           /* of that call, by mp_site; 0 in kernels that do not tell */
     uint32_t operation;       /* enum in simdgroup.c */

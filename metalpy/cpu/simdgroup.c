@@ -17,6 +17,7 @@ enum {
     OP_ACTIVE,
     OP_BALLOT,
     OP_SHUFFLE,
+    OP_MULTIPLY_ACCUMULATE,
     ARITHMETIC(NAME, i32) ARITHMETIC(NAME, u32) ARITHMETIC(NAME, i64) ARITHMETIC(NAME, u64) ARITHMETIC(NAME, f32)
     BITWISE(NAME, u32) BITWISE(NAME, u64)
 };
@@ -94,6 +95,38 @@ ACCESS(f32, float)
     case OP_or_##name: REDUCE(name, type, OR)                                                                          \
     case OP_xor_##name: REDUCE(name, type, XOR)
 
+/* ---- products of matrices ---- */
+
+#define SIDE 8
+typedef float matrix_row __attribute__((vector_size(SIDE * sizeof(float))));
+_Static_assert(2 * SW_WIDTH == SIDE * SIDE, "each lane holds two elements of a matrix");
+
+/* Where lane `lane` finds its two elements, which are neighbours. */
+static inline float *elements(float *matrix, uint32_t lane)
+{
+    uint32_t row = (lane / 4 & 4) + lane / 2 % 4, column = (lane / 4 & 2) * 2 + lane % 2 * 2;
+    return matrix + row * SIDE + column;
+}
+
+static void multiply_accumulate(struct sw_lane *lanes, uint32_t set)
+{
+    matrix_row a[SIDE], b[SIDE], sum[SIDE];
+    if (set != UINT32_MAX) {
+        memset(a, 0, sizeof a);
+        memset(b, 0, sizeof b);
+    }
+    FOR_EACH(lane, set)
+    {
+        memcpy(elements((float *)a, lane), &lanes[lane].factors[0], 2 * sizeof(float));
+        memcpy(elements((float *)b, lane), &lanes[lane].factors[1], 2 * sizeof(float));
+        memcpy(elements((float *)sum, lane), &lanes[lane].value, 2 * sizeof(float));
+    }
+    for (int i = 0; i < SIDE; i++)
+        for (int k = 0; k < SIDE; k++)
+            sum[i] += a[i][k] * b[k];
+    FOR_EACH(lane, set) memcpy(&lanes[lane].value, elements((float *)sum, lane), 2 * sizeof(float));
+}
+
 /* `set` is not empty; all of it wants `operation`. */
 static void compute(uint32_t operation, struct sw_lane *lanes, uint32_t set)
 {
@@ -120,6 +153,9 @@ static void compute(uint32_t operation, struct sw_lane *lanes, uint32_t set)
         }
         break;
     }
+    case OP_MULTIPLY_ACCUMULATE:
+        multiply_accumulate(lanes, set);
+        break;
     ARITHMETIC_CASES(i32, i32, int32_t, u32, uint32_t, MIN, MAX)
     ARITHMETIC_CASES(u32, u32, uint32_t, u32, uint32_t, MIN, MAX)
     ARITHMETIC_CASES(i64, i64, int64_t, u64, uint64_t, MIN, MAX)
@@ -152,23 +188,32 @@ static struct sw_fibers *own_fibers(void)
     return fibers && fibers->kernel && !fibers->whole ? fibers : NULL;
 }
 
-static uint64_t meet(uint32_t operation, uint64_t value, uint32_t source, void *site)
+/* What a lane that is alone in its simdgroup finds. */
+static uint64_t meet_nobody(uint32_t operation, struct sw_lane lane)
 {
-    struct sw_fibers *fibers = own_fibers();
-    if (!fibers) {
-        struct sw_lane alone = {.value = value, .source = source};
-        compute(operation, &alone, 1);
-        return alone.value;
-    }
+    compute(operation, &lane, 1);
+    return lane.value;
+}
+
+static uint64_t wait_for_others(struct sw_fibers *fibers, uint32_t operation, uint64_t value, void *site)
+{
     uint32_t index = fibers->current;
     struct sw_lane *lane = &fibers->lanes[index];
     lane->value = value;
-    lane->source = source;
     lane->operation = operation;
     lane->site = lane->order ? lane->order : (uintptr_t)site;
     fibers->simdgroups[index / SW_WIDTH].meeting |= 1u << (index % SW_WIDTH);
     sw_lanes_yield(fibers);
     return lane->value;
+}
+
+static uint64_t meet(uint32_t operation, uint64_t value, uint32_t source, void *site)
+{
+    struct sw_fibers *fibers = own_fibers();
+    if (!fibers)
+        return meet_nobody(operation, (struct sw_lane){.value = value, .source = source});
+    fibers->lanes[fibers->current].source = source;
+    return wait_for_others(fibers, operation, value, site);
 }
 
 #define HERE __builtin_return_address(0)
@@ -209,6 +254,17 @@ mp_u32 mp_simd_shuffle_u32(mp_u32 value, mp_u32 lane)
 unsigned long mp_simd_shuffle_u64(unsigned long value, mp_u32 lane)
 {
     return meet(OP_SHUFFLE, value, lane, HERE);
+}
+
+unsigned long mp_simd_multiply_accumulate(unsigned long a, unsigned long b, unsigned long c)
+{
+    struct sw_fibers *fibers = own_fibers();
+    if (!fibers)
+        return meet_nobody(OP_MULTIPLY_ACCUMULATE, (struct sw_lane){.value = c, .factors = {a, b}});
+    struct sw_lane *lane = &fibers->lanes[fibers->current];
+    lane->factors[0] = a;
+    lane->factors[1] = b;
+    return wait_for_others(fibers, OP_MULTIPLY_ACCUMULATE, c, HERE);
 }
 
 #define DEFINE(name, suffix, type)                                                                                     \

@@ -124,6 +124,11 @@ MP_KERNEL_CALL unsigned long mp_simd_ballot(mp_u32 predicate);
 MP_KERNEL_CALL mp_u32 mp_simd_shuffle_u32(mp_u32 value, mp_u32 lane);
 MP_KERNEL_CALL unsigned long mp_simd_shuffle_u64(unsigned long value, mp_u32 lane);
 
+/* One step of a product of 8x8 matrices of float: the lane's two elements of a b + c, packed as the two elements that it
+ * passes of each. Lane l holds row (l / 4 & 4) + l / 2 % 4, columns (l / 4 & 2) * 2 + l % 2 * 2 and the next; what
+ * inactive lanes hold counts as zero. */
+MP_KERNEL_CALL unsigned long mp_simd_multiply_accumulate(unsigned long a, unsigned long b, unsigned long c);
+
 /* Reductions over the active lanes, in lane order; the result is the same in each of them.
  * min and max of floats follow fmin and fmax: a NaN loses against a number. */
 #define MP_SIMD_REDUCTION(name, suffix, type) MP_KERNEL_CALL type mp_simd_##name##_##suffix(type value);

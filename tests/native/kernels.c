@@ -95,6 +95,16 @@ THREAD
 }
 FIBER_KERNEL(0, 1024, 512)
 
+#elif defined(K_multiply) /* a product of matrices by the lanes that buffer 1 has; a, b and c are buffers 2 to 4 */
+THREAD
+{
+    mp_u32 x = global_x(group, thread);
+    if (IN(mp_u32, 1)[x])
+        OUT(unsigned long)[x] = mp_simd_multiply_accumulate(IN(unsigned long, 2)[x], IN(unsigned long, 3)[x],
+                                                            IN(unsigned long, 4)[x]);
+}
+FIBER_KERNEL(0, 1024, 512)
+
 #elif defined(K_simd) /* every simdgroup function: out[test * threads + x]; active is `in` predicate (buffer 1) */
 #define PUT(test, value) OUT(unsigned long)[(unsigned long)(test) * group->threads[0] + x] = (unsigned long)(value)
 static inline unsigned long bits(float f)

@@ -151,6 +151,56 @@ static void simd(mp_queue *queue, uint32_t threads, uint32_t group, int pattern)
     mp->pipeline_release(pipeline);
 }
 
+/* Row and column of the first of lane l's two elements, bit by bit. */
+static uint32_t row_of(uint32_t l)
+{
+    return (l >> 1 & 1) + (l >> 2 & 1) * 2 + (l >> 4 & 1) * 4;
+}
+static uint32_t column_of(uint32_t l)
+{
+    return (l & 1) * 2 + (l >> 3 & 1) * 4;
+}
+
+/* Small integers, so that the order of sums does not matter; three simdgroups, the last one maybe not whole. */
+static void multiply(mp_queue *queue, uint32_t threads, int pattern)
+{
+    mp_pipeline *pipeline = load("multiply");
+    mp_buffer *buffers[5];
+    for (int i = 0; i < 5; i++)
+        buffers[i] = new_buffer(threads * 8);
+    uint32_t *on = mp->buffer_contents(buffers[1]), wrong = 0;
+    float *m[3], *out = mp->buffer_contents(buffers[0]);
+    for (int i = 0; i < 3; i++) {
+        m[i] = mp->buffer_contents(buffers[2 + i]);
+        for (uint32_t x = 0; x < 2 * threads; x++)
+            m[i][x] = (float)((x * 7 + (uint32_t)i * 5) % 11) - 5.0f;
+    }
+    for (uint32_t x = 0; x < threads; x++)
+        on[x] = pattern == 0 || x % 5 != 2;
+    LAUNCH(queue, pipeline, threads, threads, at(0, buffers[0]), at(1, buffers[1]), at(2, buffers[2]),
+           at(3, buffers[3]), at(4, buffers[4]));
+    OK(mp->queue_wait(queue, UINT64_MAX, MP_FOREVER, error));
+    for (uint32_t first = 0; first < threads; first += 32) {
+        float a[8][8] = {{0}}, b[8][8] = {{0}};
+        for (uint32_t x = first; x < first + 32 && x < threads; x++)
+            for (uint32_t k = 0; k < 2 && on[x]; k++) {
+                a[row_of(x - first)][column_of(x - first) + k] = m[0][2 * x + k];
+                b[row_of(x - first)][column_of(x - first) + k] = m[1][2 * x + k];
+            }
+        for (uint32_t x = first; x < first + 32 && x < threads; x++)
+            for (uint32_t k = 0; k < 2; k++) {
+                float sum = on[x] ? m[2][2 * x + k] : 0;
+                for (int i = 0; i < 8 && on[x]; i++)
+                    sum += a[row_of(x - first)][i] * b[i][column_of(x - first) + k];
+                wrong += out[2 * x + k] != sum;
+            }
+    }
+    CHECK(wrong == 0, "%u threads, pattern %d: %u wrong elements", threads, pattern, wrong);
+    for (int i = 0; i < 5; i++)
+        mp->buffer_release(buffers[i]);
+    mp->pipeline_release(pipeline);
+}
+
 static void divergence(mp_queue *queue)
 {
     mp_pipeline *diverge = load("diverge"), *trips = load("trips"), *wild = load("wild");
@@ -202,6 +252,8 @@ void test_simd(void)
         simd(queue, 5, 5, pattern);
     }
     divergence(queue);
+    multiply(queue, 96, 0);
+    multiply(queue, 77, 1);
 
     mp_pipeline *dynamic = load("dynamic");
     mp_buffer *out = new_buffer(1000 * 4), *in = new_buffer(1000 * 4);

@@ -14,6 +14,9 @@ template <class T> concept number = __is_arithmetic(T) || __is_enum(T) || __is_s
 template <class T> struct mixed { using t = float; };
 template <class T> requires __is_integral(T) struct mixed<T> { using t = metal::bfloat; };
 template <class T> using mixed_t = typename mixed<T>::t; // of an operation between a bfloat and a T
+// A class that stands for a truth value, and for bfloat no closer than that.
+template <class T> concept truth =
+    requires(const T &x) { x.operator bool(); } && !requires(const T &x) { x.operator metal::bfloat(); };
 } // namespace __mp::bf16
 
 namespace metal {
@@ -24,7 +27,7 @@ struct bfloat {
     template <__mp::bf16::number T> constexpr bfloat(T x) : mp_bits(rounded(static_cast<float>(x))) {}
     template <class T>
     requires(__is_class(T) && !__is_same(T, bfloat)) && requires(const T &x) { static_cast<float>(x); }
-    explicit constexpr bfloat(const T &x) : bfloat(static_cast<float>(x)) {}
+    explicit(!__mp::bf16::truth<T>) constexpr bfloat(const T &x) : bfloat(static_cast<float>(x)) {}
     template <__mp::bf16::number T> explicit(__is_same(T, int)) constexpr operator T() const {
         return static_cast<T>(__builtin_bit_cast(float, static_cast<unsigned int>(mp_bits) << 16));
     }
@@ -75,4 +78,11 @@ private:
 };
 } // namespace metal
 using metal::bfloat;
+namespace __mp {
+// What compiler/conditionals.py wraps the operands of `c ? x : y` into: a bfloat next to a float becomes one.
+template <class T> constexpr T &&arm(T &&x) { return static_cast<T &&>(x); }
+constexpr float arm(bfloat &&x) { return x; }
+constexpr float arm(bfloat &x) { return x; }
+constexpr float arm(const bfloat &x) { return x; }
+} // namespace __mp
 MP_END

@@ -7,7 +7,8 @@ MP_BEGIN
 namespace __mp {
 // The next wider integer, where there is one, and the type of the other signedness.
 template <integer T, bool Signed> consteval auto wider() {
-    if constexpr (sizeof(T) <= 2) return int();
+    if constexpr (sizeof(T) <= 2 && Signed) return int();
+    else if constexpr (sizeof(T) <= 2) return static_cast<unsigned>(0);
     else if constexpr (sizeof(T) == 4 && Signed) return long();
     else if constexpr (sizeof(T) == 4) return static_cast<unsigned long>(0);
     else if constexpr (Signed) return static_cast<__int128>(0);

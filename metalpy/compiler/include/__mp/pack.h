@@ -18,7 +18,6 @@ MP_FN float to_srgb(float x) {
 }
 MP_FN float from_srgb(float x) { return x <= 0.04045f ? x / 12.92f : __builtin_powf((x + 0.055f) / 1.055f, 2.4f); }
 
-template <class T> using float_for = typename type<rebind_t<T, float>>::t; // float, known when T is
 template <class T, int N> using floats_t = vec<float_for<T>, N>;
 template <class T> MP_FN uint pack_unorm4x8(vec<T, 4> v) {
     return to_unorm(v.x, 255) | to_unorm(v.y, 255) << 8 | to_unorm(v.z, 255) << 16 | to_unorm(v.w, 255) << 24;

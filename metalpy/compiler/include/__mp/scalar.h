@@ -93,6 +93,7 @@ template <class T, int N> inline constexpr bool is_packed<packed_vec<T, N>> = tr
 template <class T, class E> struct rebind { using t = E; };
 template <class T, int N, class E> struct rebind<vec<T, N>, E> { using t = vec<E, N>; };
 template <class T, class E> using rebind_t = typename rebind<T, E>::t; // T with other elements
+template <class T> using float_for = typename type<rebind_t<T, float>>::t; // float, known when T is
 
 // join<A, B>: what mixed arguments are converted to. Scalars go by C's rules, with half and bfloat below float (and
 // meeting there); a scalar next to a vector takes the vector's type; vectors of different types do not mix.

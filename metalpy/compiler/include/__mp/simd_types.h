@@ -12,7 +12,7 @@
     using simd_##name##n = metal::vec<type, n>;                                                                       \
     using simd_packed_##name##n = metal::packed_vec<type, n>;                                                         \
     namespace simd {                                                                                                  \
-    using ::name##n;                                                                                                  \
+    using ::name##n, ::packed_##name##n;                                                                              \
     }
 #define MP_SIMD_TYPE(name, type)                                                                                      \
     using simd_##name##1 = type;                                                                                      \
@@ -48,9 +48,15 @@ MP_BEGIN
     template <class V = name##2, class... A> MP_CX V simd_make_##name##2(A... a) { return V(a...); }                  \
     template <class V = name##3, class... A> MP_CX V simd_make_##name##3(A... a) { return V(a...); }                  \
     template <class V = name##4, class... A> MP_CX V simd_make_##name##4(A... a) { return V(a...); }
-MP_SIMD_MAKE(float)
-MP_SIMD_MAKE(half)
+MP_SIMD_MAKE(char)
+MP_SIMD_MAKE(uchar)
+MP_SIMD_MAKE(short)
+MP_SIMD_MAKE(ushort)
 MP_SIMD_MAKE(int)
 MP_SIMD_MAKE(uint)
+MP_SIMD_MAKE(long)
+MP_SIMD_MAKE(ulong)
+MP_SIMD_MAKE(half)
+MP_SIMD_MAKE(float)
 #undef MP_SIMD_MAKE
 MP_END

@@ -84,6 +84,10 @@ template <class F, class... A> struct result_of_call {};
 template <class F, class... A> requires requires { metal::declval<F>()(metal::declval<A>()...); }
 struct result_of_call<F, A...> { using type = decltype(metal::declval<F>()(metal::declval<A>()...)); };
 template <class T> inline constexpr bool is_vec_or_packed = is_vec<T> || is_packed<T>;
+template <class T> struct held { using t = T; };
+template <class T, int N> struct held<vec<T, N>> { using t = T; };
+template <class T, int N> struct held<packed_vec<T, N>> { using t = T; };
+template <class T> using held_t = typename held<T>::t;
 template <class T> struct rank_of : metal::integral_constant<size_t, 0> {};
 template <class T> struct rank_of<T[]> : metal::integral_constant<size_t, rank_of<T>::value + 1> {};
 template <class T, size_t N> struct rank_of<T[N]> : metal::integral_constant<size_t, rank_of<T>::value + 1> {};
@@ -95,7 +99,7 @@ template <class... T> using common_type_t = typename common_type<T...>::type;
 template <class F, class... A> struct invoke_result : __mp::result_of_call<F, A...> {};
 template <class F, class... A> using invoke_result_t = typename invoke_result<F, A...>::type;
 
-// ---- asking ----
+// ---- asking; is_empty and void_t are not among Metal's: programs bring them into its namespace themselves ----
 #define MP_PREDICATE(name, ...)                                                                                       \
     template <class T> inline constexpr bool name##_v = __VA_ARGS__;                                                  \
     template <class T> struct name : bool_constant<__VA_ARGS__> {};
@@ -109,9 +113,11 @@ MP_PREDICATE2(is_same, __is_same(A, B))
 MP_PREDICATE2(is_base_of, __is_base_of(A, B))
 MP_PREDICATE2(is_convertible, __is_convertible(A, B))
 MP_PREDICATE2(is_assignable, __is_assignable(A, B))
+MP_PREDICATE2(is_trivially_assignable, __is_trivially_assignable(A, B))
 MP_PREDICATE(is_void, __is_void(T))
-MP_PREDICATE(is_integral, __is_integral(T))
-MP_PREDICATE(is_floating_point, __is_floating_point(T) || __mp::floating<__remove_cv(T)>)
+// A vector counts as what it holds; is_scalar tells them apart.
+MP_PREDICATE(is_integral, __is_integral(__mp::held_t<__remove_cv(T)>))
+MP_PREDICATE(is_floating_point, __mp::floating<__mp::held_t<__remove_cv(T)>> || __is_floating_point(T))
 MP_PREDICATE(is_arithmetic, __is_arithmetic(T) || __mp::floating<__remove_cv(T)>)
 MP_PREDICATE(is_fundamental, __is_fundamental(T) || __mp::floating<__remove_cv(T)>)
 MP_PREDICATE(is_compound, !__is_fundamental(T) && !__mp::floating<__remove_cv(T)>)
@@ -148,6 +154,9 @@ MP_PREDICATE(is_default_constructible, __is_constructible(T))
 MP_PREDICATE(is_copy_constructible, __is_constructible(T, const T &))
 MP_PREDICATE(is_move_constructible, __is_constructible(T, T &&))
 MP_PREDICATE(is_copy_assignable, __is_assignable(T &, const T &))
+MP_PREDICATE(is_move_assignable, __is_assignable(T &, T &&))
+MP_PREDICATE(is_trivially_move_constructible, __is_trivially_constructible(T, T &&))
+MP_PREDICATE(is_trivially_move_assignable, __is_trivially_assignable(T &, T &&))
 MP_PREDICATE(is_trivially_default_constructible, __is_trivially_constructible(T))
 MP_PREDICATE(is_trivially_copy_constructible, __is_trivially_constructible(T, const T &))
 MP_PREDICATE(is_trivially_copy_assignable, __is_trivially_assignable(T &, const T &))

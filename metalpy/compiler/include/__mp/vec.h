@@ -184,119 +184,83 @@ private:
 } // namespace __mp::vectors
 
 // Objects in volatile memory are read and written whole. Templates, since a copy that is none leaves vectors trivial.
-#define MP_VOLATILE(Vec, N)                                                                                           \
-    template <class = void> constexpr Vec(const volatile Vec &v) {                                                    \
+#define MP_VOLATILE(Self, N)                                                                                          \
+    template <class = void> constexpr Self(const volatile Self &v) {                                                  \
         for (int i = 0; i < N; ++i) (*this)[i] = (&v.x)[i];                                                           \
     }                                                                                                                 \
-    template <class = void> constexpr void operator=(Vec v) volatile {                                                \
+    template <class = void> constexpr void operator=(Self v) volatile {                                               \
         for (int i = 0; i < N; ++i) (&this->x)[i] = v[i];                                                             \
     }
+// The bodies of vec and packed_vec; Other is the one of the two that Self is not. Fewer components than the vector has,
+// as in `uint4 k = {a, b, c}`, leave the rest zero.
+#define MP_VECTOR2(Self, Other)                                                                                       \
+    using mp_lanes = __mp::vectors::lanes<T, 2>;                                                                      \
+    Self() = default;                                                                                                 \
+    MP_VOLATILE(Self, 2)                                                                                              \
+    constexpr Self(T s) : mp_lanes{s, s} {}                                                                           \
+    template <class S> requires __mp::bfloat_conversion<T, S> constexpr Self(S s) : Self(T(s)) {}                     \
+    constexpr Self(T a, T b) : mp_lanes{a, b} {}                                                                      \
+    constexpr Self(Other<T, 2> v) : mp_lanes{v.x, v.y} {}                                                             \
+    template <class U> explicit constexpr Self(vec<U, 2> v) : mp_lanes{T(v.x), T(v.y)} {}                             \
+    template <class U> explicit constexpr Self(packed_vec<U, 2> v) : mp_lanes{T(v.x), T(v.y)} {}
+#define MP_VECTOR3(Self, Other)                                                                                       \
+    using mp_lanes = __mp::vectors::lanes<T, 3>;                                                                      \
+    Self() = default;                                                                                                 \
+    MP_VOLATILE(Self, 3)                                                                                              \
+    constexpr Self(T s) : mp_lanes{s, s, s} {}                                                                        \
+    template <class S> requires __mp::bfloat_conversion<T, S> constexpr Self(S s) : Self(T(s)) {}                     \
+    constexpr Self(T a, T b, T c) : mp_lanes{a, b, c} {}                                                              \
+    constexpr Self(T a, T b) : mp_lanes{a, b, 0} {}                                                                   \
+    constexpr Self(T a, vec<T, 2> b) : mp_lanes{a, b.x, b.y} {}                                                       \
+    constexpr Self(vec<T, 2> a, T b) : mp_lanes{a.x, a.y, b} {}                                                       \
+    constexpr Self(Other<T, 3> v) : mp_lanes{v.x, v.y, v.z} {}                                                        \
+    template <class U> explicit constexpr Self(vec<U, 3> v) : mp_lanes{T(v.x), T(v.y), T(v.z)} {}                     \
+    template <class U> explicit constexpr Self(packed_vec<U, 3> v) : mp_lanes{T(v.x), T(v.y), T(v.z)} {}
+#define MP_VECTOR4(Self, Other)                                                                                       \
+    using mp_lanes = __mp::vectors::lanes<T, 4>;                                                                      \
+    Self() = default;                                                                                                 \
+    MP_VOLATILE(Self, 4)                                                                                              \
+    constexpr Self(T s) : mp_lanes{s, s, s, s} {}                                                                     \
+    template <class S> requires __mp::bfloat_conversion<T, S> constexpr Self(S s) : Self(T(s)) {}                     \
+    constexpr Self(T a, T b, T c, T d) : mp_lanes{a, b, c, d} {}                                                      \
+    constexpr Self(T a, T b, T c) : mp_lanes{a, b, c, 0} {}                                                           \
+    constexpr Self(T a, T b) : mp_lanes{a, b, 0, 0} {}                                                                \
+    constexpr Self(T a, T b, vec<T, 2> c) : mp_lanes{a, b, c.x, c.y} {}                                               \
+    constexpr Self(T a, vec<T, 2> b, T c) : mp_lanes{a, b.x, b.y, c} {}                                               \
+    constexpr Self(vec<T, 2> a, T b, T c) : mp_lanes{a.x, a.y, b, c} {}                                               \
+    constexpr Self(T a, vec<T, 3> b) : mp_lanes{a, b.x, b.y, b.z} {}                                                  \
+    constexpr Self(vec<T, 2> a, vec<T, 2> b) : mp_lanes{a.x, a.y, b.x, b.y} {}                                        \
+    constexpr Self(vec<T, 3> a, T b) : mp_lanes{a.x, a.y, a.z, b} {}                                                  \
+    constexpr Self(Other<T, 4> v) : mp_lanes{v.x, v.y, v.z, v.w} {}                                                   \
+    template <class U> explicit constexpr Self(vec<U, 4> v) : mp_lanes{T(v.x), T(v.y), T(v.z), T(v.w)} {}             \
+    template <class U> explicit constexpr Self(packed_vec<U, 4> v) : mp_lanes{T(v.x), T(v.y), T(v.z), T(v.w)} {}
 
-// Fewer components than the vector has, as in `uint4 k = {a, b, c}`, leave the rest zero.
 namespace metal {
 template <class T>
 struct alignas(2 * sizeof(T)) vec<T, 2> : __mp::vectors::lanes<T, 2>, __mp::vectors::assigning<vec<T, 2>, T, 2> {
-    vec() = default;
-    MP_VOLATILE(vec, 2)
-    constexpr vec(T s) : __mp::vectors::lanes<T, 2>{s, s} {}
-    template <class S> requires __mp::bfloat_conversion<T, S> constexpr vec(S s) : vec(T(s)) {}
-    constexpr vec(T a, T b) : __mp::vectors::lanes<T, 2>{a, b} {}
-    constexpr vec(packed_vec<T, 2> v) : __mp::vectors::lanes<T, 2>{v.x, v.y} {}
-    template <class U> explicit constexpr vec(vec<U, 2> v)
-        : __mp::vectors::lanes<T, 2>{T(v.x), T(v.y)} {}
-    template <class U> explicit constexpr vec(packed_vec<U, 2> v)
-        : __mp::vectors::lanes<T, 2>{T(v.x), T(v.y)} {}
+    MP_VECTOR2(vec, packed_vec)
 };
-template <class T> struct packed_vec<T, 2>
-    : __mp::vectors::lanes<T, 2>, __mp::vectors::assigning<packed_vec<T, 2>, T, 2> {
-    packed_vec() = default;
-    MP_VOLATILE(packed_vec, 2)
-    constexpr packed_vec(T s) : __mp::vectors::lanes<T, 2>{s, s} {}
-    template <class S> requires __mp::bfloat_conversion<T, S> constexpr packed_vec(S s) : packed_vec(T(s)) {}
-    constexpr packed_vec(T a, T b) : __mp::vectors::lanes<T, 2>{a, b} {}
-    constexpr packed_vec(vec<T, 2> v) : __mp::vectors::lanes<T, 2>{v.x, v.y} {}
-    template <class U> explicit constexpr packed_vec(vec<U, 2> v)
-        : __mp::vectors::lanes<T, 2>{T(v.x), T(v.y)} {}
-    template <class U> explicit constexpr packed_vec(packed_vec<U, 2> v)
-        : __mp::vectors::lanes<T, 2>{T(v.x), T(v.y)} {}
-};
-
 template <class T>
 struct alignas(4 * sizeof(T)) vec<T, 3> : __mp::vectors::lanes<T, 3>, __mp::vectors::assigning<vec<T, 3>, T, 3> {
-    vec() = default;
-    MP_VOLATILE(vec, 3)
-    constexpr vec(T s) : __mp::vectors::lanes<T, 3>{s, s, s} {}
-    template <class S> requires __mp::bfloat_conversion<T, S> constexpr vec(S s) : vec(T(s)) {}
-    constexpr vec(T a, T b, T c) : __mp::vectors::lanes<T, 3>{a, b, c} {}
-    constexpr vec(T a, T b) : __mp::vectors::lanes<T, 3>{a, b, 0} {}
-    constexpr vec(T a, vec<T, 2> b) : __mp::vectors::lanes<T, 3>{a, b.x, b.y} {}
-    constexpr vec(vec<T, 2> a, T b) : __mp::vectors::lanes<T, 3>{a.x, a.y, b} {}
-    constexpr vec(packed_vec<T, 3> v) : __mp::vectors::lanes<T, 3>{v.x, v.y, v.z} {}
-    template <class U> explicit constexpr vec(vec<U, 3> v)
-        : __mp::vectors::lanes<T, 3>{T(v.x), T(v.y), T(v.z)} {}
-    template <class U> explicit constexpr vec(packed_vec<U, 3> v)
-        : __mp::vectors::lanes<T, 3>{T(v.x), T(v.y), T(v.z)} {}
+    MP_VECTOR3(vec, packed_vec)
 };
-template <class T> struct packed_vec<T, 3>
-    : __mp::vectors::lanes<T, 3>, __mp::vectors::assigning<packed_vec<T, 3>, T, 3> {
-    packed_vec() = default;
-    MP_VOLATILE(packed_vec, 3)
-    constexpr packed_vec(T s) : __mp::vectors::lanes<T, 3>{s, s, s} {}
-    template <class S> requires __mp::bfloat_conversion<T, S> constexpr packed_vec(S s) : packed_vec(T(s)) {}
-    constexpr packed_vec(T a, T b, T c) : __mp::vectors::lanes<T, 3>{a, b, c} {}
-    constexpr packed_vec(T a, T b) : __mp::vectors::lanes<T, 3>{a, b, 0} {}
-    constexpr packed_vec(T a, vec<T, 2> b) : __mp::vectors::lanes<T, 3>{a, b.x, b.y} {}
-    constexpr packed_vec(vec<T, 2> a, T b) : __mp::vectors::lanes<T, 3>{a.x, a.y, b} {}
-    constexpr packed_vec(vec<T, 3> v) : __mp::vectors::lanes<T, 3>{v.x, v.y, v.z} {}
-    template <class U> explicit constexpr packed_vec(vec<U, 3> v)
-        : __mp::vectors::lanes<T, 3>{T(v.x), T(v.y), T(v.z)} {}
-    template <class U> explicit constexpr packed_vec(packed_vec<U, 3> v)
-        : __mp::vectors::lanes<T, 3>{T(v.x), T(v.y), T(v.z)} {}
-};
-
 template <class T>
 struct alignas(4 * sizeof(T)) vec<T, 4> : __mp::vectors::lanes<T, 4>, __mp::vectors::assigning<vec<T, 4>, T, 4> {
-    vec() = default;
-    MP_VOLATILE(vec, 4)
-    constexpr vec(T s) : __mp::vectors::lanes<T, 4>{s, s, s, s} {}
-    template <class S> requires __mp::bfloat_conversion<T, S> constexpr vec(S s) : vec(T(s)) {}
-    constexpr vec(T a, T b, T c, T d) : __mp::vectors::lanes<T, 4>{a, b, c, d} {}
-    constexpr vec(T a, T b, T c) : __mp::vectors::lanes<T, 4>{a, b, c, 0} {}
-    constexpr vec(T a, T b) : __mp::vectors::lanes<T, 4>{a, b, 0, 0} {}
-    constexpr vec(T a, T b, vec<T, 2> c) : __mp::vectors::lanes<T, 4>{a, b, c.x, c.y} {}
-    constexpr vec(T a, vec<T, 2> b, T c) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, c} {}
-    constexpr vec(vec<T, 2> a, T b, T c) : __mp::vectors::lanes<T, 4>{a.x, a.y, b, c} {}
-    constexpr vec(T a, vec<T, 3> b) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, b.z} {}
-    constexpr vec(vec<T, 2> a, vec<T, 2> b) : __mp::vectors::lanes<T, 4>{a.x, a.y, b.x, b.y} {}
-    constexpr vec(vec<T, 3> a, T b) : __mp::vectors::lanes<T, 4>{a.x, a.y, a.z, b} {}
-    constexpr vec(packed_vec<T, 4> v) : __mp::vectors::lanes<T, 4>{v.x, v.y, v.z, v.w} {}
-    template <class U> explicit constexpr vec(vec<U, 4> v)
-        : __mp::vectors::lanes<T, 4>{T(v.x), T(v.y), T(v.z), T(v.w)} {}
-    template <class U> explicit constexpr vec(packed_vec<U, 4> v)
-        : __mp::vectors::lanes<T, 4>{T(v.x), T(v.y), T(v.z), T(v.w)} {}
+    MP_VECTOR4(vec, packed_vec)
 };
-template <class T> struct packed_vec<T, 4>
-    : __mp::vectors::lanes<T, 4>, __mp::vectors::assigning<packed_vec<T, 4>, T, 4> {
-    packed_vec() = default;
-    MP_VOLATILE(packed_vec, 4)
-    constexpr packed_vec(T s) : __mp::vectors::lanes<T, 4>{s, s, s, s} {}
-    template <class S> requires __mp::bfloat_conversion<T, S> constexpr packed_vec(S s) : packed_vec(T(s)) {}
-    constexpr packed_vec(T a, T b, T c, T d) : __mp::vectors::lanes<T, 4>{a, b, c, d} {}
-    constexpr packed_vec(T a, T b, T c) : __mp::vectors::lanes<T, 4>{a, b, c, 0} {}
-    constexpr packed_vec(T a, T b) : __mp::vectors::lanes<T, 4>{a, b, 0, 0} {}
-    constexpr packed_vec(T a, T b, vec<T, 2> c) : __mp::vectors::lanes<T, 4>{a, b, c.x, c.y} {}
-    constexpr packed_vec(T a, vec<T, 2> b, T c) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, c} {}
-    constexpr packed_vec(vec<T, 2> a, T b, T c) : __mp::vectors::lanes<T, 4>{a.x, a.y, b, c} {}
-    constexpr packed_vec(T a, vec<T, 3> b) : __mp::vectors::lanes<T, 4>{a, b.x, b.y, b.z} {}
-    constexpr packed_vec(vec<T, 2> a, vec<T, 2> b) : __mp::vectors::lanes<T, 4>{a.x, a.y, b.x, b.y} {}
-    constexpr packed_vec(vec<T, 3> a, T b) : __mp::vectors::lanes<T, 4>{a.x, a.y, a.z, b} {}
-    constexpr packed_vec(vec<T, 4> v) : __mp::vectors::lanes<T, 4>{v.x, v.y, v.z, v.w} {}
-    template <class U> explicit constexpr packed_vec(vec<U, 4> v)
-        : __mp::vectors::lanes<T, 4>{T(v.x), T(v.y), T(v.z), T(v.w)} {}
-    template <class U> explicit constexpr packed_vec(packed_vec<U, 4> v)
-        : __mp::vectors::lanes<T, 4>{T(v.x), T(v.y), T(v.z), T(v.w)} {}
-};
+#define MP_PACKED_VECTOR(N)                                                                                           \
+    template <class T> struct packed_vec<T, N>                                                                        \
+        : __mp::vectors::lanes<T, N>, __mp::vectors::assigning<packed_vec<T, N>, T, N> {                              \
+        MP_VECTOR##N(packed_vec, vec)                                                                                 \
+    };
+MP_PACKED_VECTOR(2)
+MP_PACKED_VECTOR(3)
+MP_PACKED_VECTOR(4)
 #undef MP_VOLATILE
+#undef MP_VECTOR2
+#undef MP_VECTOR3
+#undef MP_VECTOR4
+#undef MP_PACKED_VECTOR
 MP_END
 } // namespace metal
 

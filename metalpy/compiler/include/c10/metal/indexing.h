@@ -1,0 +1,143 @@
+// Names of <c10/metal/indexing.h>: places in strided arrays, and kernels that apply a functor to every element. Sizes
+// and strides go from the innermost dimension out; strides are in bytes where a pointer is void, else in elements.
+#pragma once
+#include <c10/metal/common.h>
+#include <c10/metal/utils.h>
+#include <metal_stdlib>
+
+namespace c10 {
+namespace metal {
+
+// ---- places ----
+
+template <typename T>
+inline T offset_from_coord(thread T position[max_ndim], constant long* strides, uint ndim) {
+  T offset = 0;
+  for (uint i = 0; i < ndim; ++i) offset += position[i] * static_cast<T>(strides[i]);
+  return offset;
+}
+template <typename T>
+inline void pos_from_thread_index(T index, thread T position[max_ndim], constant long* sizes, uint ndim) {
+  for (uint i = 0; i < ndim; ++i) {
+    position[i] = index % static_cast<T>(sizes[i]);
+    index /= static_cast<T>(sizes[i]);
+  }
+}
+inline long offset_from_thread_index(long index, constant long* sizes, constant long* strides, uint ndim) {
+  long position[max_ndim];
+  pos_from_thread_index(index, position, sizes, ndim);
+  return offset_from_coord(position, strides, ndim);
+}
+
+// ---- values at byte offsets, of a type known when compiling or only when running ----
+
+template <typename T>
+inline T val_at_offs(constant void* data, long offset) {
+  return *reinterpret_cast<constant T*>(static_cast<constant char*>(data) + offset);
+}
+template <typename T>
+inline T val_at_offs(device void* data, long offset) {
+  return *reinterpret_cast<device T*>(static_cast<device char*>(data) + offset);
+}
+template <typename T>
+inline device T& ref_at_offs(device void* data, long offset) {
+  return *reinterpret_cast<device T*>(static_cast<device char*>(data) + offset);
+}
+
+#define C10_METAL_EACH_TYPE(X)                                                                              \
+  X(Byte, uchar) X(Char, char) X(Short, short) X(Int, int) X(Long, long) X(Half, half) X(Float, float)      \
+  X(ComplexHalf, half2) X(ComplexFloat, float2) X(Bool, bool) X(BFloat16, bfloat)
+template <typename T, typename P>
+inline T val_at_offs(P data, long offset, ScalarType type) {
+  switch (type) {
+#define C10_METAL_CASE(name, stored) \
+  case ScalarType::name: return cast_to<T>(val_at_offs<stored>(data, offset));
+    C10_METAL_EACH_TYPE(C10_METAL_CASE)
+#undef C10_METAL_CASE
+  }
+  return T(0);
+}
+template <typename T>
+inline void store_at_offs(device void* data, long offset, T value) {
+  ref_at_offs<T>(data, offset) = value;
+}
+template <typename T>
+inline void store_at_offs(device void* data, long offset, T value, ScalarType type) {
+  switch (type) {
+#define C10_METAL_CASE(name, stored) \
+  case ScalarType::name: ref_at_offs<stored>(data, offset) = cast_to<stored>(value); break;
+    C10_METAL_EACH_TYPE(C10_METAL_CASE)
+#undef C10_METAL_CASE
+  }
+}
+#undef C10_METAL_EACH_TYPE
+
+// ---- kernels of one array ----
+
+template <typename T, typename F>
+kernel void unary_dense(device result_of<F, T>* output [[buffer(0)]], constant T* input [[buffer(1)]],
+                        uint index [[thread_position_in_grid]]) {
+  F f;
+  output[index] = f(input[index]);
+}
+template <typename T, typename F>
+kernel void unary_strided(device result_of<F, T>* output [[buffer(0)]], constant T* input [[buffer(1)]],
+                          constant long* sizes [[buffer(2)]], constant long* input_strides [[buffer(3)]],
+                          constant long* output_strides [[buffer(4)]], constant uint& ndim [[buffer(5)]],
+                          uint index [[thread_position_in_grid]]) {
+  F f;
+  output[offset_from_thread_index(index, sizes, output_strides, ndim)] =
+      f(input[offset_from_thread_index(index, sizes, input_strides, ndim)]);
+}
+template <typename T, typename A, typename F>
+kernel void unary_alpha_dense(device result_of<F, T, A>* output [[buffer(0)]], constant T* input [[buffer(1)]],
+                              constant A& alpha [[buffer(2)]], uint index [[thread_position_in_grid]]) {
+  F f;
+  output[index] = f(input[index], alpha);
+}
+template <typename T, typename A, typename F>
+kernel void unary_alpha_strided(device result_of<F, T, A>* output [[buffer(0)]], constant T* input [[buffer(1)]],
+                                constant long* sizes [[buffer(2)]], constant long* input_strides [[buffer(3)]],
+                                constant long* output_strides [[buffer(4)]], constant uint& ndim [[buffer(5)]],
+                                constant A& alpha [[buffer(6)]], uint index [[thread_position_in_grid]]) {
+  F f;
+  output[offset_from_thread_index(index, sizes, output_strides, ndim)] =
+      f(input[offset_from_thread_index(index, sizes, input_strides, ndim)], alpha);
+}
+
+} // namespace metal
+} // namespace c10
+
+// An instance of one of the kernels of these headers.
+#define C10_METAL_INSTANCE(name, function, ...) \
+  template [[host_name(name)]] kernel decltype(c10::metal::function<__VA_ARGS__>) c10::metal::function<__VA_ARGS__>
+
+#define REGISTER_UNARY_OP(NAME, DTYPE0, DTYPE1)                                                            \
+  static_assert(::metal::is_same_v<DTYPE1, ::c10::metal::result_of<NAME##_functor, DTYPE0>>,               \
+                "Output dtype mismatch for unary op " #NAME " and input " #DTYPE0);                        \
+  C10_METAL_INSTANCE(#NAME "_dense_" #DTYPE1 "_" #DTYPE0, unary_dense, DTYPE0, NAME##_functor);            \
+  C10_METAL_INSTANCE(#NAME "_strided_" #DTYPE1 "_" #DTYPE0, unary_strided, DTYPE0, NAME##_functor)
+
+#define REGISTER_UNARY_ALPHA_OP(NAME, DTYPEI, DTYPEA, DTYPEO)                                              \
+  static_assert(::metal::is_same_v<DTYPEO, ::c10::metal::result_of<NAME##_functor, DTYPEI, DTYPEA>>,       \
+                "Output dtype mismatch for unary op " #NAME " and input " #DTYPEI);                        \
+  C10_METAL_INSTANCE(#NAME "_dense_" #DTYPEO "_" #DTYPEI "_" #DTYPEA, unary_alpha_dense, DTYPEI, DTYPEA,   \
+                     NAME##_functor);                                                                      \
+  C10_METAL_INSTANCE(#NAME "_strided_" #DTYPEO "_" #DTYPEI "_" #DTYPEA, unary_alpha_strided, DTYPEI,       \
+                     DTYPEA, NAME##_functor)
+
+// A functor for the function NAME: of floating-point numbers as it is, of integers by way of float.
+#define DEFINE_UNARY_FLOATING_FUNCTOR(NAME)                                                                \
+  struct NAME##_functor {                                                                                  \
+    template <typename T>                                                                                  \
+    inline ::metal::enable_if_t<::metal::is_floating_point_v<T>, T> operator()(const T x) {                \
+      return T(NAME(x));                                                                                   \
+    }                                                                                                      \
+    template <typename T>                                                                                  \
+    inline ::metal::enable_if_t<::metal::is_integral_v<T>, float> operator()(const T x) {                  \
+      return NAME(static_cast<float>(x));                                                                  \
+    }                                                                                                      \
+  }
+
+#include <c10/metal/indexing_binary.h>
+#include <c10/metal/indexing_ternary.h>
