@@ -84,6 +84,7 @@ EXTENSIONS = [
     extension("reserve"),
     extension("pool"),
     extension("array"),
+    extension("texture"),
     extension("plan"),
     extension("encode"),
     extension("dispatch"),

@@ -20,7 +20,7 @@ except ModuleNotFoundError as _error:
         "(or `python setup.py build_ext -i`), or leave its folder to import the installed package"
     ) from _error
 
-# The submodules array and device give way to the functions of these names; `import metalpy.array` is not needed.
+# The submodules array, device and texture give way to the functions of these names; nobody needs to import them.
 from metalpy import backends, dtypes, mps, random
 from metalpy.array import Array
 from metalpy.compiler.cache import cache_info, clear_cache
@@ -55,6 +55,7 @@ from metalpy.dtypes import (
 )
 from metalpy.mps.shader import compile_file, load_library
 from metalpy.random.generator import Generator
+from metalpy.texture import Sampler, Texture, texture
 
 if TYPE_CHECKING:
     from metalpy.dtypes import bfloat16
@@ -68,6 +69,8 @@ __all__ = [
     "Device",
     "Generator",
     "Kernel",
+    "Sampler",
+    "Texture",
     "arange",
     "array",
     "asarray",
@@ -98,6 +101,7 @@ __all__ = [
     "ones",
     "ones_like",
     "random",
+    "texture",
     "uint8",
     "uint16",
     "uint32",

@@ -7,6 +7,8 @@ cdef extern from "metalpy_abi.h" nogil:
     const uint32_t MP_ABI_VERSION
     const uint32_t MP_MAX_BUFFERS
     const uint32_t MP_MAX_THREADGROUP_ARGUMENTS
+    const uint32_t MP_MAX_TEXTURES
+    const uint32_t MP_MAX_SAMPLERS
     const uint32_t MP_MAX_THREADS_PER_THREADGROUP
     const uint32_t MP_MAX_THREADGROUP_MEMORY
     const uint32_t MP_THREAD_EXECUTION_WIDTH
@@ -38,6 +40,10 @@ cdef extern from "metalpy_abi.h" nogil:
     ctypedef struct mp_heap:
         pass
     ctypedef struct mp_buffer:
+        pass
+    ctypedef struct mp_texture:
+        pass
+    ctypedef struct mp_sampler:
         pass
     ctypedef struct mp_library:
         pass
@@ -162,6 +168,8 @@ cdef extern from "metalpy_abi.h" nogil:
         MP_ARGUMENT_BYTES
         MP_ARGUMENT_THREADGROUP
         MP_ARGUMENT_RESIDENT
+        MP_ARGUMENT_TEXTURE
+        MP_ARGUMENT_SAMPLER
 
     ctypedef struct mp_argument:
         uint32_t kind
@@ -170,6 +178,8 @@ cdef extern from "metalpy_abi.h" nogil:
         const void *bytes
         uint64_t offset
         uint64_t size
+        mp_texture *texture
+        mp_sampler *sampler
 
     ctypedef struct mp_dispatch:
         mp_pipeline *pipeline
@@ -187,6 +197,42 @@ cdef extern from "metalpy_abi.h" nogil:
         uint64_t row_bytes
         uint32_t scalar
         uint32_t transposed
+
+    enum:
+        MP_TEXTURE_READ
+        MP_TEXTURE_WRITE
+
+    ctypedef struct mp_texture_desc:
+        uint32_t type
+        uint32_t pixel_format
+        uint32_t width
+        uint32_t height
+        uint32_t depth
+        uint32_t array_length
+        uint32_t levels
+        uint32_t samples
+        uint32_t usage
+        uint32_t reserved
+
+    ctypedef struct mp_texture_region:
+        uint32_t level
+        uint32_t element
+        uint32_t origin[3]
+        uint32_t size[3]
+        uint64_t bytes_per_row
+        uint64_t bytes_per_plane
+
+    ctypedef struct mp_sampler_desc:
+        uint32_t address_modes[3]
+        uint32_t min_filter
+        uint32_t mag_filter
+        uint32_t mip_filter
+        uint32_t normalized_coordinates
+        uint32_t max_anisotropy
+        uint32_t compare_function
+        uint32_t border_color
+        float lod_min_clamp
+        float lod_max_clamp
 
     enum:
         MP_RESOURCE_PRIVATE
@@ -269,6 +315,22 @@ cdef extern from "metalpy_abi.h" nogil:
         uint64_t (*buffer_address)(mp_buffer *buffer) noexcept nogil
         uint64_t (*buffer_size)(mp_buffer *buffer) noexcept nogil
 
+        mp_status (*texture_size)(mp_device *device, const mp_texture_desc *desc, uint64_t *size,
+                                  mp_error *error) noexcept nogil
+        mp_status (*texture_create)(mp_device *device, const mp_texture_desc *desc, mp_buffer *buffer,
+                                    uint64_t offset, uint64_t bytes_per_row, mp_texture **texture,
+                                    mp_error *error) noexcept nogil
+        void (*texture_release)(mp_texture *texture) noexcept nogil
+        uint64_t (*texture_address)(mp_texture *texture) noexcept nogil
+        mp_status (*texture_replace)(mp_texture *texture, const mp_texture_region *region, const void *bytes,
+                                     mp_error *error) noexcept nogil
+        mp_status (*texture_read)(mp_texture *texture, const mp_texture_region *region, void *bytes,
+                                  mp_error *error) noexcept nogil
+        mp_status (*sampler_create)(mp_device *device, const mp_sampler_desc *desc, mp_sampler **sampler,
+                                    mp_error *error) noexcept nogil
+        void (*sampler_release)(mp_sampler *sampler) noexcept nogil
+        uint64_t (*sampler_address)(mp_sampler *sampler) noexcept nogil
+
         mp_status (*library_create)(mp_device *device, const mp_library_desc *desc, mp_library **library,
                                     mp_error *error) noexcept nogil
         void (*library_release)(mp_library *library) noexcept nogil
@@ -297,6 +359,8 @@ cdef extern from "metalpy_abi.h" nogil:
                                   mp_error *error) noexcept nogil
         mp_status (*queue_softmax)(mp_queue *queue, const mp_matrix *target, const mp_matrix *source, uint64_t *serial,
                                    mp_error *error) noexcept nogil
+        mp_status (*queue_generate_mipmaps)(mp_queue *queue, mp_texture *texture, uint64_t *serial,
+                                            mp_error *error) noexcept nogil
         mp_status (*queue_signal_event)(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial,
                                         mp_error *error) noexcept nogil
         mp_status (*queue_wait_event)(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial,

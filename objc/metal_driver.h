@@ -108,6 +108,19 @@ void *mtl_buffer_contents(mp_buffer *buffer);
 uint64_t mtl_buffer_address(mp_buffer *buffer);
 uint64_t mtl_buffer_size(mp_buffer *buffer);
 
+/* ---- texture.m ---- */
+mp_status mtl_texture_size(mp_device *device, const mp_texture_desc *desc, uint64_t *size, mp_error *error);
+mp_status mtl_texture_create(mp_device *device, const mp_texture_desc *desc, mp_buffer *buffer, uint64_t offset,
+                             uint64_t bytes_per_row, mp_texture **texture, mp_error *error);
+void mtl_texture_release(mp_texture *texture);
+uint64_t mtl_texture_address(mp_texture *texture);
+mp_status mtl_texture_replace(mp_texture *texture, const mp_texture_region *region, const void *bytes, mp_error *error);
+mp_status mtl_texture_read(mp_texture *texture, const mp_texture_region *region, void *bytes, mp_error *error);
+mp_status mtl_sampler_create(mp_device *device, const mp_sampler_desc *desc, mp_sampler **sampler, mp_error *error);
+void mtl_sampler_release(mp_sampler *sampler);
+uint64_t mtl_sampler_address(mp_sampler *sampler);
+mp_status mtl_queue_generate_mipmaps(mp_queue *queue, mp_texture *texture, uint64_t *serial, mp_error *error);
+
 /* ---- library.m ---- */
 struct mp_library {
     _Atomic int32_t references;

@@ -15,7 +15,7 @@ cdef class Kernel:
         object load               # () -> Pipeline, called once, on first need
         object specializer        # (dict of constants) -> Kernel, or None
         Pipeline pipeline         # None until loaded
-        tuple plans               # of ArgumentPlan, by ascending buffer index
+        tuple plans               # of ArgumentPlan, in the order of calling
         tuple threadgroup         # of reflection's Argument, those in threadgroup memory
         dict positions            # argument name -> position in `plans`
         # What recordings were last told of a launch, since the next one is often the same.
@@ -32,6 +32,6 @@ cdef class Kernel:
     cdef int bind_error_buffer(self, Encoder encoder, ArgumentPlan plan) except -1
     cdef int encode_threadgroup(self, Encoder encoder, threadgroup_memory) except -1
     cdef int set_grid(self, mp_dispatch *dispatch, tuple values, threads, groups, group_size) except -1
-    cdef uint32_t first_size(self, tuple values) except? 0
+    cdef int default_grid(self, tuple values, uint32_t *grid) except -1
     cdef int record(self, Queue queue, uint64_t serial, uint64_t began, const mp_dispatch *dispatch,
                     tuple values) except -1

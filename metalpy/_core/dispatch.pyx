@@ -14,6 +14,7 @@ from metalpy._core.message cimport ERROR_BUFFER_SIZE
 from metalpy._core.plan cimport STRUCT, VOID, ArgumentPlan
 from metalpy._core.pool cimport Block
 from metalpy._core.stream cimport current_queue
+from metalpy._core.texture cimport TextureBase
 from metalpy._core.trace cimport now, tracing
 
 from operator import index
@@ -42,9 +43,12 @@ cdef class Kernel:
     *args, **by_name : Array, number, sequence, dict, bytes or None
         One value for each buffer argument. Positional values go to the arguments in ascending order of
         ``[[buffer(n)]]``, which for arguments without attributes is the order of the source; the others are passed by
-        the argument's name. Numbers, sequences and dicts are converted to the declared type.
+        the argument's name. Numbers, sequences and dicts are converted to the declared type. Texture and sampler
+        arguments take a `Texture`, or None for a null texture, and a `Sampler`, arrays of them a sequence; the
+        positional values of a kernel that has such arguments are in the order of the source.
     threads : int or sequence of 1 to 3 ints, optional
-        The grid: exactly so many threads run. By default as many as the first Array has elements.
+        The grid: exactly so many threads run. By default as many as the first Array has elements; if there is none,
+        as many along each axis as the first Texture that the kernel writes has texels, else the first of all.
     groups : int or sequence of 1 to 3 ints, optional
         The grid in threadgroups, instead of `threads`; needs `group_size`.
     group_size : int or sequence of 1 to 3 ints, optional
@@ -78,10 +82,10 @@ cdef class Kernel:
         self.load = load
         self.specializer = specializer
         self.name = info.name if name is None else name
-        buffers = sorted([entry for entry in info.arguments if entry.kind == "buffer"], key=by_index)
-        self.plans = tuple([ArgumentPlan(self.name, entry) for entry in buffers])
+        taken = in_order_of_calling(info.arguments)
+        self.plans = tuple([ArgumentPlan(self.name, entry) for entry in taken])
         self.threadgroup = tuple([entry for entry in info.arguments if entry.kind == "threadgroup"])
-        self.positions = {entry.name: number for number, entry in enumerate(buffers) if entry.name}
+        self.positions = {entry.name: number for number, entry in enumerate(taken) if entry.name}
 
     def __call__(self, *args, threads=None, groups=None, group_size=None, threadgroup_memory=None, arg_casts=None,
                  error_buf_idx=None, **by_name):
@@ -169,9 +173,8 @@ cdef class Kernel:
 
     @property
     def arguments(self):
-        """Tuple of `metalpy.compiler.reflection.Argument`: buffers in the order of calling, then threadgroup memory."""
-        buffers = sorted([entry for entry in self.info.arguments if entry.kind == "buffer"], key=by_index)
-        return (*buffers, *self.threadgroup)
+        """Tuple of `metalpy.compiler.reflection.Argument`: in the order of calling, then threadgroup memory."""
+        return (*in_order_of_calling(self.info.arguments), *self.threadgroup)
 
     @property
     def builtins(self):
@@ -202,6 +205,8 @@ cdef class Kernel:
         for value in values:
             if isinstance(value, ArrayBase):
                 bound += (<ArrayBase>value).nbytes
+            elif isinstance(value, TextureBase):
+                bound += (<TextureBase>value).nbytes
         for axis in range(3):
             same = same and (self.noted_threads[axis] == dispatch.threads[axis]
                              and self.noted_group[axis] == dispatch.group_size[axis])
@@ -222,7 +227,7 @@ cdef class Kernel:
         return self.pipeline
 
     cdef tuple match(self, tuple args, dict by_name):
-        """One value for each buffer argument, in order, from a call's positional and named ones."""
+        """One value for each argument, in order, from a call's positional and named ones."""
         cdef ArgumentPlan plan
         cdef list values = list(args)
         if len(args) > len(self.plans):
@@ -269,7 +274,7 @@ cdef class Kernel:
         wanted = index(error_buf_idx)
         for position in range(PyTuple_GET_SIZE(self.plans)):
             plan = <ArgumentPlan>self.plans[position]
-            if plan.index == wanted:
+            if plan.index == wanted and not plan.is_handle:
                 break
         else:
             raise LaunchValueError(f"kernel {self.name!r} has no buffer argument {wanted} to be the error buffer: "
@@ -354,9 +359,7 @@ cdef class Kernel:
                 raise LaunchTypeError("groups= needs group_size=, the threads of one threadgroup")
             rank = parse_extents("groups", groups, grid)
         elif threads is None:
-            rank = 1
-            grid[0] = self.first_size(values)
-            grid[1] = grid[2] = 1
+            rank = self.default_grid(values, grid)
         else:
             rank = parse_extents("threads", threads, grid)
         if group_size is None:
@@ -381,15 +384,36 @@ cdef class Kernel:
                 grid[axis] = <uint32_t>extent
         return 0
 
-    cdef uint32_t first_size(self, tuple values) except? 0:
+    cdef int default_grid(self, tuple values, uint32_t *grid) except -1:
+        """One thread for each element of the first array, or each texel of a texture; returns the axes."""
+        cdef TextureBase texture = None
+        cdef Py_ssize_t number
+        grid[0] = grid[1] = grid[2] = 1
         for value in values:
             if isinstance(value, ArrayBase):
                 if <uint64_t>(<ArrayBase>value).size > LARGEST_GRID:
                     raise LaunchValueError(f"the first array has {(<ArrayBase>value).size} elements, more than a grid "
                                            "can have along one axis; pass threads=")
-                return <uint32_t>(<ArrayBase>value).size
-        raise MetalError(f"number of threads undefined: kernel {self.name!r} got no Array to take it from; "
-                         "pass threads=")
+                grid[0] = <uint32_t>(<ArrayBase>value).size
+                return 1
+        for number, value in enumerate(values):
+            if isinstance(value, TextureBase) and (texture is None or (<ArgumentPlan>self.plans[number]).writes):
+                texture = <TextureBase>value
+                if (<ArgumentPlan>self.plans[number]).writes:
+                    break
+        if texture is None:
+            raise MetalError(f"number of threads undefined: kernel {self.name!r} got no Array or Texture to take it "
+                             "from; pass threads=")
+        grid[0], grid[1], grid[2] = texture.desc.width, texture.desc.height, texture.desc.depth
+        return 3 if grid[2] > 1 else 2 if grid[1] > 1 else 1
+
+
+def in_order_of_calling(arguments):
+    """The arguments that a call gives values for: buffers by index, or all in the order of the source."""
+    taken = [entry for entry in arguments if entry.kind != "threadgroup"]
+    if any([entry.kind != "buffer" for entry in taken]):
+        return taken
+    return sorted(taken, key=by_index)
 
 
 def by_index(argument):

@@ -12,14 +12,22 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from metalpy._abi cimport MP_ARGUMENT_BUFFER, MP_ARGUMENT_BYTES, MP_ARGUMENT_RESIDENT
+from metalpy._abi cimport (
+    MP_ARGUMENT_BUFFER,
+    MP_ARGUMENT_BYTES,
+    MP_ARGUMENT_RESIDENT,
+    MP_ARGUMENT_SAMPLER,
+    MP_ARGUMENT_TEXTURE,
+)
 from metalpy._core.array cimport BFLOAT16, FLOAT16, FLOAT32, INT8, INT16, INT32, UINT8, UINT64, ArrayBase, ScalarCode
 from metalpy._core.plan cimport (
     ARRAY,
     MATRIX,
     POINTER,
+    SAMPLER,
     SCALAR,
     STRUCT,
+    TEXTURE,
     UNION,
     VECTOR,
     VOID,
@@ -29,6 +37,7 @@ from metalpy._core.plan cimport (
 )
 from metalpy._core.driver cimport Device
 from metalpy._core.pool cimport Block, pool_of
+from metalpy._core.texture cimport SamplerBase, TextureBase
 
 from math import inf, isfinite
 
@@ -137,8 +146,10 @@ cdef class Encoder:
         return argument
 
     cdef int bind(self, ArgumentPlan argument, value) except -1:
-        """Encodes `value` for a buffer argument."""
+        """Encodes `value` for an argument."""
         cdef char *target
+        if argument.is_handle:
+            return self.bind_handles(argument, value)
         if isinstance(value, ArrayBase):
             if argument.type.kind == POINTER and argument.by_value and (<ArrayBase>value).code != UINT64:
                 return self.bind_value(argument, value)  # its address is the value
@@ -186,6 +197,51 @@ cdef class Encoder:
             bound.buffer = array.block.memory.buffer
             bound.offset = array.offset
             self.blocks[self.count - 1] = <void *>array.block
+        return 0
+
+    cdef int bind_handles(self, ArgumentPlan argument, value) except -1:
+        """A texture or sampler, or a sequence of them for an array."""
+        try:
+            if argument.type.kind != ARRAY:
+                return self.bind_handle(argument.type, argument.index, value)
+            if not isinstance(value, (list, tuple)):
+                raise LaunchTypeError(f"needs a sequence, got {described(value)}")
+            check_length(argument.type, argument.type.count, len(value))
+            for number, entry in enumerate(value):
+                self.bind_handle(argument.type.element, argument.index + <uint32_t>number, entry)
+        except MetalError as error:
+            raise in_argument(argument, error) from None
+        return 0
+
+    cdef int bind_handle(self, TypePlan type, uint32_t index, value) except -1:
+        cdef TextureBase texture
+        if type.kind == SAMPLER:
+            check_sampler(self.device, value)
+            self.add(MP_ARGUMENT_SAMPLER, index).sampler = (<SamplerBase>value).handle
+        elif value is None:
+            self.add(MP_ARGUMENT_TEXTURE, index)
+        else:
+            texture = checked_texture(self.device, type, value)
+            self.add(MP_ARGUMENT_TEXTURE, index).texture = texture.handle
+            self.blocks[self.count - 1] = <void *>texture.block
+        return 0
+
+    cdef int encode_handle(self, TypePlan type, value, char *target) except -1:
+        """A texture or sampler in an argument buffer: the number by which kernels reach it."""
+        cdef TextureBase texture
+        cdef uint64_t address
+        if value is None and type.kind == TEXTURE:
+            return 0
+        if type.kind == SAMPLER:
+            check_sampler(self.device, value)
+            address = (<SamplerBase>value).drv.sampler_address((<SamplerBase>value).handle)
+        else:
+            texture = checked_texture(self.device, type, value)
+            address = texture.drv.texture_address(texture.handle)
+            self.add(MP_ARGUMENT_RESIDENT, 0).texture = texture.handle
+            self.blocks[self.count - 1] = <void *>texture.block
+        self.keep.append(value)
+        memcpy(target, &address, sizeof(address))
         return 0
 
     cdef char *bind_bytes(self, ArgumentPlan argument, Py_ssize_t size) except NULL:
@@ -263,6 +319,8 @@ cdef class Encoder:
             return write_scalar(type, value, target)
         if type.kind == POINTER:
             return self.encode_address(type, value, target)
+        if type.kind >= TEXTURE:
+            return self.encode_handle(type, value, target)
         if isinstance(value, (bytes, bytearray, memoryview)):
             raw = bytes(value)
             check_raw_size(type, True, len(raw))
@@ -386,7 +444,7 @@ cdef class Encoder:
         cdef char *target
         if value is None or isinstance(value, (ArrayBase, dict, bytes, bytearray, memoryview, np.void)):
             return self.bind(argument, value)
-        if not argument.by_value:
+        if argument.is_handle or not argument.by_value:
             return self.bind(argument, value)  # says why not
         if cast not in CASTS:
             raise LaunchValueError(f"arg_casts knows {', '.join(CASTS)}, got {cast!r}")
@@ -425,6 +483,33 @@ cdef int check_layout(Device device, ArrayBase array, ArgumentPlan argument) exc
         raise LaunchValueError(f"{placed(argument)}the kernel may write ({argument.declaration}), and the array is "
                                "read-only; pass x.copy()")
     return 0
+
+
+cdef int check_sampler(Device device, value) except -1:
+    if not isinstance(value, SamplerBase):
+        raise LaunchTypeError(f"needs a metalpy.Sampler, got {described(value)}")
+    if (<SamplerBase>value).device is not device:
+        raise LaunchValueError(f"the sampler is on {(<SamplerBase>value).device}, the kernel on {device}")
+    return 0
+
+
+cdef TextureBase checked_texture(Device device, TypePlan type, value):
+    """The texture `value`, if a kernel's texture of this type can be it."""
+    cdef TextureBase texture
+    if not isinstance(value, TextureBase):
+        raise LaunchTypeError(f"needs a texture, got {described(value)}; metalpy.texture(x) makes one of an array")
+    texture = <TextureBase>value
+    if texture.device is not device:
+        raise LaunchValueError(f"the texture is on {texture.device}, the kernel on {device}")
+    if <int>texture.desc.type != type.texture_type:
+        raise LaunchTypeError(f"got a texture of type {texture.texture_type!r}")
+    if texture.components != type.components or type.is_depth and not texture.is_depth:
+        raise LaunchTypeError(f"got a texture of {texture.pixel_format}, whose texels are "
+                              f"{texture.components}{'' if texture.is_depth else ' and no depth' * type.is_depth}")
+    if type.writes and not texture.writable:
+        why = "which kernels cannot write" if texture.is_depth else "which is read-only"
+        raise LaunchTypeError(f"got a texture of {texture.pixel_format}, {why}")
+    return texture
 
 
 cdef int check_length(TypePlan type, Py_ssize_t wanted, Py_ssize_t found, str where="") except -1:

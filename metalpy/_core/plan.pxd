@@ -12,6 +12,8 @@ cdef enum TypeKind:
     UNION
     POINTER
     VOID
+    TEXTURE
+    SAMPLER
 
 
 cdef class TypePlan:
@@ -30,10 +32,14 @@ cdef class TypePlan:
         tuple fields              # of (name, offset, TypePlan)
         dict by_name              # field name -> its entry in `fields`
         uint32_t accepts          # bit n: arrays with ScalarCode n
+        int texture_type          # of a texture: MTLTextureType
+        str components            # of a texture: "float", "int" or "uint"
+        bint is_depth             # of a texture: only depth formats
+        bint writes               # of a texture
 
 
 cdef class ArgumentPlan:
-    """One buffer argument of a kernel."""
+    """One buffer, texture or sampler argument of a kernel."""
     cdef:
         readonly str name
         readonly str kernel
@@ -43,6 +49,7 @@ cdef class ArgumentPlan:
         bint optional
         bint by_value             # only read, so that a value will do
         bint writes
+        bint is_handle            # a texture, a sampler or an array of them
         TypePlan type
 
 

@@ -17,8 +17,10 @@ from metalpy._core.array import SCALAR_CODES
 
 KINDS = {
     "scalar": SCALAR, "vector": VECTOR, "matrix": MATRIX, "array": ARRAY, "struct": STRUCT, "union": UNION,
-    "pointer": POINTER, "void": VOID,
+    "pointer": POINTER, "void": VOID, "texture": TEXTURE, "sampler": SAMPLER,
 }
+# By value of MTLTextureType.
+METAL_TYPES = ("1d", "1d_array", "2d", "2d_array", "2d_ms", "cube", "cube_array", "3d", "2d_ms_array", "_buffer")
 
 cdef uint32_t EVERY_CODE = (1 << SCALAR_COUNT) - 2
 cdef uint32_t BYTE_CODES = 1 << UINT8 | 1 << INT8
@@ -39,7 +41,13 @@ cdef class TypePlan:
         self.count = 1
         self.fields = ()
         self.by_name = {}
-        if type.scalar is not None:
+        if self.kind == TEXTURE:
+            kind = type.name.partition("<")[0]
+            self.is_depth = kind.startswith("depth")
+            self.texture_type = METAL_TYPES.index(kind.removeprefix("depth").removeprefix("texture"))
+            self.components = type.scalar.rstrip("0123456789")
+            self.writes = type.access in ("write", "read_write")
+        elif type.scalar is not None:
             self.scalar = <ScalarCode><int>SCALAR_CODES[type.scalar]
             self.item = item_bytes(self.scalar)
             self.accepts = 1 << self.scalar
@@ -82,7 +90,7 @@ cdef set components(TypePlan type):
     elif type.kind == ARRAY:
         found = components(type.element)
     else:
-        found.add(UINT64 if type.kind == POINTER else type.scalar)
+        found.add(type.scalar if type.kind < POINTER else UINT64)  # pointers and handles are 64 bits
     return found
 
 
@@ -103,11 +111,12 @@ cdef class ArgumentPlan:
 
     def __init__(self, str kernel not None, argument):
         self.kernel = kernel
-        self.name = argument.name or f"buffer({argument.index})"
+        self.name = argument.name or f"{argument.kind}({argument.index})"
         self.index = argument.index
         self.is_reference = argument.is_reference
         self.optional = argument.optional
-        self.writes = argument.access != "read"
+        self.writes = argument.access in ("write", "read_write")
+        self.is_handle = argument.kind in ("texture", "sampler")
         self.by_value = not self.writes
         self.declaration = declared(argument)
         self.type = TypePlan(argument.type)
@@ -115,6 +124,8 @@ cdef class ArgumentPlan:
 
 def declared(argument):
     """An argument's type as Metal spells it, such as ``"device const float*"``."""
+    if argument.kind in ("texture", "sampler"):
+        return argument.type.name
     const = " const" if argument.address_space == "device" and argument.access == "read" else ""
     return f"{argument.address_space}{const} {argument.type.name}{'&' if argument.is_reference else '*'}"
 

@@ -18,6 +18,8 @@ __all__ = ["read_kernels"]
 
 MAX_BUFFERS = 31
 MAX_THREADGROUP_ARGUMENTS = 31
+MAX_TEXTURES = 128
+MAX_SAMPLERS = 16
 MAX_THREADS = 1024
 
 _SCALARS = {  # name in debug information: (NumPy name, Metal name)
@@ -43,6 +45,12 @@ _QUALIFYING_TAGS = frozenset(
 _VECTOR = re.compile(r"(?P<packed>packed_)?vec<(?:metal::)?(?P<scalar>[\w ]+), (?P<count>\d)>\Z")
 _MATRIX = re.compile(r"matrix<(?:metal::)?(?P<scalar>[\w ]+), (?P<columns>\d), (?P<rows>\d)>\Z")
 _ATOMIC = re.compile(r"_?atomic<(?:metal::)?(?P<scalar>[\w ]+)>\Z")
+
+_TEXTURE = re.compile(
+    r"(?P<type>(?:texture|depth)\w+)<(?P<scalar>[\w ]+), "
+    r"(?:metal::access::(?P<access>\w+)|\(metal::access\)(?P<number>\d))"
+)
+_ACCESSES = ("sample", "read", "write", "read_write")
 
 _NODE = re.compile(r"^!(\d+) = (?:distinct )?(!DI\w+\(.*\)|!\{.*\})$", re.MULTILINE)
 _FIELD = re.compile(r'(\w+): ("(?:[^"\\]|\\.)*"|![0-9]+|!DI\w+\([^)]*\)|[^,()]+)')
@@ -129,7 +137,7 @@ class _Reader:
         parameter_types = function[1:]
         arguments: list[Argument] = []
         builtins: list[Builtin] = []
-        positions = {"buffer": 0, "threadgroup": 0}
+        positions = {"buffer": 0, "threadgroup": 0, "texture": 0, "sampler": 0}
         numbers = {role: self._indices(k, entry, role) for role in positions}
         for parameter, node in zip(entry.parameters, parameter_types, strict=True):
             if parameter.role in positions:
@@ -153,6 +161,10 @@ class _Reader:
         return self.numbers(f"__mp_{role}s_{k}", sum(p.role == role for p in entry.parameters))
 
     def _argument(self, parameter: Parameter, index: int, node: str | None) -> Argument:
+        if parameter.role in ("texture", "sampler"):
+            held = self.type(node)
+            access = (held.element or held).access or "read"
+            return Argument(parameter.name, index, parameter.role, "", access, False, parameter.gate is not None, held)
         pointee_node = self._field(self._strip(node), "baseType")
         writable = parameter.address_space != "constant" and not self._is_const(pointee_node)
         return Argument(
@@ -168,17 +180,24 @@ class _Reader:
 
     def _check_indices(self, entry: Entry, arguments: list[Argument]) -> None:
         seen: dict[tuple[str, int], Argument] = {}
-        limits = {"buffer": MAX_BUFFERS, "threadgroup": MAX_THREADGROUP_ARGUMENTS}
+        limits = {
+            "buffer": MAX_BUFFERS,
+            "threadgroup": MAX_THREADGROUP_ARGUMENTS,
+            "texture": MAX_TEXTURES,
+            "sampler": MAX_SAMPLERS,
+        }
         for argument in arguments:
-            problem = None
-            if not 0 <= argument.index < limits[argument.kind]:
-                problem = f"[[{argument.kind}({argument.index})]] is out of range: 0 to {limits[argument.kind] - 1}"
-            first = seen.setdefault((argument.kind, argument.index), argument)
-            if first is not argument and not (first.optional and argument.optional):
-                problem = f"[[{argument.kind}({argument.index})]] is taken by '{first.name}' already"
-            if problem:
-                message = f"argument '{argument.name}' of kernel '{entry.name}': {problem}"
-                raise Misuse(message, entry.file, entry.line, argument.name)
+            several = argument.kind in ("texture", "sampler") and argument.type.kind == "array"
+            for index in range(argument.index, argument.index + (argument.type.shape[0] if several else 1)):
+                problem = None
+                if not 0 <= index < limits[argument.kind]:
+                    problem = f"[[{argument.kind}({index})]] is out of range: 0 to {limits[argument.kind] - 1}"
+                first = seen.setdefault((argument.kind, index), argument)
+                if first is not argument and not (first.optional and argument.optional):
+                    problem = f"[[{argument.kind}({index})]] is taken by '{first.name}' already"
+                if problem:
+                    message = f"argument '{argument.name}' of kernel '{entry.name}': {problem}"
+                    raise Misuse(message, entry.file, entry.line, argument.name)
 
     # ---- metadata ----
 
@@ -276,6 +295,13 @@ class _Reader:
         if match := _ATOMIC.match(name):
             scalar, metal = _SCALARS[match["scalar"]]
             return Type(f"atomic_{metal}", "scalar", size, size, scalar)
+        if match := _TEXTURE.match(name):
+            scalar, metal = _SCALARS[match["scalar"]]
+            access = match["access"] or _ACCESSES[int(match["number"])]
+            spelled = f"{match['type']}<{metal}, access::{access}>"
+            return Type(spelled, "texture", size, size, scalar, access=access)
+        if name == "sampler":
+            return Type(name, "sampler", size, size)
         if name == "bfloat":
             return Type(name, "scalar", size, size, "bfloat16")
         members = self._members(fields)

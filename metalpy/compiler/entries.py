@@ -4,8 +4,8 @@ For kernel number ``k`` the program gets
 
 * ``__mp_thread_k(group, thread)``: run the kernel for one thread, parameters filled from the two records;
 * ``__mp_function_k``: the kernel's address, whose debug information holds the parameters' types;
-* ``__mp_buffers_k``, ``__mp_threadgroups_k``: the argument indices after implicit numbering, unless they are plain
-  numbers in the source;
+* ``__mp_buffers_k``, ``__mp_threadgroups_k``, ``__mp_textures_k``, ``__mp_samplers_k``: the argument indices after
+  implicit numbering, unless they are plain numbers in the source;
 * ``__mp_limit_k``: its ``max_total_threads_per_threadgroup``, unless that is a plain number.
 
 and for function constant number ``k`` ``__mp_constant_k`` (its address) and ``__mp_constant_index_k``. All are plain
@@ -22,9 +22,11 @@ from .source import line_mark
 
 __all__ = ["ENTRIES_NAME", "defined_flags", "write_entries"]
 
+_ROLES = ("buffer", "threadgroup", "texture", "sampler")
+
 ENTRIES_NAME = "metalpy_entries"  # the "file" of generated code in compiler messages; never shown
 # Names of __mp that the entry points use.
-_NAMES = "fill implicit_index indices input from number parameter signature threadgroup_memory".split()
+_NAMES = "count fill from handles implicit_index indices input number parameter signature threadgroup_memory".split()
 
 
 def write_entries(harvest: Harvest) -> str:
@@ -65,7 +67,7 @@ def _literal(name: str, expression: str) -> str:
 
 
 def _entry(k: int, entry: Entry, inputs: list[GlobalInput]) -> str:
-    position = {"buffer": 0, "threadgroup": 0}
+    position = dict.fromkeys(_ROLES, 0)
     known = {role: entry.literal_indices(role) for role in position}
     arguments = [_argument(k, i, parameter, position, known) for i, parameter in enumerate(entry.parameters)]
     # The type is spelled out where the name alone may be that of several functions; else it follows from the name.
@@ -86,12 +88,17 @@ def _entry(k: int, entry: Entry, inputs: list[GlobalInput]) -> str:
 
 
 def _indices(k: int, role: str, entry: Entry) -> list[str]:
-    given = [f"int({p.index})" if p.index else "__mp::implicit_index" for p in entry.parameters if p.role == role]
-    count = len(given)
+    those = [(i, p) for i, p in enumerate(entry.parameters) if p.role == role]
+    given = [f"int({p.index})" if p.index else "__mp::implicit_index" for _, p in those]
+    counts = ["1"] * len(those)
+    if role in ("texture", "sampler"):  # an array of them takes several
+        counts = [f"__mp::handles<__mp::signature<__mp_type_{k}>::parameter<{i}>>::count" for i, _ in those]
+    count = len(those)
     name = f"__mp_{role}s_{k}"
     return [
         f"extern const __mp::indices<{count}> {name};",
-        f"constexpr __mp::indices<{count}> {name} = __mp::number<{count}>({{{{{', '.join(given)}}}}});",
+        f"constexpr __mp::indices<{count}> {name} = __mp::number<{count}>({{{{{', '.join(given)}}}}}, "
+        f"{{{{{', '.join(counts)}}}}});",
     ]
 
 
@@ -103,7 +110,7 @@ def _argument(
         return f"__mp::input<{parameter_type}>::from(__mp::{parameter.role}(__mp_g, __mp_t))"
     at = position[parameter.role]
     position[parameter.role] += 1
-    source = "buffer" if parameter.role == "buffer" else "threadgroup_memory"
+    source = "threadgroup_memory" if parameter.role == "threadgroup" else parameter.role
     numbers = known[parameter.role]
     index = f"__mp_{parameter.role}s_{k}[{at}]" if numbers is None else str(numbers[at])
     return f"__mp::{source}<{parameter_type}>(__mp_g, {index})"

@@ -77,6 +77,8 @@ _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?!line\b|include[ \t]*<metal|pragma\b)"
 _STANDARD_INCLUDE = re.compile(
     r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|metalpy/|simd/|c10/metal/)", re.MULTILINE
 )
+# Options of texture lookups whose names programs like for constants of their own; those are meant, then.
+_AMBIGUOUS = re.compile(r"error: reference to '(bias|level)' is ambiguous")
 # IR for any CPU: which one is decided when a kernel is lowered.
 _TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack-protector-buffer-size)"="[^"]*"')
 # `#pragma unroll` and its kin say what is good on a GPU; LLVM would print a warning wherever it cannot follow them.
@@ -213,6 +215,10 @@ class _Unit:
             if result.returncode == 0:
                 warnings = placed(parse_diagnostics(messages, entries), self._source, include_dirs, self._lines_before)
                 return result.stdout.decode("utf-8", "surrogateescape"), tuple(warnings)
+            hidden = {f"-D__METALPY_HIDE_{name}" for name in _AMBIGUOUS.findall(messages)} - set(self._flags)
+            if hidden:
+                self._flags += sorted(hidden)
+                continue
             without_twins = drop_twins(self._source.text, self._program, messages)
             if not self._arms.settle(self._program, messages) and without_twins is None:
                 break

@@ -47,7 +47,11 @@ _UNSUPPORTED_ATTRIBUTES = frozenset(
     "user_instance_id render_target_array_index threads_per_object_threadgroup patch_id".split()
 )
 _IGNORED_ATTRIBUTES = frozenset(
-    {"maybe_unused", "buffer", "threadgroup", "function_constant", "access", "user", "clang", "raster_order_group"}
+    "maybe_unused buffer threadgroup texture sampler function_constant access user clang raster_order_group".split()
+)
+_HANDLE = re.compile(
+    r"(?:const )?(?:(?:metal::)?array<(?:const )?)?(?:metal::)?"
+    r"(?:(?P<texture>(?:texture|depth)\w*)<|(?P<sampler>sampler)\b)"
 )
 _DECIMAL = re.compile(r"0|[1-9][0-9]*")
 # Arguments by value that are no inputs, by the type that names them.
@@ -67,7 +71,10 @@ _LINE_MARK = re.compile(r'[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\]
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a kernel: `role` is ``"buffer"``, ``"threadgroup"`` or the name of a builtin."""
+    """One parameter of a kernel.
+
+    `role` is ``"buffer"``, ``"threadgroup"``, ``"texture"``, ``"sampler"`` or the name of a builtin.
+    """
 
     name: str
     role: str
@@ -98,6 +105,8 @@ class Entry:
         """
         given = [p.index for p in self.parameters if p.role == role]
         if not all(index is None or _DECIMAL.fullmatch(index) for index in given):
+            return None
+        if role in ("texture", "sampler") and None in given:  # arrays take several, and only clang knows which are some
             return None
         taken = {int(index) for index in given if index is not None}
         free = (i for i in itertools.count() if i not in taken)
@@ -353,6 +362,10 @@ class _Harvester:
         if builtins:
             return Parameter(name, builtins[0], type_name=_type_name(plain, name))
         gate = attributes.get("function_constant")
+        handle = _handle_role(attributes, spelled)
+        if handle:
+            index = attributes.get(handle)
+            return Parameter(name, handle, index=_spell(index) if index else None, gate=_spell(gate) if gate else None)
         is_pointer = "*" in [t.text for t in plain] or "[" in outer
         is_reference = "&" in [t.text for t in plain] and "*" not in outer
         role = "threadgroup" if "threadgroup" in attributes or space == "threadgroup" else "buffer"
@@ -362,7 +375,8 @@ class _Harvester:
                 raise _unsupported(host_object, spelled, kernel, file, line)
             raise Misuse(
                 f"argument '{name or spelled}' of kernel '{kernel}' is neither a pointer or reference in device, "
-                "constant or threadgroup memory nor an input such as [[thread_position_in_grid]]",
+                "constant or threadgroup memory nor a texture, a sampler or an input such as "
+                "[[thread_position_in_grid]]",
                 file,
                 line,
                 name,
@@ -390,14 +404,10 @@ class _Harvester:
         self, attributes: dict[str, list[Token]], spelled: str, kernel: str, file: str, line: int
     ) -> None:
         what = None
-        if "texture" in attributes or re.match(r"(?:metal::)?(?:texture|depth)\w*<", spelled):
-            what = "a texture"
-        elif "sampler" in attributes or re.match(r"(?:metal::)?sampler\b", spelled):
-            what = "a sampler"
         for name in attributes:
             if name in _UNSUPPORTED_ATTRIBUTES:
                 what = what or f"an argument with [[{name}]]"
-            elif name not in BUILTINS and name not in _IGNORED_ATTRIBUTES and name not in ("texture", "sampler"):
+            elif name not in BUILTINS and name not in _IGNORED_ATTRIBUTES:
                 near = difflib.get_close_matches(name, [*BUILTINS, *_IGNORED_ATTRIBUTES], n=1)
                 hint = f"; did you mean [[{near[0]}]]?" if near else ""
                 raise Misuse(f"unknown attribute [[{name}]] in kernel '{kernel}'{hint}", file, line, name)
@@ -456,6 +466,17 @@ def _unsupported(what: str, spelled: str, kernel: str, file: str, line: int) -> 
 
 
 # ---- token helpers ----
+
+
+def _handle_role(attributes: dict[str, list[Token]], spelled: str) -> str | None:
+    """``"texture"`` or ``"sampler"`` for a parameter of such a type, or with such an attribute if its type is hidden
+    behind a name.
+    """
+    for role in ("texture", "sampler"):
+        if role in attributes:
+            return role
+    match = _HANDLE.match(spelled)
+    return match.lastgroup if match else None
 
 
 def _is_kernel(declaration: list[Token]) -> bool:

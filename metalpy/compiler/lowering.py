@@ -29,7 +29,7 @@ from .toolchain import linker, run_tool
 
 __all__ = ["becomes_loop", "lower"]
 
-KERNEL_VERSION = 1
+KERNEL_VERSION = 2
 KERNEL_FIBERS, KERNEL_MESSAGES = 1, 2  # flags of mp_native_kernel
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
 _THREAD, _GROUP = "__mp_thread", "__mp_group"  # entry points: one thread, all threads of a group (see entry.h)

@@ -25,13 +25,14 @@ class Type:
     name : str
         As Metal spells it: ``"float4"``, ``"packed_half3"``, ``"float4x4"``, ``"atomic_uint"``, ``"Params"``.
     kind : str
-        ``"scalar"``, ``"vector"``, ``"matrix"``, ``"array"``, ``"struct"``, ``"union"``, ``"pointer"``, ``"void"``.
+        ``"scalar"``, ``"vector"``, ``"matrix"``, ``"array"``, ``"struct"``, ``"union"``, ``"pointer"``, ``"void"``,
+        ``"texture"``, ``"sampler"``.
     size, alignment : int
         Bytes; size includes padding (``float3`` has 16, ``packed_float3`` 12).
     scalar : str or None
         For scalar, vector and matrix the NumPy name of a component: ``"float32"``, ``"float16"``, ``"bfloat16"``,
         ``"int8"`` to ``"int64"``, ``"uint8"`` to ``"uint64"``, ``"bool"``. An enum has its underlying integer's,
-        an atomic the one it holds.
+        an atomic the one it holds. Of a texture what a texel's component is in the kernel.
     shape : tuple of int
         Vector ``(n,)``, matrix ``(columns, rows)``, array ``(n,)`` (nested arrays nest in `element`), else ``()``.
     stride : int
@@ -40,6 +41,8 @@ class Type:
         Of an array or pointer.
     fields : tuple of Field
         Of a struct or union, in order; members of base classes come first.
+    access : str or None
+        Of a texture: ``"sample"``, ``"read"``, ``"write"`` or ``"read_write"``.
     """
 
     name: str
@@ -51,30 +54,33 @@ class Type:
     stride: int = 0
     element: Type | None = None
     fields: tuple[Field, ...] = ()
+    access: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A buffer or threadgroup argument of a kernel.
+    """A buffer, threadgroup, texture or sampler argument of a kernel.
 
     Attributes
     ----------
     name : str
         The parameter's name in the source; may be empty.
     index : int
-        ``n`` of ``[[buffer(n)]]`` or ``[[threadgroup(n)]]``, also where the source leaves it implicit.
+        ``n`` of ``[[buffer(n)]]``, ``[[threadgroup(n)]]``, ``[[texture(n)]]`` or ``[[sampler(n)]]``, also where the
+        source leaves it implicit; of an array of textures or samplers the first.
     kind : str
-        ``"buffer"`` or ``"threadgroup"``.
+        ``"buffer"``, ``"threadgroup"``, ``"texture"`` or ``"sampler"``.
     address_space : str
-        ``"device"``, ``"constant"`` or ``"threadgroup"``.
+        ``"device"``, ``"constant"`` or ``"threadgroup"``; empty for textures and samplers.
     access : str
-        ``"read"`` (``constant``, or a pointer or reference to const) or ``"read_write"``.
+        ``"read"`` (``constant``, or a pointer or reference to const) or ``"read_write"``; of a texture also
+        ``"sample"`` or ``"write"``.
     is_reference : bool
         True for ``T&`` (exactly one `type`), False for ``T*`` (any number).
     optional : bool
         True if a function constant gates the argument; it may then be None.
     type : Type
-        What is pointed or referred to.
+        What is pointed or referred to; of a texture or sampler its own type, or an array of it.
     """
 
     name: str
@@ -105,7 +111,7 @@ class KernelInfo:
     name : str
         The name to look it up by: the function's own or its ``host_name``.
     arguments : tuple of Argument
-        Buffers and threadgroup memory, in the order of the source.
+        Buffers, threadgroup memory, textures and samplers, in the order of the source.
     builtins : tuple of Builtin
         Thread, threadgroup and simdgroup positions and sizes, in the order of the source.
     file, line : str, int

@@ -19,6 +19,8 @@ static uint64_t group_threads(const struct sw_command *command)
 /* Nanoseconds that one unit (threadgroup, chunk of a copy) takes at worst by experience; 0: no experience. */
 static uint64_t unit_ns(const struct sw_command *command)
 {
+    if (command->kind == SW_LEVELS)
+        return 0;
     if (command->kind != SW_DISPATCH)
         return COPY_NS;
     uint64_t cost = atomic_load_explicit(&command->u.dispatch.pipeline->cost, memory_order_relaxed);
@@ -38,6 +40,11 @@ static void measure(const struct sw_command *command, uint64_t units, uint64_t e
         atomic_store_explicit(cost, next, memory_order_relaxed);
 }
 
+static bool is_work(const struct sw_command *command)
+{
+    return command->kind >= SW_DISPATCH && command->kind <= SW_LEVELS;
+}
+
 /* A caller that waits with a timeout gets no way out of a running threadgroup: a group can be neither left half done
  * nor moved to another thread (its threadgroup memory and fibers are the thread's). So such a caller runs a kernel itself
  * only when experience says that a group takes a small part of the time left; kernels without experience go to a
@@ -49,7 +56,7 @@ bool sw_may_help(const mp_queue *queue, uint64_t now, uint64_t deadline)
     if (now >= deadline || !(queue->state == SW_READY || queue->published))
         return false;
     const struct sw_command *command = &queue->first->commands[queue->cursor];
-    if (command->kind != SW_DISPATCH && command->kind != SW_COPY && command->kind != SW_FILL)
+    if (!is_work(command))
         return true;
     uint64_t unit = unit_ns(command);
     return unit && unit <= (deadline - now) / 4;
@@ -63,7 +70,7 @@ static bool must_leave(const mp_queue *queue, const struct sw_errand *errand)
     if (errand->deadline == MP_FOREVER)
         return false;
     const struct sw_command *command = &queue->first->commands[queue->cursor];
-    if (command->kind != SW_DISPATCH && command->kind != SW_COPY && command->kind != SW_FILL)
+    if (!is_work(command))
         return false;
     uint64_t now = sw_now(), unit = unit_ns(command);
     return now >= errand->deadline || unit == 0 || unit > (errand->deadline - now) / 4;
@@ -95,7 +102,7 @@ static void start_job(mp_queue *queue, const struct sw_command *command)
         job->chunk = chunk_size(job->total, unit_ns(command));
     } else {
         uint64_t size = command->kind == SW_COPY ? command->u.copy.size : command->u.fill.size;
-        job->total = (size + SW_COPY_CHUNK - 1) / SW_COPY_CHUNK;
+        job->total = command->kind == SW_LEVELS ? 1 : (size + SW_COPY_CHUNK - 1) / SW_COPY_CHUNK;
         job->chunk = 1;
     }
     uint64_t limit = atomic_load_explicit(&sw_device.time_limit, memory_order_relaxed);
@@ -282,7 +289,7 @@ static void wake_waiting(mp_queue *queue)
 static void __attribute__((noinline, cold)) note_times(mp_queue *queue, const struct sw_command *command)
 {
     uint64_t end = sw_now(), start = end;
-    if (command->kind == SW_DISPATCH || command->kind == SW_COPY || command->kind == SW_FILL)
+    if (is_work(command))
         start = queue->job.started;
     else if (command->kind == SW_WAIT)
         start = queue->waiting_since;

@@ -220,7 +220,9 @@ void sw_fault_message(const struct sw_job *job, mp_error *error)
     if (command->kind == SW_DISPATCH)
         snprintf(who, sizeof who, "kernel '%.180s'", command->u.dispatch.pipeline->name);
     else
-        snprintf(who, sizeof who, command->kind == SW_COPY ? "a copy" : "a fill");
+        snprintf(who, sizeof who, command->kind == SW_COPY   ? "a copy"
+                                           : command->kind == SW_FILL ? "a fill"
+                                                                      : "making mipmaps");
     if (fault->has_group)
         snprintf(where, sizeof where, " in threadgroup (%u, %u, %u)", fault->group[0], fault->group[1],
                  fault->group[2]);

@@ -81,6 +81,10 @@ void sw_run_group(struct sw_self *self, const mp_native_kernel *kernel, const mp
 static void run_protected(struct sw_self *self, const struct sw_command *command, mp_group *group, uint64_t first,
                           uint64_t end)
 {
+    if (command->kind == SW_LEVELS) {
+        sw_texture_make_levels(command->textures[0]);
+        return;
+    }
     if (command->kind != SW_DISPATCH) {
         for (uint64_t i = first; i < end; i++)
             (command->kind == SW_COPY ? copy_chunk : fill_chunk)(command, i);
@@ -142,6 +146,8 @@ bool sw_run_units(struct sw_self *self, struct sw_job *job, uint64_t first, uint
             sw_messages_prepare(self);
         group.buffers = command->u.dispatch.buffers;
         group.threadgroup_memory = threadgroup;
+        group.textures = command->u.dispatch.textures;
+        group.samplers = command->u.dispatch.samplers;
         for (int i = 0; i < 3; i++) {
             group.threads[i] = command->u.dispatch.threads[i];
             group.group_count[i] = command->u.dispatch.group_count[i];

@@ -76,7 +76,7 @@ static struct sw_command *begin(mp_queue *queue, uint64_t bytes, mp_error *error
     }
     struct sw_command *command = &batch->commands[batch->count];
     command->retained_count = 0;
-    command->retained = NULL;
+    command->texture_count = 0;
     return command;
 }
 
@@ -106,6 +106,8 @@ void sw_command_release(struct sw_command *command)
 {
     for (uint32_t i = 0; i < command->retained_count; i++)
         sw_buffer_release(command->retained[i]);
+    for (uint32_t i = 0; i < command->texture_count; i++)
+        sw_texture_release(command->textures[i]);
     if (command->kind == SW_DISPATCH)
         sw_pipeline_release(command->u.dispatch.pipeline);
     else if (command->kind == SW_SIGNAL || command->kind == SW_WAIT)
@@ -117,8 +119,27 @@ void sw_command_release(struct sw_command *command)
 struct needs {             /* what a dispatch takes from the arena */
     uint64_t bytes;        /* arguments by value, each rounded up to 16 */
     uint32_t retained;
+    uint32_t textures;     /* retained, too */
     bool threadgroup;
+    bool texture_table;
+    bool sampler_table;
 };
+
+static uint32_t index_limit(uint32_t kind)
+{
+    switch (kind) {
+    case MP_ARGUMENT_THREADGROUP:
+        return MP_MAX_THREADGROUP_ARGUMENTS;
+    case MP_ARGUMENT_TEXTURE:
+        return MP_MAX_TEXTURES;
+    case MP_ARGUMENT_SAMPLER:
+        return MP_MAX_SAMPLERS;
+    case MP_ARGUMENT_RESIDENT:
+        return UINT32_MAX;
+    default:
+        return MP_MAX_BUFFERS;
+    }
+}
 
 static mp_status check_sizes(const mp_dispatch *dispatch, uint32_t group_count[3], uint64_t *work, mp_error *error)
 {
@@ -153,8 +174,8 @@ static mp_status check_arguments(const mp_dispatch *dispatch, struct needs *need
     *needs = (struct needs){0};
     for (uint32_t i = 0; i < dispatch->argument_count; i++) {
         const mp_argument *argument = &dispatch->arguments[i];
-        uint32_t limit = argument->kind == MP_ARGUMENT_THREADGROUP ? MP_MAX_THREADGROUP_ARGUMENTS : MP_MAX_BUFFERS;
-        if (argument->kind != MP_ARGUMENT_RESIDENT && argument->index >= limit)
+        uint32_t limit = index_limit(argument->kind);
+        if (argument->index >= limit)
             return sw_fail(error, MP_ERROR_INVALID, "kernel '%s': argument index %u is not below %u", pipeline->name,
                            argument->index, limit);
         switch (argument->kind) {
@@ -179,10 +200,21 @@ static mp_status check_arguments(const mp_dispatch *dispatch, struct needs *need
             needs->threadgroup = true;
             break;
         case MP_ARGUMENT_RESIDENT:
-            if (!argument->buffer)
-                return sw_fail(error, MP_ERROR_INVALID, "kernel '%s': a resident argument needs a buffer",
+            if (!argument->buffer && !argument->texture)
+                return sw_fail(error, MP_ERROR_INVALID, "kernel '%s': a resident argument needs a buffer or texture",
                                pipeline->name);
-            needs->retained++;
+            needs->retained += argument->buffer != NULL;
+            needs->textures += argument->texture != NULL;
+            break;
+        case MP_ARGUMENT_TEXTURE:
+            needs->textures += argument->texture != NULL;
+            needs->texture_table = true;
+            break;
+        case MP_ARGUMENT_SAMPLER:
+            if (!argument->sampler)
+                return sw_fail(error, MP_ERROR_INVALID, "kernel '%s': sampler(%u) is bound to nothing", pipeline->name,
+                               argument->index);
+            needs->sampler_table = true;
             break;
         default:
             return sw_fail(error, MP_ERROR_INVALID, "kernel '%s': argument kind %u is unknown", pipeline->name,
@@ -199,46 +231,36 @@ static mp_status check_arguments(const mp_dispatch *dispatch, struct needs *need
     return MP_OK;
 }
 
-static mp_status fill_dispatch(struct sw_batch *batch, struct sw_command *command, const mp_dispatch *dispatch,
-                               const struct needs *needs, mp_error *error)
+/* Bytes of arena that a dispatch takes at most. */
+static uint64_t arena_needed(const struct needs *needs)
 {
-    void **buffers = arena_take(batch, sizeof(void *) * MP_MAX_BUFFERS);
-    mp_buffer **retained = needs->retained ? arena_take(batch, sizeof(mp_buffer *) * needs->retained) : NULL;
-    uint32_t *threadgroup = needs->threadgroup ? arena_take(batch, sizeof(uint32_t) * MP_MAX_THREADGROUP_ARGUMENTS)
-                                               : NULL;
-    uint8_t *bytes = needs->bytes ? arena_take(batch, needs->bytes) : NULL;
-    if (!buffers || (needs->retained && !retained) || (needs->threadgroup && !threadgroup) || (needs->bytes && !bytes))
-        return sw_fail(error, MP_ERROR_MEMORY, "no memory for %llu bytes of arguments",
-                       (unsigned long long)needs->bytes);
-    memset(buffers, 0, sizeof(void *) * MP_MAX_BUFFERS);
-    if (threadgroup)
-        memset(threadgroup, 0, sizeof(uint32_t) * MP_MAX_THREADGROUP_ARGUMENTS);
+    uint64_t total = sizeof(void *) * MP_MAX_BUFFERS + needs->bytes + sizeof(mp_buffer *) * needs->retained +
+                     sizeof(mp_texture *) * needs->textures;
+    if (needs->threadgroup)
+        total += sizeof(uint32_t) * MP_MAX_THREADGROUP_ARGUMENTS;
+    if (needs->texture_table)
+        total += sizeof(void *) * MP_MAX_TEXTURES;
+    if (needs->sampler_table)
+        total += sizeof(uint64_t) * MP_MAX_SAMPLERS;
+    return total + 16 * 7; /* each is rounded up */
+}
 
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < dispatch->argument_count; i++) {
-        const mp_argument *argument = &dispatch->arguments[i];
-        mp_buffer *buffer = NULL;
-        switch (argument->kind) {
-        case MP_ARGUMENT_BUFFER:
-            buffer = argument->buffer;
-            buffers[argument->index] = buffer ? (uint8_t *)buffer->memory + argument->offset : NULL;
-            break;
-        case MP_ARGUMENT_RESIDENT:
-            buffer = argument->buffer;
-            break;
-        case MP_ARGUMENT_BYTES:
-            memcpy(bytes, argument->bytes, argument->size);
-            buffers[argument->index] = bytes;
-            bytes += (argument->size + 15) & ~UINT64_C(15);
-            break;
-        default:
-            threadgroup[argument->index] = (uint32_t)((argument->size + 15) & ~UINT64_C(15)) + 1;
-        }
-        if (buffer) {
-            sw_retain(&buffer->references);
-            retained[count++] = buffer;
-        }
-    }
+/* `size` zeroed bytes if there is a need for them; sets `failed` where there is no memory. */
+static void *table(struct sw_batch *batch, bool needed, uint64_t size, bool *failed)
+{
+    if (!needed)
+        return NULL;
+    void *taken = arena_take(batch, size);
+    if (taken)
+        memset(taken, 0, size);
+    else
+        *failed = true;
+    return taken;
+}
+
+/* Turns the sizes of threadgroup arguments (plus 1) into their offsets (plus 1). */
+static void place_threadgroup(uint32_t *threadgroup)
+{
     uint32_t offset = 0;
     for (int i = 0; threadgroup && i < MP_MAX_THREADGROUP_ARGUMENTS; i++) {
         if (threadgroup[i]) {
@@ -247,10 +269,71 @@ static mp_status fill_dispatch(struct sw_batch *batch, struct sw_command *comman
             offset += size;
         }
     }
+}
+
+static mp_status fill_dispatch(struct sw_batch *batch, struct sw_command *command, const mp_dispatch *dispatch,
+                               const struct needs *needs, mp_error *error)
+{
+    bool failed = false;
+    void **buffers = table(batch, true, sizeof(void *) * MP_MAX_BUFFERS, &failed);
+    mp_buffer **retained = table(batch, needs->retained, sizeof(mp_buffer *) * needs->retained, &failed);
+    mp_texture **textures = table(batch, needs->textures, sizeof(mp_texture *) * needs->textures, &failed);
+    uint32_t *threadgroup =
+        table(batch, needs->threadgroup, sizeof(uint32_t) * MP_MAX_THREADGROUP_ARGUMENTS, &failed);
+    const mp_texture_view **views = table(batch, needs->texture_table, sizeof(void *) * MP_MAX_TEXTURES, &failed);
+    unsigned long *samplers = table(batch, needs->sampler_table, sizeof(long) * MP_MAX_SAMPLERS, &failed);
+    uint8_t *bytes = needs->bytes && !failed ? arena_take(batch, needs->bytes) : NULL;
+    if (failed || (needs->bytes && !bytes))
+        return sw_fail(error, MP_ERROR_MEMORY, "no memory for %llu bytes of arguments",
+                       (unsigned long long)needs->bytes);
+
+    uint32_t count = 0, texture_count = 0;
+    for (uint32_t i = 0; i < dispatch->argument_count; i++) {
+        const mp_argument *argument = &dispatch->arguments[i];
+        mp_buffer *buffer = NULL;
+        mp_texture *texture = NULL;
+        switch (argument->kind) {
+        case MP_ARGUMENT_BUFFER:
+            buffer = argument->buffer;
+            buffers[argument->index] = buffer ? (uint8_t *)buffer->memory + argument->offset : NULL;
+            break;
+        case MP_ARGUMENT_RESIDENT:
+            buffer = argument->buffer;
+            texture = argument->texture;
+            break;
+        case MP_ARGUMENT_BYTES:
+            memcpy(bytes, argument->bytes, argument->size);
+            buffers[argument->index] = bytes;
+            bytes += (argument->size + 15) & ~UINT64_C(15);
+            break;
+        case MP_ARGUMENT_TEXTURE:
+            texture = argument->texture;
+            views[argument->index] = texture ? sw_texture_view(texture) : NULL;
+            break;
+        case MP_ARGUMENT_SAMPLER:
+            samplers[argument->index] = sw_sampler_address(argument->sampler);
+            break;
+        default:
+            threadgroup[argument->index] = (uint32_t)((argument->size + 15) & ~UINT64_C(15)) + 1;
+        }
+        if (buffer) {
+            sw_retain(&buffer->references);
+            retained[count++] = buffer;
+        }
+        if (texture) {
+            sw_texture_retain(texture);
+            textures[texture_count++] = texture;
+        }
+    }
+    place_threadgroup(threadgroup);
     command->retained = retained;
     command->retained_count = count;
+    command->textures = textures;
+    command->texture_count = texture_count;
     command->u.dispatch.buffers = buffers;
     command->u.dispatch.threadgroup = threadgroup;
+    command->u.dispatch.textures = views;
+    command->u.dispatch.samplers = samplers;
     return MP_OK;
 }
 
@@ -265,8 +348,7 @@ mp_status sw_queue_dispatch(mp_queue *queue, const mp_dispatch *dispatch, uint64
         return status;
 
     pthread_mutex_lock(&queue->record_lock);
-    uint64_t table = sizeof(void *) * (MP_MAX_BUFFERS + 2) + sizeof(uint32_t) * MP_MAX_THREADGROUP_ARGUMENTS + 64;
-    uint64_t total = table + sizeof(mp_buffer *) * needs.retained + needs.bytes;
+    uint64_t total = arena_needed(&needs);
     struct sw_command *command = begin(queue, total <= SW_ARENA_SIZE ? total : 0, error);
     if (!command) {
         status = MP_ERROR_MEMORY;
@@ -386,6 +468,33 @@ mp_status sw_queue_softmax(mp_queue *queue, const mp_matrix *target, const mp_ma
 {
     (void)queue, (void)target, (void)source, (void)serial;
     return sw_fail(error, MP_ERROR_UNSUPPORTED, "the software device has no softmax of its own");
+}
+
+mp_status sw_queue_generate_mipmaps(mp_queue *queue, mp_texture *texture, uint64_t *serial, mp_error *error)
+{
+    mp_status status = sw_check_fork(error);
+    if (status)
+        return status;
+    if (!sw_texture_filterable(texture))
+        return sw_fail(error, MP_ERROR_INVALID, "levels of detail cannot be made of integers");
+    pthread_mutex_lock(&queue->record_lock);
+    struct sw_command *command = begin(queue, sizeof(mp_texture *), error);
+    mp_texture **textures = command ? arena_take(queue->open, sizeof(mp_texture *)) : NULL;
+    if (!command) {
+        status = MP_ERROR_MEMORY;
+    } else if (!textures) {
+        status = sw_fail(error, MP_ERROR_MEMORY, "no memory for a command");
+        cancel(queue);
+    } else {
+        command->kind = SW_LEVELS;
+        sw_texture_retain(texture);
+        textures[0] = texture;
+        command->textures = textures;
+        command->texture_count = 1;
+        end(queue, SW_BATCH_THREADS, serial);
+    }
+    pthread_mutex_unlock(&queue->record_lock);
+    return status;
 }
 
 /* ---- events ---- */

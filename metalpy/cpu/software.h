@@ -66,7 +66,7 @@ struct mp_device {
 extern struct mp_device sw_device;
 
 extern volatile sig_atomic_t sw_forked;     /* set in the child of a fork() */
-extern _Atomic int64_t sw_live_objects;     /* heaps, buffers, libraries, pipelines, queues, events */
+extern _Atomic int64_t sw_live_objects;     /* heaps, buffers, textures, samplers, libraries, ... */
 
 /* ---- buffers, libraries, pipelines, events ---- */
 
@@ -110,18 +110,22 @@ struct mp_event {
 
 /* ---- recorded commands ---- */
 
-enum sw_kind { SW_NOTHING, SW_DISPATCH, SW_COPY, SW_FILL, SW_SIGNAL, SW_WAIT };
+enum sw_kind { SW_NOTHING, SW_DISPATCH, SW_COPY, SW_FILL, SW_LEVELS, SW_SIGNAL, SW_WAIT };
 
 struct sw_command {
     uint16_t kind;                    /* enum sw_kind */
     bool timed;                       /* note when it ran */
     uint32_t retained_count;
+    uint32_t texture_count;
     mp_buffer **retained;             /* in the arena; one reference each */
+    mp_texture **textures;            /* likewise */
     union {
         struct {
             mp_pipeline *pipeline;    /* retained */
             void **buffers;           /* in the arena, MP_MAX_BUFFERS of them */
             uint32_t *threadgroup;    /* in the arena: offset + 1 of each threadgroup argument, or NULL if none */
+            const mp_texture_view **textures; /* in the arena, MP_MAX_TEXTURES of them, or NULL if none */
+            unsigned long *samplers;  /* in the arena, MP_MAX_SAMPLERS of them, or NULL if none */
             uint32_t threads[3];
             uint32_t group_size[3];
             uint32_t group_count[3];
@@ -351,6 +355,22 @@ uint64_t sw_buffer_address(mp_buffer *buffer);
 uint64_t sw_buffer_size(mp_buffer *buffer);
 #define SW_MAX_BUFFER_LENGTH (UINT64_C(1) << 38)
 
+/* ---- texture.c ---- */
+mp_status sw_texture_size(mp_device *device, const mp_texture_desc *desc, uint64_t *size, mp_error *error);
+mp_status sw_texture_create(mp_device *device, const mp_texture_desc *desc, mp_buffer *buffer, uint64_t offset,
+                            uint64_t bytes_per_row, mp_texture **texture, mp_error *error);
+void sw_texture_retain(mp_texture *texture);
+void sw_texture_release(mp_texture *texture);
+const mp_texture_view *sw_texture_view(const mp_texture *texture);
+bool sw_texture_filterable(const mp_texture *texture);
+void sw_texture_make_levels(const mp_texture *texture); /* each level of detail from the one before it */
+uint64_t sw_texture_address(mp_texture *texture);
+mp_status sw_texture_replace(mp_texture *texture, const mp_texture_region *region, const void *bytes, mp_error *error);
+mp_status sw_texture_read(mp_texture *texture, const mp_texture_region *region, void *bytes, mp_error *error);
+mp_status sw_sampler_create(mp_device *device, const mp_sampler_desc *desc, mp_sampler **sampler, mp_error *error);
+void sw_sampler_release(mp_sampler *sampler);
+uint64_t sw_sampler_address(mp_sampler *sampler);
+
 /* ---- library.c ---- */
 mp_status sw_library_create(mp_device *device, const mp_library_desc *desc, mp_library **library, mp_error *error);
 void sw_library_release(mp_library *library);
@@ -373,6 +393,7 @@ mp_status sw_queue_matmul(mp_queue *queue, const mp_matrix *target, const mp_mat
                           double alpha, double beta, uint64_t *serial, mp_error *error);
 mp_status sw_queue_softmax(mp_queue *queue, const mp_matrix *target, const mp_matrix *source, uint64_t *serial,
                            mp_error *error);
+mp_status sw_queue_generate_mipmaps(mp_queue *queue, mp_texture *texture, uint64_t *serial, mp_error *error);
 mp_status sw_queue_signal_event(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial, mp_error *error);
 mp_status sw_queue_wait_event(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial, mp_error *error);
 void sw_command_release(struct sw_command *command); /* drops what it retained */

@@ -28,6 +28,8 @@ extern "C" {
 /* Metal's limits, the same on every device (Metal Feature Set Tables, Apple7 family). */
 #define MP_MAX_BUFFERS 31                    /* [[buffer(0)]] .. [[buffer(30)]] */
 #define MP_MAX_THREADGROUP_ARGUMENTS 31      /* [[threadgroup(0)]] .. [[threadgroup(30)]] */
+#define MP_MAX_TEXTURES 128                  /* [[texture(0)]] .. [[texture(127)]] */
+#define MP_MAX_SAMPLERS 16                   /* [[sampler(0)]] .. [[sampler(15)]] */
 #define MP_MAX_THREADS_PER_THREADGROUP 1024
 #define MP_MAX_THREADGROUP_MEMORY 32768
 #define MP_THREAD_EXECUTION_WIDTH 32
@@ -59,6 +61,8 @@ typedef struct mp_error {
 typedef struct mp_device mp_device;
 typedef struct mp_heap mp_heap;
 typedef struct mp_buffer mp_buffer;
+typedef struct mp_texture mp_texture;
+typedef struct mp_sampler mp_sampler;
 typedef struct mp_library mp_library;
 typedef struct mp_pipeline mp_pipeline;
 typedef struct mp_queue mp_queue;
@@ -194,8 +198,10 @@ enum { /* mp_argument.kind */
     MP_ARGUMENT_BUFFER = 1,      /* buffer + offset at [[buffer(index)]]; a NULL buffer binds a null pointer */
     MP_ARGUMENT_BYTES = 2,       /* `size` bytes at `bytes`, copied during the call, at [[buffer(index)]] */
     MP_ARGUMENT_THREADGROUP = 3, /* `size` bytes of threadgroup memory at [[threadgroup(index)]] */
-    MP_ARGUMENT_RESIDENT = 4     /* buffer is reached through an address in another argument: keep it alive and
-                                    resident; index is ignored */
+    MP_ARGUMENT_RESIDENT = 4,    /* buffer or texture is reached through an address in another argument: keep it
+                                    alive and resident; index is ignored */
+    MP_ARGUMENT_TEXTURE = 5,     /* texture at [[texture(index)]]; NULL binds a null texture */
+    MP_ARGUMENT_SAMPLER = 6      /* sampler at [[sampler(index)]] */
 };
 
 typedef struct mp_argument {
@@ -205,6 +211,8 @@ typedef struct mp_argument {
     const void *bytes;       /* MP_ARGUMENT_BYTES */
     uint64_t offset;         /* MP_ARGUMENT_BUFFER */
     uint64_t size;           /* MP_ARGUMENT_BYTES, MP_ARGUMENT_THREADGROUP */
+    mp_texture *texture;     /* MP_ARGUMENT_TEXTURE, MP_ARGUMENT_RESIDENT */
+    mp_sampler *sampler;     /* MP_ARGUMENT_SAMPLER */
 } mp_argument;
 
 typedef struct mp_dispatch {
@@ -226,6 +234,51 @@ typedef struct mp_matrix {
     uint32_t scalar;          /* MP_SCALAR_FLOAT16 or MP_SCALAR_FLOAT32 */
     uint32_t transposed;      /* 1: an operand of queue_matmul is taken as its transpose */
 } mp_matrix;
+
+enum { /* mp_texture_desc.usage: bits, as MTLTextureUsage */
+    MP_TEXTURE_READ = 1,         /* kernels read or sample */
+    MP_TEXTURE_WRITE = 2         /* kernels write */
+};
+
+/* A texture. `type` is a value of MTLTextureType, `pixel_format` one of MTLPixelFormat. */
+typedef struct mp_texture_desc {
+    uint32_t type;
+    uint32_t pixel_format;
+    uint32_t width;
+    uint32_t height;          /* 1 where the type has none, as depth, array_length and samples */
+    uint32_t depth;
+    uint32_t array_length;    /* of cube arrays: cubes */
+    uint32_t levels;          /* of detail; 1: only the whole image */
+    uint32_t samples;
+    uint32_t usage;
+    uint32_t reserved;
+} mp_texture_desc;
+
+/* Texels of one image: a level of detail of one element of an array, where each face of a cube and each sample of a
+ * multisampled texture is an element. */
+typedef struct mp_texture_region {
+    uint32_t level;
+    uint32_t element;
+    uint32_t origin[3];
+    uint32_t size[3];
+    uint64_t bytes_per_row;   /* of the host's memory */
+    uint64_t bytes_per_plane; /* from one z to the next */
+} mp_texture_region;
+
+/* A sampler. Modes are values of MTLSamplerAddressMode, filters of MTLSamplerMinMagFilter and MTLSamplerMipFilter,
+ * compare_function of MTLCompareFunction, border_color of MTLSamplerBorderColor. */
+typedef struct mp_sampler_desc {
+    uint32_t address_modes[3];
+    uint32_t min_filter;
+    uint32_t mag_filter;
+    uint32_t mip_filter;
+    uint32_t normalized_coordinates;
+    uint32_t max_anisotropy;
+    uint32_t compare_function;
+    uint32_t border_color;
+    float lod_min_clamp;
+    float lod_max_clamp;
+} mp_sampler_desc;
 
 enum { /* options of buffers and heaps: bits, as MTLResourceOptions */
     MP_RESOURCE_PRIVATE = 1,     /* only the device reaches it: buffer_contents is NULL */
@@ -342,6 +395,28 @@ typedef struct mp_driver {
     uint64_t (*buffer_address)(mp_buffer *buffer);
     uint64_t (*buffer_size)(mp_buffer *buffer);
 
+    /* ---- textures and samplers ---- */
+
+    /* Checks `desc` and tells how many bytes of a buffer the texture takes; 0: the device keeps the memory of such
+     * textures itself. MP_ERROR_UNSUPPORTED for a format or type that the device lacks. */
+    mp_status (*texture_size)(mp_device *device, const mp_texture_desc *desc, uint64_t *size, mp_error *error);
+    /* A texture over `buffer` from `offset` (a multiple of 16) on, which it retains; NULL where texture_size said 0.
+     * `bytes_per_row` 0: as the device likes. Else a linear texture: 2D or a texture buffer of one level, whose rows
+     * lie so many bytes apart; the device may ask for more alignment (MP_ERROR_INVALID). Not initialised. */
+    mp_status (*texture_create)(mp_device *device, const mp_texture_desc *desc, mp_buffer *buffer, uint64_t offset,
+                                uint64_t bytes_per_row, mp_texture **texture, mp_error *error);
+    void (*texture_release)(mp_texture *texture);
+    /* The handle by which kernels reach the texture (for argument buffers; gpuResourceID). */
+    uint64_t (*texture_address)(mp_texture *texture);
+    /* Copies texels from or to the host's memory, at once: the caller has waited for commands that use the texture. */
+    mp_status (*texture_replace)(mp_texture *texture, const mp_texture_region *region, const void *bytes,
+                                 mp_error *error);
+    mp_status (*texture_read)(mp_texture *texture, const mp_texture_region *region, void *bytes, mp_error *error);
+    mp_status (*sampler_create)(mp_device *device, const mp_sampler_desc *desc, mp_sampler **sampler,
+                                mp_error *error);
+    void (*sampler_release)(mp_sampler *sampler);
+    uint64_t (*sampler_address)(mp_sampler *sampler);
+
     /* ---- libraries and pipelines ---- */
 
     /* Loads code. `desc` and what it points to are only read during the call. May block on disk or a compiler.
@@ -396,6 +471,9 @@ typedef struct mp_driver {
     /* Records: each row of target = softmax of that row of source; likewise. */
     mp_status (*queue_softmax)(mp_queue *queue, const mp_matrix *target, const mp_matrix *source, uint64_t *serial,
                                mp_error *error);
+    /* Records: makes each level of detail of the texture from the one before it. MP_ERROR_INVALID for formats that
+     * cannot be filtered. */
+    mp_status (*queue_generate_mipmaps)(mp_queue *queue, mp_texture *texture, uint64_t *serial, mp_error *error);
     /* Records: when all earlier commands are complete, raise `event` to `value` and stamp the time. */
     mp_status (*queue_signal_event)(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial,
                                     mp_error *error);

@@ -26,7 +26,7 @@ extern "C" {
 #define MP_KERNEL_ABI
 #endif
 
-#define MP_KERNEL_VERSION 1
+#define MP_KERNEL_VERSION 2
 #define MP_KERNEL_SYMBOL "mp_kernel"
 
 /* One threadgroup at work. Lives on the worker's stack; compiled code only reads it. */
@@ -38,6 +38,8 @@ typedef struct mp_group {
     mp_u32 group_size[3];            /* dispatch_threads_per_threadgroup: the nominal size */
     mp_u32 position[3];              /* threadgroup_position_in_grid */
     mp_u32 size[3];                  /* threads_per_threadgroup: the actual size, smaller at the grid's edges */
+    const struct mp_texture_view *const *textures; /* by [[texture(n)]]; NULL where nothing is bound */
+    const unsigned long *samplers;   /* by [[sampler(n)]]: see MP_SAMPLER_* */
 } mp_group;
 
 /* One thread of it. */
@@ -63,6 +65,74 @@ typedef struct mp_native_kernel {
     void (MP_KERNEL_ABI *run_group)(const mp_group *group);
     void (MP_KERNEL_ABI *run_thread)(const mp_group *group, const mp_thread *thread);
 } mp_native_kernel;
+
+/* ---- textures ---- */
+
+typedef float mp_texel __attribute__((vector_size(16))); /* four components; of integer formats the bits of each */
+
+#define MP_TEXTURE_LEVELS 15                 /* of detail, at most */
+
+typedef struct mp_texture_level {
+    unsigned long offset;            /* of the first image's first texel */
+    unsigned long row_bytes;
+    unsigned long plane_bytes;       /* from one z to the next */
+    unsigned long image_bytes;       /* from one array element, face or sample to the next */
+    mp_u32 width, height, depth;
+    mp_u32 reserved;
+} mp_texture_level;
+
+/* A texture as kernels see it; a texture variable in a kernel is a pointer to one. Compiled code only reads it. */
+typedef struct mp_texture_view {
+    unsigned char *memory;
+    mp_texel (MP_KERNEL_ABI *load)(const void *texel);
+    void (MP_KERNEL_ABI *store)(void *texel, mp_texel value);
+    mp_u32 texel_bytes;
+    mp_u32 pixel_format;             /* MTLPixelFormat */
+    mp_u32 images;                   /* array length times faces times samples */
+    mp_u32 array_length;
+    mp_u32 levels;
+    mp_u32 samples;
+    mp_u32 is_integer;
+    mp_u32 type;                     /* MTLTextureType */
+    mp_texel border[3];              /* by border colour, 0 and 1 where the format lacks a component */
+    mp_texture_level level[MP_TEXTURE_LEVELS];
+} mp_texture_view;
+
+/* A sampler is a number, so that `constexpr` ones cost nothing: bit fields by MP_SAMPLER_*, and the level clamps in
+ * units of 1/256 in the upper half. */
+enum {
+    MP_SAMPLER_ADDRESS = 0,          /* three of 3 bits, for s, t and r: mp_address */
+    MP_SAMPLER_MAG = 9,              /* 1 bit: linear */
+    MP_SAMPLER_MIN = 10,             /* 1 bit: linear */
+    MP_SAMPLER_MIP = 11,             /* 2 bits: 0 none, 1 nearest, 2 linear */
+    MP_SAMPLER_PIXEL = 13,           /* 1 bit: coordinates are in texels */
+    MP_SAMPLER_COMPARE = 14,         /* 3 bits: mp_compare */
+    MP_SAMPLER_BORDER = 17,          /* 2 bits: 0 transparent black, 1 opaque black, 2 opaque white */
+    MP_SAMPLER_LOD_MIN = 32,         /* 16 bits */
+    MP_SAMPLER_LOD_MAX = 48          /* 16 bits; 0xffff: no limit */
+};
+enum { MP_ADDRESS_EDGE, MP_ADDRESS_MIRROR_EDGE, MP_ADDRESS_REPEAT, MP_ADDRESS_MIRROR, MP_ADDRESS_ZERO,
+       MP_ADDRESS_BORDER };          /* as MTLSamplerAddressMode */
+enum { MP_COMPARE_NEVER, MP_COMPARE_LESS, MP_COMPARE_EQUAL, MP_COMPARE_LESS_EQUAL, MP_COMPARE_GREATER,
+       MP_COMPARE_NOT_EQUAL, MP_COMPARE_GREATER_EQUAL, MP_COMPARE_ALWAYS }; /* as MTLCompareFunction */
+
+enum { /* mp_lookup.flags */
+    MP_LOOKUP_LEVEL = 1,             /* level holds the level of detail; else it is 0 */
+    MP_LOOKUP_GRADIENTS = 2,         /* the level of detail follows from the gradients */
+    MP_LOOKUP_COMPARE = 4            /* each texel counts as 1 if it compares with `reference`, else as 0 */
+};
+
+typedef struct mp_lookup {
+    float at[3];
+    mp_u32 element;                  /* of an array */
+    int offset[3];                   /* in texels */
+    mp_u32 flags;
+    float level;
+    float min_level;
+    float reference;
+    mp_u32 component;                /* gather: which of the four */
+    float gradients[2][3];           /* by x and y of the screen */
+} mp_lookup;
 
 /* ---- what a kernel says ---- */
 
@@ -92,7 +162,7 @@ typedef struct mp_message_site {
     const char *category;
 } mp_message_site;
 
-/* ---- what kernels call; all of them meet the other threads of the threadgroup or simdgroup ----
+/* ---- what kernels call; all but the texture functions meet the other threads of the threadgroup or simdgroup ----
  *
  * `convergent` keeps the optimiser from moving a call into or out of divergent control flow. Lanes meet when they
  * wait at the same call; of several such sets the one whose call comes first goes first, so that lanes reconverge as
@@ -152,6 +222,15 @@ MP_SIMD_ARITHMETIC(u64, unsigned long)
 MP_SIMD_ARITHMETIC(f32, float)
 MP_SIMD_BITWISE(u32, mp_u32)
 MP_SIMD_BITWISE(u64, unsigned long)
+
+/* They read memory and nothing else, so calls may be merged and moved. */
+#define MP_TEXTURE_CALL MP_KERNEL_ABI __attribute__((pure, nothrow, visibility("default")))
+MP_TEXTURE_CALL mp_texel mp_texture_sample(const mp_texture_view *view, unsigned long sampler, const mp_lookup *lookup);
+/* The commonest lookup: level 0 of a 2D texture. */
+MP_TEXTURE_CALL mp_texel mp_texture_sample_2d(const mp_texture_view *view, unsigned long sampler, float x, float y);
+/* One component of the four texels that a linear filter would use: lower left, lower right, upper right, upper left. */
+MP_TEXTURE_CALL mp_texel mp_texture_gather(const mp_texture_view *view, unsigned long sampler,
+                                           const mp_lookup *lookup);
 
 #ifdef __cplusplus
 }

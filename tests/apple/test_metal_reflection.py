@@ -10,7 +10,8 @@ from metalpy.compiler.reflection import Type
 
 ROOT = Path(__file__).parents[2]
 FILES = [*sorted((ROOT / "tests/msl/kernels").glob("*.metal")), *sorted((ROOT / "examples/kernels").glob("*.metal"))]
-FILES = [path for path in FILES if path.stem != "preprocessor"]  # that one takes macros from outside
+# One takes macros from outside, the other textures, which Apple's driver does not have yet.
+FILES = [path for path in FILES if path.stem not in ("preprocessor", "textures")]
 
 
 def plain(held: Type):

@@ -180,13 +180,25 @@ def test_refusals(text, message, line):
 
 
 @pytest.mark.parametrize(
-    ("parameter", "message"),
+    ("parameter", "role", "index"),
     [
-        ("texture2d<float> t [[texture(0)]]", "a texture"), ("depth2d<float> t [[texture(0)]]", "a texture"),
-        ("metal::texture2d<half, access::write> t", "a texture"), ("sampler s [[sampler(0)]]", "a sampler"),
-        ("V v [[stage_in]]", "stage_in")
+        ("texture2d<float> t [[texture(3)]]", "texture", "3"), ("depth2d<float> t", "texture", None),
+        ("metal::texture2d<half, access::write> t", "texture", None), ("Image t [[texture(0)]]", "texture", "0"),
+        ("array<texture2d<float>, 4> t [[texture(1)]]", "texture", "1"),
+        ("const metal::array<metal::texture2d<float>, N> t", "texture", None),
+        ("sampler t [[sampler(N + 1)]]", "sampler", "N+1"), ("metal::sampler t", "sampler", None),
+        ("array<sampler, 2> t", "sampler", None), ("device array<float, 4>* t", "buffer", None),
     ],
 )  # fmt: skip
+def test_textures_and_samplers(parameter, role, index):
+    found = entries(f"kernel void k(device int* x, {parameter}) {{}}")[0].parameters[1]
+    assert (found.name, found.role, found.index) == ("t", role, index)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [("V v [[stage_in]]", "stage_in"), ("V v [[imageblock_data]]", "imageblock_data")],
+)
 def test_unsupported(parameter, message):
     with pytest.raises(UnsupportedError, match=message) as raised:
         entries(f"\nkernel void k(device int* x, {parameter}) {{}}")

@@ -133,6 +133,26 @@ def test_random_numbers(tmp_path):
     assert len(set(estimates)) == 4 and all(abs(x - np.pi) < 0.02 for x in estimates)
 
 
+def test_image_filter(tmp_path):
+    said = run("image_filter.py", ".", cwd=tmp_path)
+    means = {line.split()[0]: float(line.split()[-1]) for line in said.splitlines() if "mean" in line}
+    assert list(means) == ["card", "blurred", "edges", "plain", "smooth"]
+    assert abs(means["card"] - means["blurred"]) < 1 and abs(means["plain"] - means["smooth"]) < 2
+    picture = read_png(tmp_path / "image_filter.png").astype(float)[..., :3]
+    height, width = (extent // part for extent, part in zip(picture.shape, (2, 3), strict=False))
+    card, blurred, edges = (picture[:height, n * width : (n + 1) * width] for n in range(3))
+    plain, smooth = (picture[height:, n * width : (n + 1) * width] for n in range(2))
+
+    def roughness(part):
+        return np.abs(np.diff(part, axis=1)).mean()
+
+    assert roughness(smooth[: height // 8]) < 0.3 * roughness(plain[: height // 8])  # far away
+    padded = np.pad(card, ((2, 2), (2, 2), (0, 0)), mode="edge")
+    mean = np.mean([padded[y : y + height, x : x + width] for y in range(5) for x in range(5)], axis=0)
+    assert np.abs(blurred - mean).max() <= 0.501
+    assert (edges == edges[..., :1]).all()
+
+
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "kernels").glob("*.metal")), ids=lambda p: p.name)
 def test_kernel_file_compiles(path):
     lib = mp.compile_file(path)

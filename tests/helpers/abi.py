@@ -1,11 +1,24 @@
 """metalpy_abi.h in ctypes: for devices made of Python, and to compare layouts."""
 
 import ctypes
-from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_int32, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    c_char,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int32,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)  # fmt: skip
 
 OK, TIMEOUT = 0, 1
 INVALID, MEMORY, UNSUPPORTED, NOT_FOUND, LIBRARY, FAULT, TIME_LIMIT, FORKED, INTERNAL = range(-1, -10, -1)
 ARGUMENT_BUFFER, ARGUMENT_BYTES, ARGUMENT_THREADGROUP, ARGUMENT_RESIDENT = 1, 2, 3, 4
+ARGUMENT_TEXTURE, ARGUMENT_SAMPLER = 5, 6
 TRACE_TIMES, TRACE_INTERVALS, TRACE_EVENTS, TRACE_OPERATIONS, TRACE_COPIES = 1, 2, 4, 8, 16
 CAPTURE_ENABLED, CAPTURE_RUNNING = 1, 2
 
@@ -109,6 +122,8 @@ class Argument(Structure):
         ("bytes", c_void_p),
         ("offset", c_uint64),
         ("size", c_uint64),
+        ("texture", c_void_p),
+        ("sampler", c_void_p),
     ]
 
 
@@ -132,6 +147,39 @@ class Matrix(Structure):
         ("row_bytes", c_uint64),
         ("scalar", c_uint32),
         ("transposed", c_uint32),
+    ]
+
+
+class TextureDesc(Structure):
+    _fields_ = [
+        (name, c_uint32)
+        for name in "type pixel_format width height depth array_length levels samples usage reserved".split()
+    ]
+
+
+class TextureRegion(Structure):
+    _fields_ = [
+        ("level", c_uint32),
+        ("element", c_uint32),
+        ("origin", c_uint32 * 3),
+        ("size", c_uint32 * 3),
+        ("bytes_per_row", c_uint64),
+        ("bytes_per_plane", c_uint64),
+    ]
+
+
+class SamplerDesc(Structure):
+    _fields_ = [
+        ("address_modes", c_uint32 * 3),
+        ("min_filter", c_uint32),
+        ("mag_filter", c_uint32),
+        ("mip_filter", c_uint32),
+        ("normalized_coordinates", c_uint32),
+        ("max_anisotropy", c_uint32),
+        ("compare_function", c_uint32),
+        ("border_color", c_uint32),
+        ("lod_min_clamp", c_float),
+        ("lod_max_clamp", c_float),
     ]
 
 
@@ -181,6 +229,15 @@ FUNCTIONS = [
     ("buffer_contents", c_void_p, (_handle,)),
     ("buffer_address", _u64, (_handle,)),
     ("buffer_size", _u64, (_handle,)),
+    ("texture_size", _status, (_handle, POINTER(TextureDesc), _serial, _error)),
+    ("texture_create", _status, (_handle, POINTER(TextureDesc), _handle, _u64, _u64, _out, _error)),
+    ("texture_release", None, (_handle,)),
+    ("texture_address", _u64, (_handle,)),
+    ("texture_replace", _status, (_handle, POINTER(TextureRegion), c_void_p, _error)),
+    ("texture_read", _status, (_handle, POINTER(TextureRegion), c_void_p, _error)),
+    ("sampler_create", _status, (_handle, POINTER(SamplerDesc), _out, _error)),
+    ("sampler_release", None, (_handle,)),
+    ("sampler_address", _u64, (_handle,)),
     ("library_create", _status, (_handle, POINTER(LibraryDesc), _out, _error)),
     ("library_release", None, (_handle,)),
     ("library_compile_log", c_void_p, ()),
@@ -197,6 +254,7 @@ FUNCTIONS = [
     ("queue_fill", _status, (_handle, _handle, _u64, _u64, c_void_p, _u32, _serial, _error)),
     ("queue_matmul", _status, (_handle, *[POINTER(Matrix)] * 3, c_double, c_double, _serial, _error)),
     ("queue_softmax", _status, (_handle, *[POINTER(Matrix)] * 2, _serial, _error)),
+    ("queue_generate_mipmaps", _status, (_handle, _handle, _serial, _error)),
     ("queue_signal_event", _status, (_handle, _handle, _u64, _serial, _error)),
     ("queue_wait_event", _status, (_handle, _handle, _u64, _serial, _error)),
     ("queue_commit", _status, (_handle, _error)),
@@ -236,6 +294,9 @@ STRUCTS = {
     "mp_argument": Argument,
     "mp_dispatch": Dispatch,
     "mp_matrix": Matrix,
+    "mp_texture_desc": TextureDesc,
+    "mp_texture_region": TextureRegion,
+    "mp_sampler_desc": SamplerDesc,
     "mp_timing": Timing,
     "mp_message": Message,
     "mp_driver": Driver,

@@ -23,6 +23,8 @@ class Launch:
     values: dict[int, bytes] = field(default_factory=dict)
     buffers: dict[int, tuple[int, int]] = field(default_factory=dict)  # index -> (buffer, offset)
     threadgroup: dict[int, int] = field(default_factory=dict)
+    textures: dict[int, int | None] = field(default_factory=dict)
+    samplers: dict[int, int] = field(default_factory=dict)
     resident: list[int] = field(default_factory=list)
 
 
@@ -72,6 +74,8 @@ class MockDriver:
         Status and message of the next wait.
     timeouts : int
         So many waits return MP_TIMEOUT first.
+    keeps_textures : bool
+        The device has the memory of textures, as Apple's; else they are made over buffers.
     said : list of dict
         Fields of messages that the next `queue_take_messages` hands out.
     clock : callable
@@ -103,6 +107,9 @@ class MockDriver:
         self.launches = []
         self.calls = []
         self.pipelines = {}
+        self.keeps_textures = True
+        self.textures = {}  # handle -> (its description by name, buffer, offset, bytes per row)
+        self.samplers = {}
         self.completed = {}
         self.recorded = {}
         self.limits = (1024, 32, 0)
@@ -287,6 +294,47 @@ class MockDriver:
     def buffer_size(self, buffer):
         return self.buffers[buffer][2]
 
+    def texture_size(self, device, desc, size, error):
+        if desc[0].pixel_format == 93:
+            return self.fail(error, abi.UNSUPPORTED, "the mock has no rgb9e5Float")
+        size[0] = 0 if self.keeps_textures else 16 * desc[0].width * desc[0].height
+        return abi.OK
+
+    def texture_create(self, device, desc, buffer, offset, bytes_per_row, out, error):
+        described = {name: getattr(desc[0], name) for name, _ in abi.TextureDesc._fields_}
+        out[0] = handle = self.handle()
+        self.textures[handle] = (described, buffer, offset, bytes_per_row)
+        return abi.OK
+
+    def texture_release(self, texture):
+        del self.textures[texture]
+
+    def texture_address(self, texture):
+        return texture + 1
+
+    def _transfer(self, what, region):
+        r = region[0]
+        self.calls.append((what, r.level, r.element, tuple(r.origin), tuple(r.size), r.bytes_per_row))
+        return abi.OK
+
+    def texture_replace(self, texture, region, data, error):
+        return self._transfer("replace", region)
+
+    def texture_read(self, texture, region, data, error):
+        return self._transfer("read", region)
+
+    def sampler_create(self, device, desc, out, error):
+        out[0] = handle = self.handle()
+        described = {name: getattr(desc[0], name) for name, _ in abi.SamplerDesc._fields_}
+        self.samplers[handle] = described | {"address_modes": tuple(desc[0].address_modes)}
+        return abi.OK
+
+    def sampler_release(self, sampler):
+        del self.samplers[sampler]
+
+    def sampler_address(self, sampler):
+        return sampler + 2
+
     def library_create(self, device, desc, out, error):
         out[0] = self.handle()
         return abi.OK
@@ -355,8 +403,12 @@ class MockDriver:
                 launch.buffers[argument.index] = (argument.buffer, argument.offset)
             elif argument.kind == abi.ARGUMENT_THREADGROUP:
                 launch.threadgroup[argument.index] = argument.size
+            elif argument.kind == abi.ARGUMENT_TEXTURE:
+                launch.textures[argument.index] = argument.texture
+            elif argument.kind == abi.ARGUMENT_SAMPLER:
+                launch.samplers[argument.index] = argument.sampler
             else:
-                launch.resident.append(argument.buffer)
+                launch.resident.append(argument.buffer or argument.texture)
         self.launches.append(launch)
         return self.record(queue, serial)
 
@@ -374,6 +426,10 @@ class MockDriver:
 
     def queue_softmax(self, queue, target, source, serial, error):
         return self.fail(error, abi.UNSUPPORTED, "the mock has no softmax")
+
+    def queue_generate_mipmaps(self, queue, texture, serial, error):
+        self.calls.append(("generate_mipmaps", texture))
+        return self.record(queue, serial)
 
     def queue_signal_event(self, queue, event, value, serial, error):
         return self.record(queue, serial)

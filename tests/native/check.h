@@ -80,6 +80,7 @@ void test_wait(void);
 void test_fault(void);
 void test_limit(void);
 void test_stress(void);
+void test_texture(void);
 void test_message(void);
 void test_trace(void);
 void test_process(void);

@@ -34,6 +34,18 @@ static inline mp_u32 global_x(const mp_group *group, const mp_thread *thread)
 BODY { UNUSED(y); UNUSED(z); OUT(float)[x] = *IN(float, 2) * IN(float, 1)[x] + OUT(float)[x]; }
 LOOP_KERNEL(256)
 
+#elif defined(K_texture) /* texture 1 at x = texture 0 at x, looked up by sampler 0, plus 1; texture 2 is missing */
+BODY
+{
+    UNUSED(y);
+    UNUSED(z);
+    const mp_texture_view *target = group->textures[1];
+    mp_texel found = mp_texture_sample_2d(group->textures[0], group->samplers[0], (float)x + 0.5f, 0.5f);
+    if (!group->textures[2])
+        target->store(target->memory + target->level[0].offset + 4 * x, found + 1);
+}
+LOOP_KERNEL(1024)
+
 #elif defined(K_increment)
 BODY { UNUSED(y); UNUSED(z); OUT(mp_u32)[x] += 1; }
 LOOP_KERNEL(256)

@@ -99,7 +99,7 @@ int main(int argc, char **argv)
     } tests[] = {{"memory", test_memory}, {"heap", test_heap},   {"errors", test_errors}, {"grid", test_grid},
                  {"simd", test_simd},     {"queue", test_queue}, {"event", test_event},   {"wait", test_wait},
                  {"fault", test_fault},   {"limit", test_limit}, {"message", test_message},
-                 {"stress", test_stress}, {"trace", test_trace},
+                 {"stress", test_stress}, {"trace", test_trace}, {"texture", test_texture},
                  {"process", test_process}};
     mp = mp_software_driver();
     setvbuf(stdout, NULL, _IOLBF, 0);

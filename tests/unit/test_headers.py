@@ -127,7 +127,12 @@ def test_vectors_and_matrices():
     "void f(device atomic<short> *a) { atomic_store_explicit(a, 1, memory_order_relaxed); }",
     "void f(device atomic_float *a) { atomic_fetch_or_explicit(a, 1, memory_order_relaxed); }",
     "void f(constant float4 &v) { v.x = 1; }",
-    "float f() { texture2d<float> t; return 0; }",
+    "float f(texture2d<float> t) { t.write(0, uint2(0)); return 0; }",
+    "float f(texture2d<float, access::write> t) { return t.read(uint2(0)).x; }",
+    "float f(texture2d<float, access::read> t, sampler s) { return t.sample(s, float2(0)).x; }",
+    "float f(texture3d<float> t, sampler s) { return t.sample(s, float3(0), gradient2d(0, 0)).x; }",
+    "texture2d<float4> f(texture2d<float4> t) { return t; }",
+    "constexpr sampler s(filter::bicubic);",
     "float f(float4x4 m, float3 v) { return (m * v).x; }",
     "void f() { threadgroup_barrier(1); }",
 ])  # fmt: skip

@@ -2,6 +2,8 @@
 // Included before every program; `compiler/entries.py` writes the code that uses it.
 #pragma once
 #include <metal_types>
+#include <__mp/array.h>
+#include <__mp/texture.h>
 #include <metalpy_kernel.h>
 
 MP_BEGIN
@@ -60,20 +62,57 @@ constexpr P threadgroup_memory(const mp_group* group, unsigned index) {
   return bound<P>::at(group->threadgroup_memory[index]);
 }
 
+// ---- texture and sampler arguments: handles by value, alone or several in an array ----
+
+template <class P>
+struct handles {
+  static constexpr unsigned count = 1;
+};
+template <class P, size_t N>
+struct handles<metal::array<P, N>> {
+  static constexpr unsigned count = N;
+};
+
+template <class P>
+inline void set_handle(P& handle, const mp_texture_view* view) { handle.__view = view; }
+inline void set_handle(metal::sampler& handle, unsigned long word) { handle.__word = word; }
+template <class P, class Table>
+inline void set_handles(P& handle, const Table* table) { set_handle(handle, *table); }
+template <class P, size_t N, class Table>
+inline void set_handles(metal::array<P, N>& several, const Table* table) {
+  for (size_t i = 0; i < N; ++i) set_handle(several[i], table[i]);
+}
+
+template <class P>
+inline P texture(const mp_group* group, unsigned index) {
+  P made;
+  set_handles(made, group->textures + index);
+  return made;
+}
+template <class P>
+inline P sampler(const mp_group* group, unsigned index) {
+  P made;
+  set_handles(made, group->samplers + index);
+  return made;
+}
+
 constexpr int implicit_index = -1;
 
-// Arguments without an index get the lowest ones that are free, in the order of the source.
+// Arguments without an index get the lowest ones that are free, in the order of the source. `counts` says how many
+// indices each takes.
 template <unsigned N>
 struct indices {
   int of[N];
   constexpr int operator[](unsigned i) const { return of[i]; }
 };
 template <unsigned N>
-constexpr indices<N> number(indices<N> given) {
+constexpr indices<N> number(indices<N> given, indices<N> counts) {
   for (unsigned i = 0; i < N; ++i) {
     for (int candidate = 0; given.of[i] == implicit_index; ++candidate) {
       bool taken = false;
-      for (unsigned j = 0; j < N; ++j) taken = taken || given.of[j] == candidate;
+      for (unsigned j = 0; j < N; ++j)
+        taken = taken || (given.of[j] != implicit_index && given.of[j] < candidate + counts.of[i] &&
+                          candidate < given.of[j] + counts.of[j]);
       if (!taken) given.of[i] = candidate;
     }
   }
