@@ -44,7 +44,7 @@ from math import inf, isfinite
 import numpy as np
 
 from metalpy._core.array import SCALAR_CODES
-from metalpy.errors import LaunchTypeError, LaunchValueError, MetalError, ScalarRangeError
+from metalpy.errors import LaunchTypeError, LaunchValueError, MetalError, ScalarRangeError, UnsupportedError
 
 cdef enum:
     VALUE_BYTES = 4096            # Metal's own limit for arguments passed by value
@@ -427,7 +427,10 @@ cdef class Encoder:
         resident.buffer = array.block.memory.buffer
         self.blocks[self.count - 1] = <void *>array.block
         self.keep.append(array.block)
-        address = array.block.memory.drv.buffer_address(array.block.memory.buffer) + array.offset
+        address = array.block.memory.drv.buffer_address(array.block.memory.buffer)
+        if address == 0:
+            raise UnsupportedError("kernels that take addresses of arrays need macOS 13 or newer")
+        address += array.offset
         if type.element is not None and address % <uint64_t>type.element.alignment:
             raise LaunchValueError(f"a {type.name} must point to a multiple of {type.element.alignment} bytes, the "
                                    f"array starts at byte {array.offset} of its memory; pass x.copy()")

@@ -83,6 +83,7 @@ class Parameter:
     address_space: str = ""
     is_reference: bool = False
     gate: str | None = None  # function constant that decides whether the argument exists
+    type_name: str = ""  # as the source spells it, without qualifiers
 
 
 @dataclass(frozen=True)
@@ -360,7 +361,7 @@ class _Harvester:
         self._reject_unsupported(attributes, spelled, kernel, file, line)
         builtins = [a for a in attributes if a in BUILTINS]
         if builtins:
-            return Parameter(name, builtins[0])
+            return Parameter(name, builtins[0], type_name=_type_name(plain, name))
         gate = attributes.get("function_constant")
         handle = _handle_role(attributes, spelled)
         if handle:
@@ -397,6 +398,7 @@ class _Harvester:
             address_space=space,
             is_reference=is_reference,
             gate=_spell(gate) if gate else None,
+            type_name=_type_name(plain, name),
         )
 
     def _reject_unsupported(
@@ -623,6 +625,14 @@ def _parameter_name(tokens: list[Token]) -> str:
         return ""
     before = [t.text for t in outer[:-1] if t.text not in _QUALIFIERS]
     return outer[-1].text if before and before[-1] != "::" else ""
+
+
+def _type_name(tokens: list[Token], name: str) -> str:
+    end = max((i for i, token in enumerate(tokens) if token.text == name), default=len(tokens)) if name else len(tokens)
+    plain = [token for token in tokens[:end] if token.text not in _QUALIFIERS]
+    while plain and plain[-1].text in ("*", "&", "("):
+        plain.pop()
+    return _spell(plain)
 
 
 def _string(tokens: list[Token] | None) -> str | None:
