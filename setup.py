@@ -86,6 +86,7 @@ EXTENSIONS = [
     extension("array"),
     extension("texture"),
     extension("plan"),
+    extension("number"),
     extension("encode"),
     extension("dispatch"),
 ]
