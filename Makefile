@@ -9,7 +9,7 @@ PY := $(BIN)/python
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint format test-asan test-tsan soak bench bench-smoke bench-compare wheel sdist annotate \
+.PHONY: help demo test test-objc check-apple-sdk build lint format test-asan test-tsan soak bench bench-smoke bench-compare wheel sdist annotate \
 	docs-test clean
 
 help: ## list these commands
@@ -18,9 +18,17 @@ help: ## list these commands
 demo: $(VENV)/.with-base build ## compile and run the kernels of examples/, and draw a picture
 	@$(PY) examples/demo.py
 
-test: $(VENV)/.with-test build ## run the tests of the C runtime and of Python, and each benchmark once
+test: $(VENV)/.with-test build ## run the tests of the C runtime, of Python and of Apple's driver, and each benchmark once
 	@$(MAKE) -s -C tests/native test
 	@$(PY) -m pytest -q --benchmark-disable tests benchmarks
+	@tools/test_objc.sh $(PY)
+
+test-objc: $(VENV)/.with-test build ## run the device tests on Apple's driver over a stand-in for Metal
+	@tools/test_objc.sh $(PY)
+
+check-apple-sdk: $(VENV)/.with-base ## SDK=/path/to/MacOSX.sdk: compile and link Apple's driver against Apple's headers
+	@test -n "$(SDK)" || { echo "usage: make check-apple-sdk SDK=/path/to/MacOSX.sdk"; exit 2; }
+	@tools/check_apple_sdk.sh $(PY) "$(SDK)"
 
 build: $(VENV)/.with-base ## compile the extension modules in place, where sources have changed
 	@$(PY) setup.py -q build_ext --inplace
@@ -38,6 +46,7 @@ format: $(VENV)/.with-dev ## let ruff format and mend what it can
 
 test-asan: $(VENV)/.with-test ## C tests, then part of the Python suite, under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory -C tests/native test-asan
+	@tools/test_objc.sh --asan
 	@tools/test_sanitized.sh address $(PY)
 
 test-tsan: $(VENV)/.with-test ## C tests, then threads, streams and events from Python, under ThreadSanitizer

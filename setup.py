@@ -4,6 +4,7 @@ METALPY_DEBUG_BUILD=1 compiles with -O0 -g and asserts, METALPY_ANNOTATE=1 write
 """
 
 import os
+import sys
 from glob import glob
 from pathlib import Path
 
@@ -44,29 +45,39 @@ class BuildPackage(build_py):
         return super().get_outputs(include_bytecode) + [str(target) for _, target in self.shaders()]
 
 
-def extension(name, sources=(), libraries=()):
+def extension(name, sources=(), libraries=(), macros=(), link_args=()):
     return Extension(
         f"metalpy._core.{name}",
         [f"metalpy/_core/{name}.pyx", *sources],
         include_dirs=["metalpy/include"],
-        depends=sorted(glob("metalpy/include/*.h") + glob("metalpy/cpu/*.h")),
+        depends=sorted(glob("metalpy/include/*.h") + glob("metalpy/cpu/*.h") + glob("objc/*.h")),
         libraries=list(libraries),
         define_macros=[
-            ("MPY_BUILD_FLAGS", '"' + " ".join([*COMPILE_ARGS, os.environ.get("CFLAGS", "")]).strip() + '"')
+            ("MPY_BUILD_FLAGS", '"' + " ".join([*COMPILE_ARGS, os.environ.get("CFLAGS", "")]).strip() + '"'),
+            *macros,
         ],
         extra_compile_args=COMPILE_ARGS,
-        extra_link_args=["-pthread"],
+        extra_link_args=["-pthread", *link_args],
     )
 
 
 # Only `driver` links the devices: a second copy would have device tables and threads of its own.
-software_device = sorted(glob("metalpy/cpu/*.c"))
+def driver():
+    """The driver extension with the device of this system: Metal on macOS, the software device elsewhere."""
+    if sys.platform != "darwin":
+        return extension("driver", sorted(glob("metalpy/cpu/*.c")), ["dl", "m"], [("MPY_SOFTWARE", "1")])
+    frameworks = ("Foundation", "Metal", "MetalPerformanceShaders", "IOKit")
+    link_args = [part for name in frameworks for part in ("-framework", name)]
+    return extension("driver", sorted(glob("objc/*.m")), ["objc"], [("MPY_METAL", "1")], link_args)
+
+
 EXTENSIONS = [
     extension("check"),
     extension("facts"),
     extension("message"),
     extension("trace"),
-    extension("driver", software_device, ["dl", "m"]),
+    driver(),
+    extension("library"),
     extension("stream"),
     extension("observer"),
     extension("memory"),
@@ -75,6 +86,7 @@ EXTENSIONS = [
     extension("array"),
     extension("texture"),
     extension("plan"),
+    extension("number"),
     extension("encode"),
     extension("dispatch"),
 ]

@@ -64,7 +64,7 @@ cdef extern from "metalpy_abi.h" nogil:
         uint32_t thread_execution_width
         uint32_t core_count
         uint32_t has_unified_memory
-        uint32_t reserved
+        uint32_t gpu_family
 
     ctypedef struct mp_pipeline_limits:
         uint32_t max_total_threads_per_threadgroup
@@ -79,12 +79,89 @@ cdef extern from "metalpy_abi.h" nogil:
         MP_LIBRARY_SOURCE
         MP_LIBRARY_METALLIB
         MP_LIBRARY_NATIVE
+        MP_LIBRARY_METALLIB_FILE
+
+    enum:
+        MP_MATH_SAFE
+        MP_MATH_RELAXED
+        MP_MATH_FAST
+
+    ctypedef struct mp_macro:
+        const char *name
+        const char *value
 
     ctypedef struct mp_library_desc:
         uint32_t kind
-        uint32_t reserved
+        uint32_t math_mode
         const char *data
         uint64_t size
+        const mp_macro *macros
+        uint32_t macro_count
+        uint32_t language_version
+
+    enum:
+        MP_SCALAR_NONE
+        MP_SCALAR_BOOL
+        MP_SCALAR_INT8
+        MP_SCALAR_UINT8
+        MP_SCALAR_INT16
+        MP_SCALAR_UINT16
+        MP_SCALAR_INT32
+        MP_SCALAR_UINT32
+        MP_SCALAR_INT64
+        MP_SCALAR_UINT64
+        MP_SCALAR_FLOAT16
+        MP_SCALAR_BFLOAT16
+        MP_SCALAR_FLOAT32
+
+    ctypedef struct mp_constant:
+        uint32_t index
+        uint32_t scalar
+        uint32_t count
+        uint32_t reserved
+        const void *value
+
+    ctypedef struct mp_pipeline_desc:
+        const char *name
+        const mp_constant *constants
+        uint32_t constant_count
+        uint32_t reserved
+        const char *archive
+
+    enum:
+        MP_TYPE_UNKNOWN
+        MP_TYPE_SCALAR
+        MP_TYPE_VECTOR
+        MP_TYPE_MATRIX
+        MP_TYPE_ARRAY
+        MP_TYPE_STRUCT
+        MP_TYPE_POINTER
+
+    ctypedef struct mp_type_record:
+        uint32_t depth
+        uint32_t kind
+        uint32_t scalar
+        uint32_t counts[2]
+        uint32_t binding
+        uint32_t index
+        uint32_t writes
+        uint64_t offset
+        uint64_t size
+        uint64_t alignment
+        uint64_t stride
+        const char *name
+
+    ctypedef void (*mp_type_callback)(void *context, const mp_type_record *record) noexcept nogil
+
+    ctypedef struct mp_constant_record:
+        uint32_t index
+        uint32_t scalar
+        uint32_t count
+        uint32_t required
+        const char *name
+
+    ctypedef void (*mp_constant_callback)(void *context, const mp_constant_record *record) noexcept nogil
+    ctypedef void (*mp_name_callback)(void *context, const char *name) noexcept nogil
 
     enum:
         MP_ARGUMENT_BUFFER
@@ -111,6 +188,15 @@ cdef extern from "metalpy_abi.h" nogil:
         uint32_t threads[3]
         uint32_t group_size[3]
         uint32_t reserved
+
+    ctypedef struct mp_matrix:
+        mp_buffer *buffer
+        uint64_t offset
+        uint32_t rows
+        uint32_t columns
+        uint64_t row_bytes
+        uint32_t scalar
+        uint32_t transposed
 
     enum:
         MP_TEXTURE_READ
@@ -248,10 +334,15 @@ cdef extern from "metalpy_abi.h" nogil:
         mp_status (*library_create)(mp_device *device, const mp_library_desc *desc, mp_library **library,
                                     mp_error *error) noexcept nogil
         void (*library_release)(mp_library *library) noexcept nogil
-        mp_status (*pipeline_create)(mp_library *library, const char *name, mp_pipeline **pipeline,
+        const char *(*library_compile_log)() noexcept nogil
+        void (*library_names)(mp_library *library, mp_name_callback each, void *context) noexcept nogil
+        void (*library_constants)(mp_library *library, const char *name, mp_constant_callback each,
+                                  void *context) noexcept nogil
+        mp_status (*pipeline_create)(mp_library *library, const mp_pipeline_desc *desc, mp_pipeline **pipeline,
                                      mp_error *error) noexcept nogil
         void (*pipeline_release)(mp_pipeline *pipeline) noexcept nogil
         void (*pipeline_limits)(mp_pipeline *pipeline, mp_pipeline_limits *limits) noexcept nogil
+        void (*pipeline_arguments)(mp_pipeline *pipeline, mp_type_callback each, void *context) noexcept nogil
 
         mp_status (*queue_create)(mp_device *device, mp_queue **queue, mp_error *error) noexcept nogil
         void (*queue_release)(mp_queue *queue) noexcept nogil
@@ -263,6 +354,11 @@ cdef extern from "metalpy_abi.h" nogil:
         mp_status (*queue_fill)(mp_queue *queue, mp_buffer *target, uint64_t offset, uint64_t size,
                                 const void *pattern, uint32_t pattern_size, uint64_t *serial,
                                 mp_error *error) noexcept nogil
+        mp_status (*queue_matmul)(mp_queue *queue, const mp_matrix *target, const mp_matrix *left,
+                                  const mp_matrix *right, double alpha, double beta, uint64_t *serial,
+                                  mp_error *error) noexcept nogil
+        mp_status (*queue_softmax)(mp_queue *queue, const mp_matrix *target, const mp_matrix *source, uint64_t *serial,
+                                   mp_error *error) noexcept nogil
         mp_status (*queue_generate_mipmaps)(mp_queue *queue, mp_texture *texture, uint64_t *serial,
                                             mp_error *error) noexcept nogil
         mp_status (*queue_signal_event)(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial,
@@ -284,3 +380,4 @@ cdef extern from "metalpy_abi.h" nogil:
         mp_status (*event_wait)(mp_event *event, uint64_t value, uint64_t timeout_ns, mp_error *error) noexcept nogil
 
     const mp_driver *mp_software_driver()
+    const mp_driver *mp_metal_driver()

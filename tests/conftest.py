@@ -8,6 +8,7 @@ import pytest
 
 import metalpy as mp
 from metalpy._core import driver
+from tests.device_differences import difference
 from tests.helpers.leaks import LeakCheck
 from tests.helpers.mock import MockDriver
 
@@ -21,6 +22,18 @@ def pytest_addoption(parser):
         choices=["software", "metal", "all"],
         help="devices that tests/device runs on; all: every one that this machine has",
     )
+    parser.addoption(
+        "--metal-standin",
+        metavar="LIBRARY",
+        help="with --device=metal: Apple's driver over the stand-in for Metal, as `make test-objc` builds it",
+    )
+
+
+def pytest_configure(config):
+    if config.getoption("--metal-standin"):
+        from tests.helpers import standin
+
+        standin.load(config.getoption("--metal-standin"))  # before the default device is chosen
 
 
 passed = pytest.StashKey[bool]()
@@ -33,6 +46,26 @@ def pytest_runtest_makereport(item, call):
     if report.when == "call":
         item.stash[passed] = report.passed
     return report
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skips what the list of differences names, for tests that run on Apple's driver."""
+    if config.getoption("--device") == "software":
+        return
+    has_standin = config.getoption("--metal-standin") is not None
+    if has_standin:  # what asks for no device has been run without it
+        kept = [item for item in items if {"device", "standin"} & set(item.fixturenames)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+    if not has_standin and "metal" not in {name for name, _ in available()}:
+        return
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        table = parameters.params.get("device") if parameters else None
+        on_metal = driver.driver_name(table) == "metal" if table else "device" not in item.fixturenames
+        reason = difference(item.nodeid, has_standin) if on_metal else None
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=f"differs on Apple's device: {reason}"))
 
 
 def available():

@@ -21,9 +21,9 @@ INTRODUCTION = """\
 # Conformance
 
 What of the Metal Shading Language's standard library (3.2) the software device has, and how exact it is. The tables
-are those of the tests: `tests/msl/test_conformance.py`, `test_conformance_types.py`, `test_simdgroup_matrix.py` and
-`test_c10.py` call each function for each type that it is listed with and for every number of components (vectors of
-half and bfloat in one length), and compare with NumPy, with Python's integers or with mpmath.
+are those of the tests: `tests/msl/test_conformance.py`, `test_conformance_types.py`, `test_simdgroup_matrix.py`,
+`test_tensors.py` and `test_c10.py` call each function for each type that it is listed with and for every number of
+components (vectors of half and bfloat in one length), and compare with NumPy, with Python's integers or with mpmath.
 `python tools/conformance.py` writes this page, and a test compares.
 
 Errors are bounds that the tests hold, in units in the last place (ULP) of single precision; the results of half and
@@ -116,6 +116,19 @@ SIMDGROUP_MATRIX = [
     ("`simdgroup_async_copy` 1-D and 2-D, events", "as programs declare them, by `__asm(\"air....\")`; done at once"),
 ]  # fmt: skip
 
+TENSORS = [
+    ("`tensor<T, extents, tensor_inline>`",
+     "device and threadgroup memory, any rank, strides; no tensors bound by the host"),
+    ("`extents`, `dextents`, `dynamic_extent`, `slice`", "sizes known to the compiler or not"),
+    ("`cooperative_tensor`",
+     "`[]`, iterators, `get_capacity`, `is_valid_element`, `get_multidimensional_index`, `load`, `store`"),
+    ("`mpp::tensor_ops::matmul2d`, `matmul2d_descriptor`",
+     "both modes, transposes; sums in float, of integers in int, rounded once; `relaxed_precision` changes nothing"),
+    ("`execution_simdgroup`, `execution_simdgroups<N>`, `execution_thread`",
+     "input cooperative tensors for one simdgroup or thread, by the fragments of Apple's GPUs"),
+    ("`vec<T, 8>`, `vec<T, 16>`", "elements, `+` `-` `*` `/`; no functions"),
+]  # fmt: skip
+
 
 def render() -> str:
     integer = [(f"`{f.name}`", types(f.types), "scalars, vectors", "exact") for f in table.INTEGER]
@@ -136,6 +149,8 @@ def render() -> str:
         "\n## Geometric\n", geometric(),
         "\n## Matrices\n", rows("what | which", MATRIX),
         "\n## Matrices of a simdgroup\n", rows("what | how", SIMDGROUP_MATRIX),
+        "\n## Tensors\n", "With language version 4.0 and `<metal_tensor>` or Metal Performance Primitives' headers:\n",
+        rows("what | how", TENSORS),
         "\n## Simdgroups and quadgroups\n", lanes(),
         "\n## Atomics\n", "In device and in threadgroup memory, also as `atomic<T>`.\n",
         rows("function | types", atomics),

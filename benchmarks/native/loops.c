@@ -44,7 +44,7 @@ EXPORT int bench_open(bench *b, const mp_driver *driver, const char *path, uint6
     if (status == MP_OK)
         status = driver->library_create(b->device, &desc, &b->library, &error);
     if (status == MP_OK)
-        status = driver->pipeline_create(b->library, "full", &b->pipeline, &error);
+        status = driver->pipeline_create(b->library, &(mp_pipeline_desc){.name = "full"}, &b->pipeline, &error);
     if (status == MP_OK)
         status = driver->buffer_create(b->device, bytes, 0, &b->source, &error);
     if (status == MP_OK)

@@ -1,7 +1,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from metalpy._abi cimport mp_dispatch
-from metalpy._core.driver cimport Device, Pipeline, Queue
+from metalpy._core.driver cimport Device, Queue
+from metalpy._core.library cimport Pipeline
 from metalpy._core.encode cimport Encoder
 from metalpy._core.plan cimport ArgumentPlan
 

@@ -1,7 +1,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
-from metalpy._core.driver import Device, Pipeline
+from metalpy._core.driver import Device
+from metalpy._core.library import Pipeline
 from metalpy.compiler.reflection import Argument, Builtin, KernelInfo
 
 @final

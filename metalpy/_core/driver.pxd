@@ -8,10 +8,7 @@ from metalpy._abi cimport (
     mp_driver,
     mp_error,
     mp_event,
-    mp_library,
     mp_message,
-    mp_pipeline,
-    mp_pipeline_limits,
     mp_queue,
     mp_status,
 )
@@ -69,23 +66,6 @@ cdef class Device:
     cdef Queue open_queue(self)
     cdef Queue find_queue(self, uint32_t number)
     cdef int drop_finished_queues(self) except -1
-
-
-cdef class Library:
-    cdef:
-        const mp_driver *drv      # static
-        mp_library *handle        # owned; keeps its device alive
-        readonly Device device
-        object __weakref__
-
-
-cdef class Pipeline:
-    cdef:
-        const mp_driver *drv      # static
-        mp_pipeline *handle       # owned; keeps its library alive
-        mp_pipeline_limits limits
-        readonly Device device
-        readonly str name
 
 
 cdef class Event:

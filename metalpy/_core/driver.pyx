@@ -9,9 +9,6 @@ from metalpy._abi cimport (
     MP_CAPTURE_ENABLED,
     MP_CAPTURE_RUNNING,
     MP_ERROR_FORKED,
-    MP_LIBRARY_METALLIB,
-    MP_LIBRARY_NATIVE,
-    MP_LIBRARY_SOURCE,
     MP_OK,
     MP_TIMEOUT,
     MP_TRACE_CAPACITY,
@@ -21,8 +18,6 @@ from metalpy._abi cimport (
     MP_TRACE_OPERATIONS,
     MP_TRACE_TIMES,
     mp_error,
-    mp_library_desc,
-    mp_software_driver,
     mp_status,
     mp_timing,
 )
@@ -53,13 +48,28 @@ from metalpy._core.facts import compile_facts
 from metalpy._core.message import pending as said
 from metalpy.errors import MetalError
 
+cdef extern from *:
+    """
+    /* The drivers of this build, the preferred one first; NULL where there is none. */
+    #include "metalpy_abi.h"
+    #ifdef MPY_METAL
+    static const mp_driver *mpy_metal(void) { return mp_metal_driver(); }
+    #else
+    static const mp_driver *mpy_metal(void) { return NULL; }
+    #endif
+    #ifdef MPY_SOFTWARE
+    static const mp_driver *mpy_software(void) { return mp_software_driver(); }
+    #else
+    static const mp_driver *mpy_software(void) { return NULL; }
+    #endif
+    """
+    const mp_driver *mpy_metal()
+    const mp_driver *mpy_software()
+
 cdef extern from "Python.h":
     int PyGC_Disable()
     int PyGC_Enable()
 
-LIBRARY_SOURCE = MP_LIBRARY_SOURCE
-LIBRARY_METALLIB = MP_LIBRARY_METALLIB
-LIBRARY_NATIVE = MP_LIBRARY_NATIVE
 
 TRACE_TIMES = MP_TRACE_TIMES
 TRACE_INTERVALS = MP_TRACE_INTERVALS
@@ -251,6 +261,11 @@ cdef class Device:
     def core_count(self):
         """GPU cores, or host threads that run kernels."""
         return self.info.core_count
+
+    @property
+    def gpu_family(self):
+        """Number of the newest Apple GPU family that it belongs to, such as 7 for the M1; 0 if it is no Apple GPU."""
+        return self.info.gpu_family
 
     @property
     def has_unified_memory(self):
@@ -531,82 +546,6 @@ cdef void note_message(void *context, const mp_message *message) noexcept with g
 
 
 @cython.final
-cdef class Library:
-    """Code loaded on a device.
-
-    Parameters
-    ----------
-    device : Device
-    kind : int
-        ``LIBRARY_SOURCE``, ``LIBRARY_METALLIB`` or ``LIBRARY_NATIVE``.
-    data : bytes
-        What `kind` says: Metal source in UTF-8, the contents of a ``.metallib``, or the path of a shared object.
-    """
-
-    def __init__(self, Device device not None, uint32_t kind, bytes data not None):
-        cdef mp_error error
-        cdef mp_status status
-        cdef mp_library_desc desc
-        if self.handle != NULL:
-            raise RuntimeError("a Library is created once")
-        self.drv = device.drv
-        self.device = device
-        memset(&desc, 0, sizeof(desc))
-        desc.kind = kind
-        desc.data = data  # NUL terminated, as bytes objects are
-        desc.size = len(data)
-        with nogil:
-            status = self.drv.library_create(device.handle, &desc, &self.handle, &error)
-        check(status, &error)
-
-    def __dealloc__(self):
-        if self.handle != NULL:
-            with nogil:
-                self.drv.library_release(self.handle)
-
-    def pipeline(self, str name not None):
-        """The compute pipeline of kernel `name`; raises MetalError if the library has no such kernel."""
-        cdef Pipeline pipeline = Pipeline.__new__(Pipeline)
-        cdef mp_error error
-        cdef mp_status status
-        encoded = name.encode()
-        cdef const char *c_name = encoded
-        pipeline.drv = self.drv
-        pipeline.device = self.device
-        pipeline.name = name
-        with nogil:
-            status = self.drv.pipeline_create(self.handle, c_name, &pipeline.handle, &error)
-        check(status, &error)
-        self.drv.pipeline_limits(pipeline.handle, &pipeline.limits)
-        return pipeline
-
-
-@cython.final
-cdef class Pipeline:
-    """A kernel of a library, ready to run. Made by `Library.pipeline`."""
-
-    def __init__(self):
-        raise TypeError("a Pipeline cannot be created directly; use Library.pipeline()")
-
-    def __dealloc__(self):
-        if self.handle != NULL:
-            with nogil:
-                self.drv.pipeline_release(self.handle)
-
-    @property
-    def max_threads_per_threadgroup(self):
-        return self.limits.max_total_threads_per_threadgroup
-
-    @property
-    def thread_execution_width(self):
-        return self.limits.thread_execution_width
-
-    @property
-    def static_threadgroup_memory(self):
-        return self.limits.static_threadgroup_memory
-
-
-@cython.final
 cdef class Event:
     """A value that only grows, raised by queues or the host, with the time at which it last grew."""
 
@@ -660,9 +599,20 @@ cdef class Event:
 cdef dict opened = {}  # (address of the driver's table, index) -> Device
 
 
+cdef list added = []  # addresses of tables that are not of this build
+
+
 def driver_tables():
     """Addresses of the drivers of this build, the preferred one first."""
-    return [<size_t>mp_software_driver()]
+    built = [<size_t>mpy_metal(), <size_t>mpy_software()]
+    return [*added, *[table for table in built if table]]
+
+
+def add_driver_table(size_t table):
+    """Puts a driver before those of this build. For tests; its table must live as long as the process."""
+    checked_table(table)
+    if table not in added:
+        added.append(table)
 
 
 def driver_name(size_t table):

@@ -20,10 +20,15 @@ cdef extern from *:
     #include <stdint.h>
     #include <time.h>
 
+    #ifdef __APPLE__
+    #define MPY_CLOCK CLOCK_UPTIME_RAW /* that of Metal's times: it rests while the machine sleeps */
+    #else
+    #define MPY_CLOCK CLOCK_MONOTONIC
+    #endif
     static uint64_t mpy_now(void)
     {
         struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
+        clock_gettime(MPY_CLOCK, &now);
         return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     }
     """

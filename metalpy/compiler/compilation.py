@@ -27,7 +27,7 @@ from .toolchain import cpu_identity, versions
 if TYPE_CHECKING:
     from .frontend import Program
 
-__all__ = ["Compilation", "compile_source"]
+__all__ = ["Compilation", "checked_constants", "compile_source"]
 
 _PROGRAM, _IR, _KERNEL = ".program", ".ir", ".so"
 
@@ -118,18 +118,7 @@ class Compilation:
         LaunchTypeError
             No such constant, or a value of the wrong kind.
         """
-        by_index = {index: (name, scalar, shape) for name, (index, scalar, shape) in self.constants.items()}
-        by_name = {name.rsplit("::", 1)[-1]: index for name, (index, _, _) in self.constants.items()}
-        by_name |= {name: index for name, (index, _, _) in self.constants.items()}
-        values: dict[int, object] = {}
-        for key, value in given.items():
-            index = by_name.get(key) if isinstance(key, str) else key
-            if index is None or index not in by_index:
-                known = ", ".join(f"{n} [{i}]" for n, (i, _, _) in self.constants.items()) or "none"
-                raise LaunchTypeError(f"no function constant {key!r}; this library has: {known}")
-            name, scalar, shape = by_index[index]
-            values[index] = _constant_value(name, scalar, shape, value)
-        return dict(sorted(values.items()))
+        return checked_constants(self.constants, given)
 
     def max_threads(self, name: str) -> int:
         """The most threads that a threadgroup of the kernel may have."""
@@ -200,6 +189,30 @@ class Compilation:
                 inputs=tuple(self._facts["inputs"]),
             )
         return self._program
+
+
+def checked_constants(
+    constants: Mapping[str, tuple[int, str, tuple[int, ...]]], given: Mapping[str | int, object]
+) -> dict[int, object]:
+    """Function constants by index from values by name or index, checked against their types.
+
+    Raises
+    ------
+    LaunchTypeError
+        No such constant, or a value of the wrong kind.
+    """
+    by_index = {index: (name, scalar, shape) for name, (index, scalar, shape) in constants.items()}
+    by_name = {name.rsplit("::", 1)[-1]: index for name, (index, _, _) in constants.items()}
+    by_name |= {name: index for name, (index, _, _) in constants.items()}
+    values: dict[int, object] = {}
+    for key, value in given.items():
+        index = by_name.get(key) if isinstance(key, str) else key
+        if index is None or index not in by_index:
+            known = ", ".join(f"{n} [{i}]" for n, (i, _, _) in constants.items()) or "none"
+            raise LaunchTypeError(f"no function constant {key!r}; this library has: {known}")
+        name, scalar, shape = by_index[index]
+        values[index] = _constant_value(name, scalar, shape, value)
+    return dict(sorted(values.items()))
 
 
 def _diagnostic(

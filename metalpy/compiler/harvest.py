@@ -7,7 +7,6 @@ left to clang (`debuginfo`).
 
 from __future__ import annotations
 
-import ast
 import difflib
 import itertools
 import re
@@ -15,6 +14,20 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 
 from ..errors import UnsupportedError
+from .declarations import (
+    ADDRESS_SPACES,
+    base_name,
+    declarator,
+    is_kernel,
+    outside_brackets,
+    parameter_name,
+    signature,
+    spell,
+    split_attributes,
+    split_commas,
+    string,
+    type_name,
+)
 from .lexer import Token, closing, tokenize
 from .source import Misuse
 
@@ -40,8 +53,6 @@ BUILTINS = frozenset(
 )
 # What makes a function one of the graphics or ray tracing pipelines, as a keyword or an attribute.
 GRAPHICS = frozenset({"vertex", "fragment", "object", "mesh", "intersection"})
-_ADDRESS_SPACES = frozenset({"device", "constant", "threadgroup", "thread"})
-_QUALIFIERS = _ADDRESS_SPACES | {"const", "volatile", "restrict", "__restrict", "coherent", "struct", "typename"}
 _UNSUPPORTED_ATTRIBUTES = frozenset(
     "stage_in payload origin direction imageblock_data color position primitive_id instance_id vertex_id id "
     "user_instance_id render_target_array_index threads_per_object_threadgroup patch_id".split()
@@ -65,6 +76,7 @@ _HOST_OBJECTS = {
     "command_buffer": "an indirect command buffer",
     "compute_pipeline_state": "a pipeline state",
     "render_pipeline_state": "a pipeline state",
+    "tensor": "a tensor bound by the host, instead of a pointer to make a tensor_inline of",
 }
 _LINE_MARK = re.compile(r'[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\])*)"')
 
@@ -82,6 +94,7 @@ class Parameter:
     address_space: str = ""
     is_reference: bool = False
     gate: str | None = None  # function constant that decides whether the argument exists
+    type_name: str = ""  # as the source spells it, without qualifiers
 
 
 @dataclass(frozen=True)
@@ -228,7 +241,7 @@ class _Harvester:
             return i + 3
         body, end = self._extent(i)
         declaration = [t for t in tokens[i:body] if t.kind != "directive"]
-        if _is_kernel(declaration):
+        if is_kernel(declaration):
             self._kernel(declaration, is_definition=body < end and tokens[body].text == "{")
         elif not self._graphics(declaration):
             self._variable(declaration)
@@ -272,7 +285,7 @@ class _Harvester:
         for token in reversed(self._tokens[:brace]):
             if token.text == ")":
                 return True
-            if token.kind == "directive" or token.text in _ADDRESS_SPACES or token.text in ("const", "noexcept"):
+            if token.kind == "directive" or token.text in ADDRESS_SPACES or token.text in ("const", "noexcept"):
                 continue
             return False
         return False
@@ -280,7 +293,7 @@ class _Harvester:
     # ---- kernels ----
 
     def _kernel(self, declaration: list[Token], *, is_definition: bool) -> None:
-        attributes, plain = _split_attributes(declaration)
+        attributes, plain = split_attributes(declaration)
         file, line = self._position(declaration[0])
         if not plain:
             return  # a lone `kernel`: clang will say what is missing
@@ -288,15 +301,15 @@ class _Harvester:
         is_instantiation = plain[0].text == "template" and not is_template
         if is_template:
             plain = plain[closing(plain, 1) + 1 :]
-        declarator = _declarator(plain)
-        if declarator is None:
+        found = declarator(plain)
+        if found is None:
             return  # clang will say what is wrong
-        return_type, name_tokens, parameter_tokens = declarator
+        return_type, name_tokens, parameter_tokens = found
         if is_definition and return_type != "void":
-            raise Misuse(f"kernel '{_spell(name_tokens)}' must return void, not {return_type}", file, line, return_type)
-        host_name = _string(attributes.get("host_name"))
-        callee = _spell(name_tokens)
-        base = name_tokens[0].text if len(name_tokens) == 1 else _base_name(name_tokens)
+            raise Misuse(f"kernel '{spell(name_tokens)}' must return void, not {return_type}", file, line, return_type)
+        host_name = string(attributes.get("host_name"))
+        callee = spell(name_tokens)
+        base = name_tokens[0].text if len(name_tokens) == 1 else base_name(name_tokens)
         if not is_instantiation and not is_definition:
             return  # a forward declaration
         parameters: tuple[Parameter, ...] = ()
@@ -304,7 +317,7 @@ class _Harvester:
         if parameter_tokens is not None and is_definition:
             parameters = self._parameters(parameter_tokens, base)
         elif parameter_tokens is not None:
-            count = len([part for part in _split_commas(parameter_tokens) if part])
+            count = len([part for part in split_commas(parameter_tokens) if part])
         limit = attributes.get("max_total_threads_per_threadgroup")
         scope = self._namespace_name()
         entry = Entry(
@@ -312,10 +325,10 @@ class _Harvester:
             scope=scope,
             callee=callee,
             parameters=parameters,
-            signature=_signature(parameter_tokens) if parameter_tokens is not None and not is_template else None,
+            signature=signature(parameter_tokens) if parameter_tokens is not None and not is_template else None,
             file=file,
             line=line,
-            max_threads=_spell(limit) if limit else None,
+            max_threads=spell(limit) if limit else None,
         )
         if not is_instantiation:
             self._definitions.setdefault(self._qualify(base), []).append(parameters)
@@ -346,26 +359,26 @@ class _Harvester:
     def _parameters(self, tokens: list[Token], kernel: str) -> tuple[Parameter, ...]:
         return tuple(
             self._parameter(part, kernel)
-            for part in _split_commas(tokens)
+            for part in split_commas(tokens)
             if part and not (len(part) == 1 and part[0].text == "void")
         )
 
     def _parameter(self, tokens: list[Token], kernel: str) -> Parameter:
-        attributes, plain = _split_attributes(tokens)
-        name = _parameter_name(plain)
-        outer = [t.text for t in _outside_brackets(plain)]
-        space = next((t for t in outer if t in _ADDRESS_SPACES), "")
-        spelled = _spell(plain)
+        attributes, plain = split_attributes(tokens)
+        name = parameter_name(plain)
+        outer = [t.text for t in outside_brackets(plain)]
+        space = next((t for t in outer if t in ADDRESS_SPACES), "")
+        spelled = spell(plain)
         file, line = self._position(tokens[0])
         self._reject_unsupported(attributes, spelled, kernel, file, line)
         builtins = [a for a in attributes if a in BUILTINS]
         if builtins:
-            return Parameter(name, builtins[0])
+            return Parameter(name, builtins[0], type_name=type_name(plain, name))
         gate = attributes.get("function_constant")
         handle = _handle_role(attributes, spelled)
         if handle:
             index = attributes.get(handle)
-            return Parameter(name, handle, index=_spell(index) if index else None, gate=_spell(gate) if gate else None)
+            return Parameter(name, handle, index=spell(index) if index else None, gate=spell(gate) if gate else None)
         is_pointer = "*" in [t.text for t in plain] or "[" in outer
         is_reference = "&" in [t.text for t in plain] and "*" not in outer
         role = "threadgroup" if "threadgroup" in attributes or space == "threadgroup" else "buffer"
@@ -393,10 +406,11 @@ class _Harvester:
         return Parameter(
             name=name,
             role=role,
-            index=_spell(index) if index else None,
+            index=spell(index) if index else None,
             address_space=space,
             is_reference=is_reference,
-            gate=_spell(gate) if gate else None,
+            gate=spell(gate) if gate else None,
+            type_name=type_name(plain, name),
         )
 
     def _reject_unsupported(
@@ -417,12 +431,12 @@ class _Harvester:
 
     def _graphics(self, declaration: list[Token]) -> bool:
         """Whether it is a graphics function or an instantiation of one; definitions and instantiations are noted."""
-        attributes, plain = _split_attributes(declaration)
+        attributes, plain = split_attributes(declaration)
         kinds = [t.text for t in plain if t.text in ("vertex", "fragment")] or [a for a in attributes if a in GRAPHICS]
         parameters = next((i for i, t in enumerate(plain) if t.text == "("), None)
         if not kinds or parameters is None:
             return False
-        name = _string(attributes.get("host_name")) or plain[parameters - 1].text
+        name = string(attributes.get("host_name")) or plain[parameters - 1].text
         self._result.skipped.append(Skipped(kinds[0], name, *self._position(declaration[0])))
         return True
 
@@ -432,14 +446,14 @@ class _Harvester:
         """A function constant, or an input outside functions."""
         if not any(t.text == "[[" for t in declaration):
             return
-        attributes, plain = _split_attributes(declaration)
+        attributes, plain = split_attributes(declaration)
         names = [t for t in plain if t.kind == "id"]
         if not names or plain[0].text == "template" or "(" in [t.text for t in plain]:
             return
         name = self._qualify(names[-1].text)
         index = attributes.get("function_constant")
         if index:
-            self._result.constants.append(FunctionConstant(name, _spell(index)))
+            self._result.constants.append(FunctionConstant(name, spell(index)))
         elif (role := next((a for a in attributes if a in BUILTINS), None)) is not None:
             self._result.inputs.append(GlobalInput(name, role))
 
@@ -464,9 +478,6 @@ def _unsupported(what: str, spelled: str, kernel: str, file: str, line: int) -> 
     )
 
 
-# ---- token helpers ----
-
-
 def _handle_role(attributes: dict[str, list[Token]], spelled: str) -> str | None:
     """``"texture"`` or ``"sampler"`` for a parameter of such a type, or with such an attribute if its type is hidden
     behind a name.
@@ -476,166 +487,3 @@ def _handle_role(attributes: dict[str, list[Token]], spelled: str) -> str | None
             return role
     match = _HANDLE.match(spelled)
     return match.lastgroup if match else None
-
-
-def _is_kernel(declaration: list[Token]) -> bool:
-    return any(t.text == "kernel" for t in declaration) and "kernel" in _split_attributes(declaration)[0]
-
-
-def _split_attributes(tokens: list[Token]) -> tuple[dict[str, list[Token]], list[Token]]:
-    """The attributes by name with the tokens of their arguments, and the tokens outside attributes.
-
-    ``kernel`` as a keyword counts as an attribute, so that both spellings read alike.
-    """
-    attributes: dict[str, list[Token]] = {}
-    plain: list[Token] = []
-    i = 0
-    while i < len(tokens):
-        token = tokens[i]
-        if token.text == "[[":
-            end = closing(tokens, i)
-            for part in _split_commas(tokens[i + 1 : end]):
-                has_arguments = len(part) > 2 and part[1].text == "("
-                if part:
-                    attributes[part[0].text] = part[2:-1] if has_arguments else []
-            i = end
-        elif token.text == "kernel":
-            attributes["kernel"] = []
-        elif token.text == "(":  # a parameter list keeps the attributes of its parameters
-            end = min(closing(tokens, i), len(tokens) - 1)
-            plain += tokens[i : end + 1]
-            i = end
-        else:
-            plain.append(token)
-        i += 1
-    return attributes, plain
-
-
-def _split_commas(tokens: list[Token]) -> list[list[Token]]:
-    parts: list[list[Token]] = [[]]
-    i = 0
-    while i < len(tokens):
-        text = tokens[i].text
-        if text in ("(", "[", "{", "[[", "<"):
-            end = min(closing(tokens, i), len(tokens) - 1)
-            if text == "<" and end == len(tokens) - 1 and tokens[end].text != ">":
-                end = i  # a comparison
-            parts[-1] += tokens[i : end + 1]
-            i = end
-        elif text == ",":
-            parts.append([])
-        else:
-            parts[-1].append(tokens[i])
-        i += 1
-    return parts
-
-
-def _declarator(tokens: list[Token]) -> tuple[str, list[Token], list[Token] | None] | None:
-    """(return type, tokens of the function's name, tokens of its parameters or None) of a declaration."""
-    i = 0
-    while i < len(tokens) and tokens[i].text in (
-        "template",
-        "static",
-        "inline",
-        "extern",
-        "constexpr",
-        "__attribute__",
-    ):
-        i += 1
-        if i < len(tokens) and tokens[i].text == "(":
-            i = closing(tokens, i) + 1
-        elif i < len(tokens) and tokens[i].kind == "string":  # extern "C"
-            i += 1
-    begin = i
-    if i + 1 < len(tokens) and tokens[i].text == "decltype":
-        i = closing(tokens, i + 1) + 1
-    else:  # `void` or the name of a function type, maybe qualified or a template-id
-        i += 1
-        while i < len(tokens) and tokens[i].text in ("::", "<") and tokens[begin].text != "void":
-            i = closing(tokens, i) + 1 if tokens[i].text == "<" else i + 2
-    start = i
-    while i < len(tokens) and tokens[i].text not in ("(", ";", "{"):
-        i = closing(tokens, i) + 1 if tokens[i].text == "<" else i + 1
-    name = tokens[start:i]
-    if not name:
-        return None
-    parameters = tokens[i + 1 : closing(tokens, i)] if i < len(tokens) and tokens[i].text == "(" else None
-    return _spell(tokens[begin:start]), name, parameters
-
-
-def _signature(parameters: list[Token]) -> str:
-    """The function type with these parameters, for C++: attributes, defaults and what `rewrite` blanks left out."""
-    spelled = []
-    for part in _split_commas(parameters):
-        plain = _without_coherent(_split_attributes(part)[1])
-        texts = [t.text for t in plain]
-        end = texts.index("=") if "=" in texts else len(texts)
-        spelled.append(_spell([t for t in plain[:end] if t.text != "threadgroup"]))
-    return f"void({', '.join(spelled)})"
-
-
-def _without_coherent(tokens: list[Token]) -> list[Token]:
-    out: list[Token] = []
-    i = 0
-    while i < len(tokens):
-        if tokens[i].text != "coherent":
-            out.append(tokens[i])
-        elif tokens[i + 1].text == "(":
-            i = closing(tokens, i + 1)
-        i += 1
-    return out
-
-
-def _base_name(tokens: list[Token]) -> str:
-    texts = [t.text for t in tokens]
-    return "".join(texts[: texts.index("<")]) if "<" in texts else "".join(texts)
-
-
-def _outside_brackets(tokens: list[Token]) -> list[Token]:
-    """The tokens not inside <...>, (...) or {...}; array brackets themselves stay, their contents do not."""
-    out: list[Token] = []
-    i = 0
-    while i < len(tokens):
-        out.append(tokens[i])
-        if tokens[i].text in ("<", "(", "[", "{"):
-            end = closing(tokens, i)
-            i = end if end < len(tokens) else i
-        i += 1
-    return out
-
-
-def _parameter_name(tokens: list[Token]) -> str:
-    texts = [t.text for t in tokens]
-    if "=" in texts:
-        tokens = tokens[: texts.index("=")]
-    for i, token in enumerate(tokens):  # T (&name)[n]
-        if (
-            token.text == "("
-            and i + 2 < len(tokens)
-            and tokens[i + 1].text in ("&", "*")
-            and tokens[i + 2].kind == "id"
-        ):
-            return tokens[i + 2].text
-    outer = _outside_brackets(tokens)
-    while outer and outer[-1].text == "[":
-        outer.pop()
-    if not outer or outer[-1].kind != "id" or outer[-1].text in _QUALIFIERS:
-        return ""
-    before = [t.text for t in outer[:-1] if t.text not in _QUALIFIERS]
-    return outer[-1].text if before and before[-1] != "::" else ""
-
-
-def _string(tokens: list[Token] | None) -> str | None:
-    if not tokens or any(t.kind != "string" for t in tokens):
-        return None
-    return "".join(ast.literal_eval(t.text) for t in tokens)
-
-
-def _spell(tokens: list[Token]) -> str:
-    out: list[str] = []
-    for token in tokens:
-        is_word = token.kind in ("id", "number")
-        if out and is_word and re.match(r"[\w$>&*]", out[-1][-1]):
-            out.append(" ")
-        out.append(token.text)
-    return "".join(out)

@@ -73,6 +73,27 @@ void sw_library_release(mp_library *library)
     count_code(-1);
 }
 
+/* metalpy.compiler has told everything about the program before it comes here. */
+const char *sw_library_compile_log(void)
+{
+    return "";
+}
+
+void sw_library_names(mp_library *library, mp_name_callback each, void *context)
+{
+    (void)library, (void)each, (void)context;
+}
+
+void sw_library_constants(mp_library *library, const char *name, mp_constant_callback each, void *context)
+{
+    (void)library, (void)name, (void)each, (void)context;
+}
+
+void sw_pipeline_arguments(mp_pipeline *pipeline, mp_type_callback each, void *context)
+{
+    (void)pipeline, (void)each, (void)context;
+}
+
 static mp_status check_kernel(const mp_library *library, const mp_native_kernel *kernel, const char *name,
                               mp_error *error)
 {
@@ -91,11 +112,16 @@ static mp_status check_kernel(const mp_library *library, const mp_native_kernel 
     return MP_OK;
 }
 
-mp_status sw_pipeline_create(mp_library *library, const char *name, mp_pipeline **pipeline, mp_error *error)
+mp_status sw_pipeline_create(mp_library *library, const mp_pipeline_desc *desc, mp_pipeline **pipeline,
+                             mp_error *error)
 {
+    const char *name = desc->name;
     mp_status status = sw_check_fork(error);
     if (status)
         return status;
+    if (desc->constant_count)
+        return sw_fail(error, MP_ERROR_UNSUPPORTED,
+                       "the software device's compiler puts function constants into the code, its driver takes none");
     if (!name || !*name)
         return sw_fail(error, MP_ERROR_INVALID, "a pipeline needs the name of its kernel");
     const mp_native_kernel *kernel = dlsym(library->handle, MP_KERNEL_SYMBOL);

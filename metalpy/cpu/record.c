@@ -454,6 +454,22 @@ mp_status sw_queue_fill(mp_queue *queue, mp_buffer *target, uint64_t offset, uin
     return record_transfer(queue, made, target, NULL, size, serial, error);
 }
 
+/* ---- matrices: the shaders above the ABI do as well on a CPU ---- */
+
+mp_status sw_queue_matmul(mp_queue *queue, const mp_matrix *target, const mp_matrix *left, const mp_matrix *right,
+                          double alpha, double beta, uint64_t *serial, mp_error *error)
+{
+    (void)queue, (void)target, (void)left, (void)right, (void)alpha, (void)beta, (void)serial;
+    return sw_fail(error, MP_ERROR_UNSUPPORTED, "the software device has no matrix multiplication of its own");
+}
+
+mp_status sw_queue_softmax(mp_queue *queue, const mp_matrix *target, const mp_matrix *source, uint64_t *serial,
+                           mp_error *error)
+{
+    (void)queue, (void)target, (void)source, (void)serial;
+    return sw_fail(error, MP_ERROR_UNSUPPORTED, "the software device has no softmax of its own");
+}
+
 mp_status sw_queue_generate_mipmaps(mp_queue *queue, mp_texture *texture, uint64_t *serial, mp_error *error)
 {
     mp_status status = sw_check_fork(error);

@@ -18,6 +18,7 @@ enum {
     OP_BALLOT,
     OP_SHUFFLE,
     OP_MULTIPLY_ACCUMULATE,
+    OP_MATMUL,
     ARITHMETIC(NAME, i32) ARITHMETIC(NAME, u32) ARITHMETIC(NAME, i64) ARITHMETIC(NAME, u64) ARITHMETIC(NAME, f32)
     BITWISE(NAME, u32) BITWISE(NAME, u64)
 };
@@ -127,6 +128,93 @@ static void multiply_accumulate(struct sw_lane *lanes, uint32_t set)
     FOR_EACH(lane, set) memcpy(&lanes[lane].value, elements((float *)sum, lane), 2 * sizeof(float));
 }
 
+/* ---- products of tiles ---- */
+
+#define TILE 16
+#define RUN 4 /* elements in a row that a lane holds */
+#define HELD (2 * RUN)
+#define TRANSPOSED_LEFT (1u << 24)
+#define TRANSPOSED_RIGHT (1u << 25)
+typedef float tile_row __attribute__((vector_size(TILE * sizeof(float))));
+typedef float fragment[TILE][TILE] __attribute__((aligned(sizeof(tile_row))));
+
+/* The lane's two runs of elements begin at `row` and `row` + 8, both at `column`. */
+static inline uint32_t fragment_row(uint32_t lane)
+{
+    return (lane / 4 & 4) | (lane / 2 & 3);
+}
+
+static inline uint32_t fragment_column(uint32_t lane)
+{
+    return ((lane / 4 & 2) | (lane & 1)) * 4;
+}
+
+/* Fragment `number` of what the lanes hold at `held`; zero where nobody does. */
+static void gather(fragment to, float *const *held, uint32_t set, uint32_t number, bool transposed)
+{
+    if (set != UINT32_MAX)
+        memset(to, 0, sizeof(fragment));
+    FOR_EACH(lane, set)
+    {
+        const float *from = held[lane] + number * HELD;
+        uint32_t row = fragment_row(lane), column = fragment_column(lane);
+        if (transposed) {
+            for (uint32_t i = 0; i < HELD; i++)
+                to[column + i % RUN][row + i / RUN * 8] = from[i];
+        } else {
+            memcpy(&to[row][column], from, RUN * sizeof(float));
+            memcpy(&to[row + 8][column], from + RUN, RUN * sizeof(float));
+        }
+    }
+}
+
+static void scatter(fragment from, float *const *held, uint32_t set, uint32_t number)
+{
+    FOR_EACH(lane, set)
+    {
+        float *to = held[lane] + number * HELD;
+        uint32_t row = fragment_row(lane), column = fragment_column(lane);
+        memcpy(to, &from[row][column], RUN * sizeof(float));
+        memcpy(to + RUN, &from[row + 8][column], RUN * sizeof(float));
+    }
+}
+
+static void add_product(fragment sum, fragment a, fragment b)
+{
+    const tile_row *rows = (const tile_row *)b;
+    for (int i = 0; i < TILE; i++) {
+        tile_row total = ((tile_row *)sum)[i];
+        for (int k = 0; k < TILE; k++)
+            total += a[i][k] * rows[k];
+        ((tile_row *)sum)[i] = total;
+    }
+}
+
+static void matmul(struct sw_lane *lanes, uint32_t set)
+{
+    float *a[SW_WIDTH], *b[SW_WIDTH], *c[SW_WIDTH];
+    FOR_EACH(lane, set)
+    {
+        a[lane] = (float *)(uintptr_t)lanes[lane].factors[0];
+        b[lane] = (float *)(uintptr_t)lanes[lane].factors[1];
+        c[lane] = (float *)(uintptr_t)lanes[lane].value;
+    }
+    uint32_t shape = lanes[__builtin_ctz(set)].source;
+    uint32_t rows = shape & 255, columns = shape >> 8 & 255, depth = shape >> 16 & 255;
+    for (uint32_t i = 0; i < rows; i++)
+        for (uint32_t j = 0; j < columns; j++) {
+            fragment sum, left, right;
+            gather(sum, c, set, i * columns + j, false);
+            for (uint32_t k = 0; k < depth; k++) {
+                bool left_turned = shape & TRANSPOSED_LEFT, right_turned = shape & TRANSPOSED_RIGHT;
+                gather(left, a, set, left_turned ? k * rows + i : i * depth + k, left_turned);
+                gather(right, b, set, right_turned ? j * depth + k : k * columns + j, right_turned);
+                add_product(sum, left, right);
+            }
+            scatter(sum, c, set, i * columns + j);
+        }
+}
+
 /* `set` is not empty; all of it wants `operation`. */
 static void compute(uint32_t operation, struct sw_lane *lanes, uint32_t set)
 {
@@ -155,6 +243,9 @@ static void compute(uint32_t operation, struct sw_lane *lanes, uint32_t set)
     }
     case OP_MULTIPLY_ACCUMULATE:
         multiply_accumulate(lanes, set);
+        break;
+    case OP_MATMUL:
+        matmul(lanes, set);
         break;
     ARITHMETIC_CASES(i32, i32, int32_t, u32, uint32_t, MIN, MAX)
     ARITHMETIC_CASES(u32, u32, uint32_t, u32, uint32_t, MIN, MAX)
@@ -236,6 +327,12 @@ mp_u32 mp_simd_lane(void)
     return fibers ? fibers->current % SW_WIDTH : 0;
 }
 
+mp_u32 mp_simdgroup_index(void)
+{
+    struct sw_fibers *fibers = own_fibers();
+    return fibers ? fibers->current / SW_WIDTH : 0;
+}
+
 unsigned long mp_simd_active(void)
 {
     return meet(OP_ACTIVE, 0, 0, HERE);
@@ -265,6 +362,20 @@ unsigned long mp_simd_multiply_accumulate(unsigned long a, unsigned long b, unsi
     lane->factors[0] = a;
     lane->factors[1] = b;
     return wait_for_others(fibers, OP_MULTIPLY_ACCUMULATE, c, HERE);
+}
+
+void mp_simd_matmul(const float *a, const float *b, float *c, mp_u32 fragments, mp_u32 transposed)
+{
+    struct sw_fibers *fibers = own_fibers();
+    struct sw_lane alone, *lane = fibers ? &fibers->lanes[fibers->current] : &alone;
+    lane->factors[0] = (uintptr_t)a;
+    lane->factors[1] = (uintptr_t)b;
+    lane->source = fragments | transposed << 24;
+    lane->value = (uintptr_t)c;
+    if (fibers)
+        wait_for_others(fibers, OP_MATMUL, lane->value, HERE);
+    else
+        matmul(lane, 1);
 }
 
 #define DEFINE(name, suffix, type)                                                                                     \

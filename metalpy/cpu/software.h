@@ -374,9 +374,14 @@ uint64_t sw_sampler_address(mp_sampler *sampler);
 /* ---- library.c ---- */
 mp_status sw_library_create(mp_device *device, const mp_library_desc *desc, mp_library **library, mp_error *error);
 void sw_library_release(mp_library *library);
-mp_status sw_pipeline_create(mp_library *library, const char *name, mp_pipeline **pipeline, mp_error *error);
+const char *sw_library_compile_log(void);
+void sw_library_names(mp_library *library, mp_name_callback each, void *context);
+void sw_library_constants(mp_library *library, const char *name, mp_constant_callback each, void *context);
+mp_status sw_pipeline_create(mp_library *library, const mp_pipeline_desc *desc, mp_pipeline **pipeline,
+                             mp_error *error);
 void sw_pipeline_release(mp_pipeline *pipeline);
 void sw_pipeline_limits(mp_pipeline *pipeline, mp_pipeline_limits *limits);
+void sw_pipeline_arguments(mp_pipeline *pipeline, mp_type_callback each, void *context);
 
 /* ---- record.c: the recording side of a queue ---- */
 mp_status sw_queue_dispatch(mp_queue *queue, const mp_dispatch *dispatch, uint64_t *serial, mp_error *error);
@@ -384,6 +389,10 @@ mp_status sw_queue_copy(mp_queue *queue, mp_buffer *target, uint64_t target_offs
                         uint64_t source_offset, uint64_t size, uint64_t *serial, mp_error *error);
 mp_status sw_queue_fill(mp_queue *queue, mp_buffer *target, uint64_t offset, uint64_t size, const void *pattern,
                         uint32_t pattern_size, uint64_t *serial, mp_error *error);
+mp_status sw_queue_matmul(mp_queue *queue, const mp_matrix *target, const mp_matrix *left, const mp_matrix *right,
+                          double alpha, double beta, uint64_t *serial, mp_error *error);
+mp_status sw_queue_softmax(mp_queue *queue, const mp_matrix *target, const mp_matrix *source, uint64_t *serial,
+                           mp_error *error);
 mp_status sw_queue_generate_mipmaps(mp_queue *queue, mp_texture *texture, uint64_t *serial, mp_error *error);
 mp_status sw_queue_signal_event(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial, mp_error *error);
 mp_status sw_queue_wait_event(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial, mp_error *error);

@@ -78,7 +78,7 @@ typedef struct mp_device_info {
     uint32_t thread_execution_width;
     uint32_t core_count;                   /* GPU cores, or host threads that run kernels */
     uint32_t has_unified_memory;           /* 1: buffer_contents works on every shared buffer */
-    uint32_t reserved;
+    uint32_t gpu_family;                   /* 7 for MTLGPUFamilyApple7; 0 where there are no Apple families */
 } mp_device_info;
 
 typedef struct mp_pipeline_limits {
@@ -93,17 +93,106 @@ enum { /* mp_pipeline_limits.flags: bits */
 };
 
 enum { /* mp_library_desc.kind */
-    MP_LIBRARY_SOURCE = 1,    /* data: MSL text (Apple) */
-    MP_LIBRARY_METALLIB = 2,  /* data: the bytes of a .metallib (Apple) */
-    MP_LIBRARY_NATIVE = 3     /* data: path of a shared object made by metalpy.compiler, NUL terminated (software) */
+    MP_LIBRARY_SOURCE = 1,        /* data: MSL text (Apple) */
+    MP_LIBRARY_METALLIB = 2,      /* data: the bytes of a .metallib (Apple) */
+    MP_LIBRARY_NATIVE = 3,        /* data: path of a shared object made by metalpy.compiler, NUL terminated (software) */
+    MP_LIBRARY_METALLIB_FILE = 4  /* data: path of a .metallib, NUL terminated (Apple) */
 };
+
+enum { /* mp_library_desc.math_mode, of source */
+    MP_MATH_SAFE = 0,
+    MP_MATH_RELAXED = 1,
+    MP_MATH_FAST = 2
+};
+
+typedef struct mp_macro {
+    const char *name;
+    const char *value;
+} mp_macro;
 
 typedef struct mp_library_desc {
     uint32_t kind;
-    uint32_t reserved;
+    uint32_t math_mode;
     const char *data;
-    uint64_t size;            /* of data, without a terminating NUL */
+    uint64_t size;              /* of data, without a terminating NUL */
+    const mp_macro *macros;     /* to define before source */
+    uint32_t macro_count;
+    uint32_t language_version;  /* of source: 3 << 16 | 1 for Metal 3.1; 0: the newest that the system has */
 } mp_library_desc;
+
+enum { /* scalar types; a component of vectors and matrices */
+    MP_SCALAR_NONE = 0,
+    MP_SCALAR_BOOL,
+    MP_SCALAR_INT8,
+    MP_SCALAR_UINT8,
+    MP_SCALAR_INT16,
+    MP_SCALAR_UINT16,
+    MP_SCALAR_INT32,
+    MP_SCALAR_UINT32,
+    MP_SCALAR_INT64,
+    MP_SCALAR_UINT64,
+    MP_SCALAR_FLOAT16,
+    MP_SCALAR_BFLOAT16,
+    MP_SCALAR_FLOAT32
+};
+
+/* A value for `constant T name [[function_constant(index)]]`: `count` scalars, 1 to 4, one behind the other. */
+typedef struct mp_constant {
+    uint32_t index;
+    uint32_t scalar;            /* MP_SCALAR_* */
+    uint32_t count;
+    uint32_t reserved;
+    const void *value;
+} mp_constant;
+
+typedef struct mp_pipeline_desc {
+    const char *name;           /* of the kernel */
+    const mp_constant *constants;
+    uint32_t constant_count;
+    uint32_t reserved;
+    const char *archive;        /* path: the pipeline is taken from this binary archive, or put there; NULL: none */
+} mp_pipeline_desc;
+
+enum { /* mp_type_record.kind */
+    MP_TYPE_UNKNOWN = 0,
+    MP_TYPE_SCALAR = 1,
+    MP_TYPE_VECTOR = 2,         /* counts[0] components */
+    MP_TYPE_MATRIX = 3,         /* counts[0] columns, counts[1] rows, `stride` from column to column */
+    MP_TYPE_ARRAY = 4,          /* counts[0] elements, `stride` apart; the next record, one deeper, is an element */
+    MP_TYPE_STRUCT = 5,         /* the records that follow, one deeper, are the members */
+    MP_TYPE_POINTER = 6         /* the next record, one deeper, is what it points to */
+};
+
+/* One step of a walk through a kernel's arguments and their types. A record of depth 0 is an argument with the type
+ * that it points or refers to. */
+typedef struct mp_type_record {
+    uint32_t depth;
+    uint32_t kind;
+    uint32_t scalar;            /* MP_SCALAR_*, of scalars, vectors and matrices */
+    uint32_t counts[2];
+    uint32_t binding;           /* depth 0: MP_ARGUMENT_BUFFER or MP_ARGUMENT_THREADGROUP */
+    uint32_t index;             /* depth 0: n of [[buffer(n)]] or [[threadgroup(n)]] */
+    uint32_t writes;            /* depth 0: 1 unless the kernel only reads */
+    uint64_t offset;            /* of a member */
+    uint64_t size;
+    uint64_t alignment;
+    uint64_t stride;
+    const char *name;           /* of an argument or member; may be empty */
+} mp_type_record;
+
+typedef void (*mp_type_callback)(void *context, const mp_type_record *record);
+
+/* A function constant of a kernel; `required`: without a value there is no pipeline. */
+typedef struct mp_constant_record {
+    uint32_t index;
+    uint32_t scalar;            /* MP_SCALAR_*; MP_SCALAR_NONE: of a type that the ABI does not know */
+    uint32_t count;             /* 1, or the components of a vector */
+    uint32_t required;
+    const char *name;
+} mp_constant_record;
+
+typedef void (*mp_constant_callback)(void *context, const mp_constant_record *record);
+typedef void (*mp_name_callback)(void *context, const char *name);
 
 enum { /* mp_argument.kind */
     MP_ARGUMENT_BUFFER = 1,      /* buffer + offset at [[buffer(index)]]; a NULL buffer binds a null pointer */
@@ -134,6 +223,17 @@ typedef struct mp_dispatch {
     uint32_t group_size[3];   /* threads per threadgroup, each at least 1 */
     uint32_t reserved;
 } mp_dispatch;
+
+/* A matrix in row-major order. */
+typedef struct mp_matrix {
+    mp_buffer *buffer;
+    uint64_t offset;
+    uint32_t rows;
+    uint32_t columns;
+    uint64_t row_bytes;       /* from row to row */
+    uint32_t scalar;          /* MP_SCALAR_FLOAT16 or MP_SCALAR_FLOAT32 */
+    uint32_t transposed;      /* 1: an operand of queue_matmul is taken as its transpose */
+} mp_matrix;
 
 enum { /* mp_texture_desc.usage: bits, as MTLTextureUsage */
     MP_TEXTURE_READ = 1,         /* kernels read or sample */
@@ -319,14 +419,28 @@ typedef struct mp_driver {
 
     /* ---- libraries and pipelines ---- */
 
-    /* Loads code. `desc` and what it points to are only read during the call. May block on disk or a compiler. */
+    /* Loads code. `desc` and what it points to are only read during the call. May block on disk or a compiler.
+     * MP_ERROR_LIBRARY for source that is refused: library_compile_log has the compiler's whole text. */
     mp_status (*library_create)(mp_device *device, const mp_library_desc *desc, mp_library **library,
                                 mp_error *error);
     void (*library_release)(mp_library *library);
-    /* The compute pipeline of kernel `name`. MP_ERROR_NOT_FOUND if the library has no such kernel. */
-    mp_status (*pipeline_create)(mp_library *library, const char *name, mp_pipeline **pipeline, mp_error *error);
+    /* What the compiler said of the source that the calling thread last gave to library_create: UTF-8, valid until the
+     * thread's next call of it. Empty if it said nothing. */
+    const char *(*library_compile_log)(void);
+    /* Hands the name of each kernel to `each`, which must not call the driver. A device whose libraries have no list
+     * hands none. */
+    void (*library_names)(mp_library *library, mp_name_callback each, void *context);
+    /* Hands the function constants that kernel `name` may be given; likewise. */
+    void (*library_constants)(mp_library *library, const char *name, mp_constant_callback each, void *context);
+    /* The compute pipeline of a kernel. MP_ERROR_NOT_FOUND if the library has no such kernel, MP_ERROR_INVALID if it
+     * needs a function constant that is not given. May block on disk or a compiler. */
+    mp_status (*pipeline_create)(mp_library *library, const mp_pipeline_desc *desc, mp_pipeline **pipeline,
+                                 mp_error *error);
     void (*pipeline_release)(mp_pipeline *pipeline);
     void (*pipeline_limits)(mp_pipeline *pipeline, mp_pipeline_limits *limits);
+    /* Walks through the kernel's arguments; `each` must not call the driver. A device without reflection of its own
+     * (its compiler has told already) hands none. */
+    void (*pipeline_arguments)(mp_pipeline *pipeline, mp_type_callback each, void *context);
 
     /* ---- queues: commands run one after another, in the order in which they were recorded ----
      *
@@ -350,6 +464,13 @@ typedef struct mp_driver {
     /* Records a fill of `size` bytes with a repeated pattern of 1, 2, 4, 8 or 16 bytes (`size` a multiple). */
     mp_status (*queue_fill)(mp_queue *queue, mp_buffer *target, uint64_t offset, uint64_t size,
                             const void *pattern, uint32_t pattern_size, uint64_t *serial, mp_error *error);
+    /* Records: target = alpha * left right + beta * target. MP_ERROR_UNSUPPORTED where the device has no primitive for
+     * it; a kernel does as well then. */
+    mp_status (*queue_matmul)(mp_queue *queue, const mp_matrix *target, const mp_matrix *left, const mp_matrix *right,
+                              double alpha, double beta, uint64_t *serial, mp_error *error);
+    /* Records: each row of target = softmax of that row of source; likewise. */
+    mp_status (*queue_softmax)(mp_queue *queue, const mp_matrix *target, const mp_matrix *source, uint64_t *serial,
+                               mp_error *error);
     /* Records: makes each level of detail of the texture from the one before it. MP_ERROR_INVALID for formats that
      * cannot be filtered. */
     mp_status (*queue_generate_mipmaps)(mp_queue *queue, mp_texture *texture, uint64_t *serial, mp_error *error);
@@ -392,8 +513,9 @@ typedef struct mp_driver {
     mp_status (*event_wait)(mp_event *event, uint64_t value, uint64_t timeout_ns, mp_error *error);
 } mp_driver;
 
-/* The drivers of this build. Tables are static and live as long as the process. */
+/* The drivers, of which a build may have either or both. Tables are static and live as long as the process. */
 const mp_driver *mp_software_driver(void);
+const mp_driver *mp_metal_driver(void);
 
 #ifdef __cplusplus
 }

@@ -182,6 +182,7 @@ MP_KERNEL_CALL void *mp_threadgroup_variable(mp_u32 offset);
 /* Keeps a message of the caller, with copies of all strings, until the host asks; meets nobody. */
 MP_KERNEL_CALL void mp_kernel_message(const mp_message_site *site, const mp_message_value *values, mp_u32 count);
 MP_KERNEL_CALL mp_u32 mp_simd_lane(void);         /* the caller's lane, 0..31; meets nobody */
+MP_KERNEL_CALL mp_u32 mp_simdgroup_index(void);   /* the caller's simdgroup in its threadgroup; meets nobody */
 MP_KERNEL_CALL void mp_site(mp_u32 order);        /* the place of the caller's next call, from 1; meets nobody */
 MP_KERNEL_CALL void mp_threadgroup_barrier(void); /* every thread of the group that has not ended */
 MP_KERNEL_CALL void mp_simdgroup_barrier(void);   /* every lane of the simdgroup that has not ended */
@@ -198,6 +199,12 @@ MP_KERNEL_CALL unsigned long mp_simd_shuffle_u64(unsigned long value, mp_u32 lan
  * passes of each. Lane l holds row (l / 4 & 4) + l / 2 % 4, columns (l / 4 & 2) * 2 + l % 2 * 2 and the next; what
  * inactive lanes hold counts as zero. */
 MP_KERNEL_CALL unsigned long mp_simd_multiply_accumulate(unsigned long a, unsigned long b, unsigned long c);
+
+/* c += a b, of tiles in fragments of 16x16 floats that the lanes hold row by row of fragments, 8 elements of each: lane l
+ * has columns (l / 4 & 2 | l & 1) * 4 and the next three of row (l / 4 & 4 | l / 2 & 3), then of the row 8 below.
+ * `fragments` is how many c has from top to bottom, 8 bits, from left to right, 8 bits, and how many are summed over,
+ * 8 bits. a is held transposed if bit 0 of `transposed` is set, b if bit 1 is. What inactive lanes hold counts as zero. */
+MP_KERNEL_CALL void mp_simd_matmul(const float *a, const float *b, float *c, mp_u32 fragments, mp_u32 transposed);
 
 /* Reductions over the active lanes, in lane order; the result is the same in each of them.
  * min and max of floats follow fmin and fmax: a NaN loses against a number. */

@@ -32,7 +32,7 @@ from metalpy.mps.memory import (
 )
 from metalpy.mps.messages import KernelMessage, set_message_handler
 from metalpy.mps.rng import get_rng_state, manual_seed, seed, set_rng_state
-from metalpy.mps.shader import ShaderLibrary, compile_shader
+from metalpy.mps.shader import ShaderLibrary, compile_shader, load_metallib
 from metalpy.mps.stream import Stream, StreamContext, current_stream, default_stream, set_stream, stream
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "empty_cache",
     "get_rng_state",
     "is_available",
+    "load_metallib",
     "manual_seed",
     "max_memory_allocated",
     "max_memory_reserved",

@@ -8,18 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from metalpy._core.dispatch import Kernel
-from metalpy._core.driver import LIBRARY_NATIVE, Library
+from metalpy._core.library import LIBRARY_NATIVE, Library
 from metalpy._core.trace import Region
 from metalpy.compiler.compilation import Compilation, compile_source
+from metalpy.compiler.device_program import DeviceProgram, compile_on_device, load_on_device
 from metalpy.compiler.options import DEFAULT_VERSION, make_options
 from metalpy.compiler.source import PROGRAM_SOURCE, read_source
 from metalpy.device import device as _device
-from metalpy.errors import Diagnostic, ForkError, MetalError
+from metalpy.errors import Diagnostic, ForkError, MetalError, UnsupportedError
 
 if TYPE_CHECKING:
-    from metalpy._core.driver import Device, Pipeline
+    from metalpy._core.driver import Device
+    from metalpy._core.library import Pipeline
 
-__all__ = ["ShaderLibrary", "compile_file", "compile_shader", "load_library"]
+__all__ = ["ShaderLibrary", "compile_file", "compile_shader", "load_library", "load_metallib"]
 
 _PathLike = str | os.PathLike[str]
 
@@ -139,7 +141,51 @@ def _compile(
 ) -> ShaderLibrary:
     options = make_options(include_dirs, defines, math_mode, language_version)
     source = read_source(text, name, options.include_dirs)
-    return ShaderLibrary(compile_source(source, options), _device(device))
+    found = _device(device)
+    if found.driver == "metal":
+        return ShaderLibrary(compile_on_device(found, source, options), found)
+    return ShaderLibrary(compile_source(source, options), found)
+
+
+def load_metallib(source: bytes | bytearray | _PathLike, *, device: Device | str | None = None) -> ShaderLibrary:
+    """Load a library that Apple's tools have compiled: a ``.metallib``.
+
+    Parameters
+    ----------
+    source : bytes or path
+        The library itself, or where it is.
+    device : Device or str, optional
+        Where the kernels will run; the default device if not given.
+
+    Returns
+    -------
+    ShaderLibrary
+        Its attributes are the kernels. Compiled code does not tell pointers from references: sequences of numbers are
+        taken for arrays of the declared type.
+
+    Raises
+    ------
+    TypeError
+        `source` is neither bytes nor a path.
+    UnsupportedError
+        The device runs no Apple code, as the software device.
+    MetalError
+        There is no such file, or it is not a library for this device.
+    """
+    if not isinstance(source, (bytes, bytearray, str, os.PathLike)):
+        raise TypeError(f"expected bytes or path, got {type(source).__name__}")
+    found = _device(device)
+    if found.driver != "metal":
+        raise UnsupportedError(
+            f"a .metallib holds code for Apple GPUs, and {found} is a {found.driver} device; compile_shader takes the "
+            "Metal source instead"
+        )
+    data = bytes(source) if isinstance(source, (bytes, bytearray)) else os.fsdecode(source)
+    try:
+        return ShaderLibrary(load_on_device(found, data), found)
+    except MetalError as error:
+        place = "" if isinstance(data, bytes) else f" from {data!r}"
+        raise error.__class__(f"failed to load metallib{place}: {error}") from None
 
 
 class ShaderLibrary:
@@ -150,7 +196,7 @@ class ShaderLibrary:
     ``lib.name`` too if there is only one. Kernels outlive their library.
     """
 
-    def __init__(self, compilation: Compilation, device: Device) -> None:
+    def __init__(self, compilation: Compilation | DeviceProgram, device: Device) -> None:
         self._compilation = compilation
         self._device = device
         self._kernels: dict[str, Kernel] = {}
@@ -214,8 +260,10 @@ def _unknown(name: str, known: list[str]) -> str:
     return f"this library has no kernel {name!r}; {hint}"
 
 
-def _kernel(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Kernel:
-    """The kernel `name` with function constants `values`, to be compiled to native code when first needed."""
+def _kernel(
+    compilation: Compilation | DeviceProgram, device: Device, name: str, values: Mapping[int, object]
+) -> Kernel:
+    """The kernel `name` with function constants `values`; on the CPU, compiled to native code when first needed."""
     specialized: dict[tuple[object, ...], Kernel] = {}
 
     def specialize(constants: Mapping[str | int, object]) -> Kernel:
@@ -225,6 +273,9 @@ def _kernel(compilation: Compilation, device: Device, name: str, values: Mapping
             specialized.setdefault(key, _kernel(compilation, device, name, chosen))
         return specialized[key]
 
+    if isinstance(compilation, DeviceProgram):
+        info, load = compilation.kernel(name, values)
+        return Kernel(device, info, load, name, specialize)
     return Kernel(device, compilation.kernels[name], lambda: _load(compilation, device, name, values), name, specialize)
 
 

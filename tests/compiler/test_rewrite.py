@@ -132,6 +132,7 @@ REWRITES = {
     "void f(threadgroup float& r, threadgroup T (&t)[4])": "void f( float& r, T (&t)[4])",
     "(threadgroup half*)raw": "( half*)raw",
     "Loader<threadgroup float*> l;": "Loader< float*> l;",
+    "auto t = tensor<threadgroup T, extents>(p, e);": "auto t = tensor< T, extents>(p, e);",
     "float norm() const threadgroup { return 1; }": "float norm() const { return 1; }",
     "alignas(16) threadgroup T tile[W * 2];": "alignas(16) threadgroup T tile[W * 2];",
     "constant bool flip [[function_constant(0)]];": "extern bool flip ;",

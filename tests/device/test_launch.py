@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import metalpy as mp
-from metalpy._core.driver import LIBRARY_NATIVE, Event, Library
+from metalpy._core.driver import Event
+from metalpy._core.library import LIBRARY_NATIVE, Library
 from tests.helpers import kernels as k
 from tests.helpers import native
 

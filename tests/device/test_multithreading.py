@@ -215,5 +215,5 @@ def test_threads_that_end_leave_nothing(device, library):
         together(THREADS, work)
     gc.collect()
     device.synchronize()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # threads of earlier tests may end meanwhile
     assert mp.mps.current_stream(device) == mp.mps.default_stream(device)

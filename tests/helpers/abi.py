@@ -1,7 +1,19 @@
 """metalpy_abi.h in ctypes: for devices made of Python, and to compare layouts."""
 
 import ctypes
-from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_float, c_int32, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    c_char,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int32,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)  # fmt: skip
 
 OK, TIMEOUT = 0, 1
 INVALID, MEMORY, UNSUPPORTED, NOT_FOUND, LIBRARY, FAULT, TIME_LIMIT, FORKED, INTERNAL = range(-1, -10, -1)
@@ -26,7 +38,7 @@ class DeviceInfo(Structure):
         ("thread_execution_width", c_uint32),
         ("core_count", c_uint32),
         ("has_unified_memory", c_uint32),
-        ("reserved", c_uint32),
+        ("gpu_family", c_uint32),
     ]
 
 
@@ -39,8 +51,67 @@ class PipelineLimits(Structure):
     ]
 
 
+class Macro(Structure):
+    _fields_ = [("name", c_char_p), ("value", c_char_p)]
+
+
 class LibraryDesc(Structure):
-    _fields_ = [("kind", c_uint32), ("reserved", c_uint32), ("data", c_void_p), ("size", c_uint64)]
+    _fields_ = [
+        ("kind", c_uint32),
+        ("math_mode", c_uint32),
+        ("data", c_void_p),
+        ("size", c_uint64),
+        ("macros", POINTER(Macro)),
+        ("macro_count", c_uint32),
+        ("language_version", c_uint32),
+    ]
+
+
+class Constant(Structure):
+    _fields_ = [
+        ("index", c_uint32),
+        ("scalar", c_uint32),
+        ("count", c_uint32),
+        ("reserved", c_uint32),
+        ("value", c_void_p),
+    ]
+
+
+class PipelineDesc(Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("constants", POINTER(Constant)),
+        ("constant_count", c_uint32),
+        ("reserved", c_uint32),
+        ("archive", c_char_p),
+    ]
+
+
+class TypeRecord(Structure):
+    _fields_ = [
+        ("depth", c_uint32),
+        ("kind", c_uint32),
+        ("scalar", c_uint32),
+        ("counts", c_uint32 * 2),
+        ("binding", c_uint32),
+        ("index", c_uint32),
+        ("writes", c_uint32),
+        ("offset", c_uint64),
+        ("size", c_uint64),
+        ("alignment", c_uint64),
+        ("stride", c_uint64),
+        ("name", c_char_p),
+    ]
+
+
+class ConstantRecord(Structure):
+    _fields_ = [
+        ("index", c_uint32),
+        ("scalar", c_uint32),
+        ("count", c_uint32),
+        ("required", c_uint32),
+        ("name", c_char_p),
+    ]
 
 
 class Argument(Structure):
@@ -64,6 +135,18 @@ class Dispatch(Structure):
         ("threads", c_uint32 * 3),
         ("group_size", c_uint32 * 3),
         ("reserved", c_uint32),
+    ]
+
+
+class Matrix(Structure):
+    _fields_ = [
+        ("buffer", c_void_p),
+        ("offset", c_uint64),
+        ("rows", c_uint32),
+        ("columns", c_uint32),
+        ("row_bytes", c_uint64),
+        ("scalar", c_uint32),
+        ("transposed", c_uint32),
     ]
 
 
@@ -157,14 +240,20 @@ FUNCTIONS = [
     ("sampler_address", _u64, (_handle,)),
     ("library_create", _status, (_handle, POINTER(LibraryDesc), _out, _error)),
     ("library_release", None, (_handle,)),
-    ("pipeline_create", _status, (_handle, c_char_p, _out, _error)),
+    ("library_compile_log", c_void_p, ()),
+    ("library_names", None, (_handle, c_void_p, c_void_p)),
+    ("library_constants", None, (_handle, c_char_p, c_void_p, c_void_p)),
+    ("pipeline_create", _status, (_handle, POINTER(PipelineDesc), _out, _error)),
     ("pipeline_release", None, (_handle,)),
     ("pipeline_limits", None, (_handle, POINTER(PipelineLimits))),
+    ("pipeline_arguments", None, (_handle, c_void_p, c_void_p)),
     ("queue_create", _status, (_handle, _out, _error)),
     ("queue_release", None, (_handle,)),
     ("queue_dispatch", _status, (_handle, POINTER(Dispatch), _serial, _error)),
     ("queue_copy", _status, (_handle, _handle, _u64, _handle, _u64, _u64, _serial, _error)),
     ("queue_fill", _status, (_handle, _handle, _u64, _u64, c_void_p, _u32, _serial, _error)),
+    ("queue_matmul", _status, (_handle, *[POINTER(Matrix)] * 3, c_double, c_double, _serial, _error)),
+    ("queue_softmax", _status, (_handle, *[POINTER(Matrix)] * 2, _serial, _error)),
     ("queue_generate_mipmaps", _status, (_handle, _handle, _serial, _error)),
     ("queue_signal_event", _status, (_handle, _handle, _u64, _serial, _error)),
     ("queue_wait_event", _status, (_handle, _handle, _u64, _serial, _error)),
@@ -196,9 +285,15 @@ STRUCTS = {
     "mp_error": Error,
     "mp_device_info": DeviceInfo,
     "mp_pipeline_limits": PipelineLimits,
+    "mp_macro": Macro,
     "mp_library_desc": LibraryDesc,
+    "mp_constant": Constant,
+    "mp_pipeline_desc": PipelineDesc,
+    "mp_type_record": TypeRecord,
+    "mp_constant_record": ConstantRecord,
     "mp_argument": Argument,
     "mp_dispatch": Dispatch,
+    "mp_matrix": Matrix,
     "mp_texture_desc": TextureDesc,
     "mp_texture_region": TextureRegion,
     "mp_sampler_desc": SamplerDesc,

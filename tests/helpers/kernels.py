@@ -3,7 +3,7 @@
 import numpy as np
 
 from metalpy._core.dispatch import Kernel
-from metalpy._core.driver import LIBRARY_SOURCE, Library
+from metalpy._core.library import LIBRARY_SOURCE, Library
 from metalpy.compiler.reflection import Argument, Field, KernelInfo, Type
 
 SCALARS = {

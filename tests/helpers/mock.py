@@ -342,7 +342,20 @@ class MockDriver:
     def library_release(self, library):
         pass
 
-    def pipeline_create(self, library, name, out, error):
+    def library_compile_log(self):
+        return 0
+
+    def library_names(self, library, each, context):
+        pass
+
+    def library_constants(self, library, name, each, context):
+        pass
+
+    def pipeline_arguments(self, pipeline, each, context):
+        pass
+
+    def pipeline_create(self, library, desc, out, error):
+        name = desc[0].name
         if name == b"missing":
             return self.fail(error, abi.NOT_FOUND, "no kernel 'missing' in this library")
         out[0] = handle = self.handle()
@@ -407,6 +420,12 @@ class MockDriver:
         data = ctypes.string_at(pattern, pattern_size) * (size // pattern_size)
         ctypes.memmove(self.buffers[target][1] + offset, data, size)
         return self.record(queue, serial)
+
+    def queue_matmul(self, queue, target, left, right, alpha, beta, serial, error):
+        return self.fail(error, abi.UNSUPPORTED, "the mock multiplies no matrices")
+
+    def queue_softmax(self, queue, target, source, serial, error):
+        return self.fail(error, abi.UNSUPPORTED, "the mock has no softmax")
 
     def queue_generate_mipmaps(self, queue, texture, serial, error):
         self.calls.append(("generate_mipmaps", texture))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import metalpy as mp
 from metalpy._core.dispatch import Kernel
-from metalpy._core.driver import LIBRARY_NATIVE, Library
+from metalpy._core.library import LIBRARY_NATIVE, Library
 
 from . import kernels as k
 

@@ -20,7 +20,7 @@ static mp_pipeline *open_kernel(const char *name)
     mp_pipeline *pipeline;
     mp_library_desc desc = {.kind = MP_LIBRARY_NATIVE, .data = path, .size = strlen(path)};
     OK(mp->library_create(device, &desc, &library, error));
-    OK(mp->pipeline_create(library, name, &pipeline, error));
+    OK(mp->pipeline_create(library, &(mp_pipeline_desc){.name = name}, &pipeline, error));
     return pipeline;
 }
 

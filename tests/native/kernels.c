@@ -117,6 +117,15 @@ THREAD
 }
 FIBER_KERNEL(0, 1024, 512)
 
+#elif defined(K_matmul) /* c (buffer 0) += a b of 32x48 and 48x32 by the lanes that buffer 1 has, b held transposed */
+THREAD
+{
+    mp_u32 x = global_x(group, thread);
+    if (IN(mp_u32, 1)[x])
+        mp_simd_matmul(IN(float, 2) + 48 * x, IN(float, 3) + 48 * x, OUT(float) + 32 * x, 2 | 2 << 8 | 3 << 16, 2);
+}
+FIBER_KERNEL(0, 1024, 512)
+
 #elif defined(K_simd) /* every simdgroup function: out[test * threads + x]; active is `in` predicate (buffer 1) */
 #define PUT(test, value) OUT(unsigned long)[(unsigned long)(test) * group->threads[0] + x] = (unsigned long)(value)
 static inline unsigned long bits(float f)

@@ -14,7 +14,7 @@ mp_pipeline *load(const char *name)
     mp_pipeline *pipeline = NULL;
     mp_library_desc desc = {.kind = MP_LIBRARY_NATIVE, .data = path, .size = strlen(path)};
     OK(mp->library_create(device, &desc, &library, error));
-    OK(mp->pipeline_create(library, name, &pipeline, error));
+    OK(mp->pipeline_create(library, &(mp_pipeline_desc){.name = name}, &pipeline, error));
     mp->library_release(library);
     if (!pipeline)
         exit(1);

@@ -80,10 +80,10 @@ void test_errors(void)
     FAILS(MP_ERROR_UNSUPPORTED, "kind 1", mp->library_create(device, &(mp_library_desc){.kind = 1, .data = "x", .size = 1}, &library, error));
     CHECK(!library && !other);
     OK(open_library("old_version", &library, error));
-    FAILS(MP_ERROR_LIBRARY, "version 999", mp->pipeline_create(library, "old", &pipeline, error));
+    FAILS(MP_ERROR_LIBRARY, "version 999", mp->pipeline_create(library, &(mp_pipeline_desc){.name = "old"}, &pipeline, error));
     mp->library_release(library);
     OK(open_library("no_symbol", &library, error));
-    FAILS(MP_ERROR_NOT_FOUND, "'missing'", mp->pipeline_create(library, "missing", &pipeline, error));
+    FAILS(MP_ERROR_NOT_FOUND, "'missing'", mp->pipeline_create(library, &(mp_pipeline_desc){.name = "missing"}, &pipeline, error));
     mp->library_release(library);
     CHECK(!pipeline);
     CHECK(mp->device_open(7, &other, NULL) == MP_ERROR_NOT_FOUND); /* error may be NULL */

@@ -201,6 +201,57 @@ static void multiply(mp_queue *queue, uint32_t threads, int pattern)
     mp->pipeline_release(pipeline);
 }
 
+/* What thread x holds in element i of a matrix that is `across` fragments wide: row and column, bit by bit. */
+static uint32_t tile_row(uint32_t x, uint32_t i, uint32_t across)
+{
+    return (x >> 1 & 1) + (x >> 2 & 1) * 2 + (x >> 4 & 1) * 4 + (i >> 2 & 1) * 8 + i / 8 / across * 16;
+}
+static uint32_t tile_column(uint32_t x, uint32_t i, uint32_t across)
+{
+    return (x & 1) * 4 + (x >> 3 & 1) * 8 + (i & 3) + i / 8 % across * 16;
+}
+
+/* Small integers again, two simdgroups; b is held as its transpose, 32 rows of 48. */
+static void multiply_tiles(mp_queue *queue, uint32_t threads, int pattern)
+{
+    mp_pipeline *pipeline = load("matmul");
+    mp_buffer *buffers[4] = {new_buffer(threads * 32 * 4), new_buffer(threads * 4), new_buffer(threads * 48 * 4),
+                             new_buffer(threads * 48 * 4)};
+    uint32_t *on = mp->buffer_contents(buffers[1]), wrong = 0;
+    float *c = mp->buffer_contents(buffers[0]), *m[2] = {mp->buffer_contents(buffers[2]), mp->buffer_contents(buffers[3])};
+    for (uint32_t x = 0; x < threads; x++) {
+        on[x] = pattern == 0 || x % 5 != 2;
+        for (uint32_t i = 0; i < 48; i++) {
+            m[0][48 * x + i] = (float)((x * 7 + i * 3) % 11) - 5.0f;
+            m[1][48 * x + i] = (float)((x * 3 + i * 5) % 13) - 6.0f;
+        }
+        for (uint32_t i = 0; i < 32; i++)
+            c[32 * x + i] = (float)i;
+    }
+    LAUNCH(queue, pipeline, threads, threads, at(0, buffers[0]), at(1, buffers[1]), at(2, buffers[2]),
+           at(3, buffers[3]));
+    OK(mp->queue_wait(queue, UINT64_MAX, MP_FOREVER, error));
+    for (uint32_t first = 0; first < threads; first += 32) {
+        float a[32][48] = {{0}}, b[32][48] = {{0}};
+        for (uint32_t x = first; x < first + 32 && x < threads; x++)
+            for (uint32_t i = 0; i < 48 && on[x]; i++) {
+                a[tile_row(x, i, 3)][tile_column(x, i, 3)] = m[0][48 * x + i];
+                b[tile_row(x, i, 3)][tile_column(x, i, 3)] = m[1][48 * x + i];
+            }
+        for (uint32_t x = first; x < first + 32 && x < threads; x++)
+            for (uint32_t i = 0; i < 32; i++) {
+                float sum = (float)i;
+                for (uint32_t k = 0; k < 48 && on[x]; k++)
+                    sum += a[tile_row(x, i, 2)][k] * b[tile_column(x, i, 2)][k];
+                wrong += c[32 * x + i] != sum;
+            }
+    }
+    CHECK(wrong == 0, "%u threads, pattern %d: %u wrong elements", threads, pattern, wrong);
+    for (int i = 0; i < 4; i++)
+        mp->buffer_release(buffers[i]);
+    mp->pipeline_release(pipeline);
+}
+
 static void divergence(mp_queue *queue)
 {
     mp_pipeline *diverge = load("diverge"), *trips = load("trips"), *wild = load("wild");
@@ -254,6 +305,8 @@ void test_simd(void)
     divergence(queue);
     multiply(queue, 96, 0);
     multiply(queue, 77, 1);
+    multiply_tiles(queue, 64, 0);
+    multiply_tiles(queue, 45, 1);
 
     mp_pipeline *dynamic = load("dynamic");
     mp_buffer *out = new_buffer(1000 * 4), *in = new_buffer(1000 * 4);

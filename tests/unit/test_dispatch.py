@@ -81,7 +81,7 @@ def test_properties(mock, kernel):
 
 def test_the_pipeline_is_loaded_once_and_late(mock):
     from metalpy._core.dispatch import Kernel
-    from metalpy._core.driver import LIBRARY_SOURCE, Library
+    from metalpy._core.library import LIBRARY_SOURCE, Library
 
     library = Library(mock.device, LIBRARY_SOURCE, b"")
     loads = []
@@ -321,7 +321,7 @@ def test_time_limits(mock):
 
 
 def test_handles_are_not_made_by_hand(mock):
-    from metalpy._core.driver import Pipeline
+    from metalpy._core.library import Pipeline
 
     for kind in (mp.Device, Pipeline):
         with pytest.raises(TypeError, match="cannot be created"):

@@ -13,7 +13,10 @@ from tests.helpers.process import python
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "metalpy"
 # Each may use those before it.
-CORE = "check facts message trace driver stream observer memory reserve pool array texture plan encode dispatch".split()
+CORE = (
+    "check facts message trace driver library stream observer memory reserve pool array texture plan number encode "
+    "dispatch"
+).split()
 OUTSIDE = {"metalpy._abi", "metalpy.errors", "metalpy.environment"}
 
 

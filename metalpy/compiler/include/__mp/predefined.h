@@ -20,6 +20,9 @@
 #define __HAVE_ATOMIC_FLOAT__ 1
 #define __HAVE_ATOMIC_ULONG__ 1
 #define __HAVE_64BIT_INTEGER__ 1
+#if __METAL_VERSION__ >= 400
+#define __HAVE_TENSOR__ 1
+#endif
 
 #define __METAL_MEMORY_FLAGS_NONE__ 0
 #define __METAL_MEMORY_FLAGS_DEVICE__ 1
