@@ -9,8 +9,8 @@ PY := $(BIN)/python
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-objc check-apple-sdk build lint format test-asan test-tsan soak bench bench-smoke bench-compare wheel sdist annotate \
-	docs-test clean
+.PHONY: help demo test test-objc check-apple-sdk build lint format test-asan test-tsan soak bench bench-smoke \
+	bench-compare wheel sdist annotate docs-test clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
