@@ -19,6 +19,7 @@ METAL = {
     "test_memory_use.py::test_the_leak_check_sees_leaks": "only the software device counts what no array owns",
     "test_memory_use.py::test_wrapped_memory_is_seen_by_both": "an Apple GPU shares whole pages only",
     "test_textures.py": TEXTURES,
+    "test_texture_atomics.py": TEXTURES,
     "test_texture_objects.py": TEXTURES,
     "test_texture_programs.py": TEXTURES,
     "test_examples.py::test_image_filter": TEXTURES,
@@ -31,6 +32,7 @@ METAL = {
 ON_STANDIN = {
     "test_backends.py::test_drivers": "a driver of tests is no part of the build",
     "test_bad_input.py::test_unsupported_feature": f"{STANDIN}, which knows no textures",
+    "test_tensors.py": f"{STANDIN}, for Metal 3.2",
     "test_bad_input.py::test_recursion": f"{STANDIN}, which finds it when a pipeline is made",
     "test_bad_input.py::test_function_without_a_body": f"{STANDIN}, which finds it when a pipeline is made",
 }

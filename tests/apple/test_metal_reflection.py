@@ -10,8 +10,8 @@ from metalpy.compiler.reflection import Type
 
 ROOT = Path(__file__).parents[2]
 FILES = [*sorted((ROOT / "tests/msl/kernels").glob("*.metal")), *sorted((ROOT / "examples/kernels").glob("*.metal"))]
-# One takes macros from outside, the other textures, which Apple's driver does not have yet.
-FILES = [path for path in FILES if path.stem not in ("preprocessor", "textures")]
+# One takes macros from outside; Apple's driver has no textures yet, the stand-in no Metal 4.
+FILES = [path for path in FILES if path.stem not in ("preprocessor", "textures", "texture_atomics", "tensors")]
 
 
 def plain(held: Type):
