@@ -85,25 +85,21 @@ cdef class StreamBase:
             (<dict>own).pop(self.device, None)
 
 
-cdef StreamBase chosen_stream(Device device):
-    """The calling thread's stream of a device; None for the default one."""
+cdef inline PyObject *chosen_stream(Device device) except? NULL:
+    """The calling thread's stream of a device, borrowed; NULL for the default one."""
     cdef PyObject *own = PyThreadState_GetDict()
-    cdef PyObject *found
-    if own == NULL:
-        return None
-    found = PyDict_GetItemWithError(own, device)
-    return None if found == NULL else <StreamBase>found
+    return NULL if own == NULL else PyDict_GetItemWithError(own, device)
 
 
 cdef PyObject *switched_queue(Device device) except NULL:
-    cdef PyObject *own = PyThreadState_GetDict()
-    cdef PyObject *found = NULL if own == NULL else PyDict_GetItemWithError(own, device)
+    cdef PyObject *found = chosen_stream(device)
     return <PyObject *>(device.queue if found == NULL else (<StreamBase>found).queue)
 
 
 def selected_stream(Device device not None):
     """The calling thread's stream of a device; None for the default one."""
-    return chosen_stream(device) if device.switched else None
+    cdef PyObject *found = chosen_stream(device) if device.switched else NULL
+    return None if found == NULL else <StreamBase>found
 
 
 def selected_queue(Device device not None):

@@ -20,6 +20,7 @@ cdef class TextureBase:
         bint is_depth
         object __weakref__
     cdef uint64_t texels(self)
+    cdef int transfer(self, int level, int element, tuple origin, tuple size, host, bint replace) except -1
 
 
 cdef class SamplerBase:

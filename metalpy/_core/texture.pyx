@@ -152,25 +152,24 @@ cdef class TextureBase:
 
     def _replace(self, int level, int element, tuple origin not None, tuple size not None, host):
         """Copy texels from a contiguous NumPy array. Does not wait."""
-        cdef mp_texture_region region
-        cdef mp_error error
-        cdef mp_status status
-        cdef size_t address = host.ctypes.data
-        set_region(&region, level, element, origin, size, host.nbytes)
-        with nogil:
-            status = self.drv.texture_replace(self.handle, &region, <void *>address, &error)
-        check(status, &error)
+        self.transfer(level, element, origin, size, host, True)
 
     def _read(self, int level, int element, tuple origin not None, tuple size not None, host):
         """Copy texels to a contiguous NumPy array. Does not wait."""
+        self.transfer(level, element, origin, size, host, False)
+
+    cdef int transfer(self, int level, int element, tuple origin, tuple size, host, bint replace) except -1:
         cdef mp_texture_region region
         cdef mp_error error
         cdef mp_status status
         cdef size_t address = host.ctypes.data
         set_region(&region, level, element, origin, size, host.nbytes)
         with nogil:
-            status = self.drv.texture_read(self.handle, &region, <void *>address, &error)
-        check(status, &error)
+            if replace:
+                status = self.drv.texture_replace(self.handle, &region, <void *>address, &error)
+            else:
+                status = self.drv.texture_read(self.handle, &region, <void *>address, &error)
+        return check(status, &error)
 
     def _generate_mipmaps(self):
         """Record the making of all levels but the first."""

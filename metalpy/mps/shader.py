@@ -11,7 +11,6 @@ from metalpy._core.dispatch import Kernel
 from metalpy._core.library import LIBRARY_NATIVE, Library
 from metalpy._core.trace import Region
 from metalpy.compiler.compilation import Compilation, compile_source
-from metalpy.compiler.device_program import DeviceProgram, compile_on_device, load_on_device
 from metalpy.compiler.options import DEFAULT_VERSION, make_options
 from metalpy.compiler.source import PROGRAM_SOURCE, read_source
 from metalpy.device import device as _device
@@ -20,6 +19,7 @@ from metalpy.errors import Diagnostic, ForkError, MetalError, UnsupportedError
 if TYPE_CHECKING:
     from metalpy._core.driver import Device
     from metalpy._core.library import Pipeline
+    from metalpy.compiler.device_program import DeviceProgram
 
 __all__ = ["ShaderLibrary", "compile_file", "compile_shader", "load_library", "load_metallib"]
 
@@ -143,6 +143,8 @@ def _compile(
     source = read_source(text, name, options.include_dirs)
     found = _device(device)
     if found.driver == "metal":
+        from metalpy.compiler.device_program import compile_on_device  # a compiler's front: not at every import
+
         return ShaderLibrary(compile_on_device(found, source, options), found)
     return ShaderLibrary(compile_source(source, options), found)
 
@@ -182,6 +184,8 @@ def load_metallib(source: bytes | bytearray | _PathLike, *, device: Device | str
         )
     data = bytes(source) if isinstance(source, (bytes, bytearray)) else os.fsdecode(source)
     try:
+        from metalpy.compiler.device_program import load_on_device
+
         return ShaderLibrary(load_on_device(found, data), found)
     except MetalError as error:
         place = "" if isinstance(data, bytes) else f" from {data!r}"
@@ -273,10 +277,11 @@ def _kernel(
             specialized.setdefault(key, _kernel(compilation, device, name, chosen))
         return specialized[key]
 
-    if isinstance(compilation, DeviceProgram):
-        info, load = compilation.kernel(name, values)
-        return Kernel(device, info, load, name, specialize)
-    return Kernel(device, compilation.kernels[name], lambda: _load(compilation, device, name, values), name, specialize)
+    if isinstance(compilation, Compilation):
+        info = compilation.kernels[name]
+        return Kernel(device, info, lambda: _load(compilation, device, name, values), name, specialize)
+    info, load = compilation.kernel(name, values)
+    return Kernel(device, info, load, name, specialize)
 
 
 def _load(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Pipeline:
