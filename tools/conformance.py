@@ -106,6 +106,12 @@ MATRIX = [
     ("`m[i]`, `m[i][j]`, `m.columns[i]`", "read and write"),
     ("`transpose`, `determinant`", "of all sizes, of square ones"),
 ]
+ADDRESS_SPACES = [
+    ("functions and methods that differ in address spaces",
+     "also with different bodies: which one is meant follows from where a pointer comes; one that lies in a buffer is "
+     "an error"),
+    ("constructors, class templates, friends that differ in address spaces", "only if they do the same"),
+]  # fmt: skip
 SIMDGROUP_MATRIX = [
     ("`simdgroup_matrix<T, 8, 8>`, `simdgroup_float8x8`, `simdgroup_half8x8`, `simdgroup_bfloat8x8`", ""),
     ("`thread_elements()`", "two elements, by the lane map of Apple's GPUs"),
@@ -151,6 +157,7 @@ def render() -> str:
         "\n## Matrices of a simdgroup\n", rows("what | how", SIMDGROUP_MATRIX),
         "\n## Tensors\n", "With language version 4.0 and `<metal_tensor>` or Metal Performance Primitives' headers:\n",
         rows("what | how", TENSORS),
+        "\n## Address spaces\n", rows("what | how far", ADDRESS_SPACES),
         "\n## Simdgroups and quadgroups\n", lanes(),
         "\n## Atomics\n", "In device and in threadgroup memory, also as `atomic<T>`.\n",
         rows("function | types", atomics),

@@ -25,15 +25,18 @@ from .diagnostics import compile_error, misuse_error, parse_diagnostics, placed
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, Skipped, harvest
 from .options import MATH_MODES, Options
+from .overloads import OverloadSet, separate_overloads
 from .precompiled import precompiled_headers
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
+from .spaces import asks_for_spaces, resolve_spaces, without_marks
 from .toolchain import clang, run_tool
-from .twins import drop_plain_twins, drop_twins, explain_twins
+from .twins import drop_twins, explain_twins
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Sequence
 
 __all__ = ["Constant", "Program", "compile_program"]
 
@@ -141,12 +144,14 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         text, warnings = unit.compile()
         assembly = Assembly(text)
         kernels, constants, limits = read_kernels(assembly.surroundings, found)
+        if unit.overload_sets:
+            assembly = _with_known_spaces(assembly, kernels, unit.overload_sets, source)
         offence = find_offence(assembly, len(kernels))
         if offence is not None:
             raise misuse_of(offence, kernels, unit.describe_functions())
     except Misuse as misuse:
         raise misuse_error(misuse, source) from None
-    ir = assembly.slice([f"__mp_thread_{k}" for k in range(len(kernels))] + ["__mp_group"])
+    ir = assembly.slice(_roots(kernels))
     return Program(
         ir=_masked_shifts(_LOOP_HINTS.sub('!"mp.', _without_target(ir))),
         kernels=kernels,
@@ -155,6 +160,19 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         warnings=(*map(_skipped_note, found.skipped), *warnings),
         inputs=_input_symbols(text, len(found.inputs)),
     )
+
+
+def _roots(kernels: Sequence[KernelInfo]) -> list[str]:
+    return [f"__mp_thread_{k}" for k in range(len(kernels))] + ["__mp_group"]
+
+
+def _with_known_spaces(
+    assembly: Assembly, kernels: Sequence[KernelInfo], sets: Sequence[OverloadSet], source: Source
+) -> Assembly:
+    """The program with the overloads that are meant, for each kernel."""
+    ir = assembly.slice(_roots(kernels))
+    asks = asks_for_spaces(assembly, len(kernels))
+    return Assembly(resolve_spaces(ir, kernels, sets, source.text) if asks else without_marks(ir))
 
 
 def _skipped_note(function: Skipped) -> Diagnostic:
@@ -203,8 +221,10 @@ class _Unit:
         # clang finds a definition by its label only where it has read the text itself.
         self._texts = ["__mp/async_copy.h"] if '"air.' in source.text or "\\01air." in source.text else []
         self._lines_before = 0  # in front of the user's text, in what clang read last
-        self._program = drop_plain_twins(source.text, blank_for_cpp(source.text))
-        self._arms = Arms()
+        separated = separate_overloads(source.text, blank_for_cpp(source.text))
+        self._program = separated.program
+        self.overload_sets = separated.sets
+        self._arms = Arms(separated.insertions)
 
     def compile(self) -> tuple[str, tuple[Diagnostic, ...]]:
         """IR with debug information about types, and clang's warnings."""
@@ -233,7 +253,8 @@ class _Unit:
     def _run(self, before: str, behind: str) -> subprocess.CompletedProcess[bytes]:
         text = defined_flags(self._found) + self._options.directives + before
         self._lines_before = text.count("\n")
-        text += self._arms.insert(self._program) + write_entries(self._found) + behind
+        text += self._arms.insert(self._program)
+        text += write_entries(self._found, placed=bool(self.overload_sets)) + behind
         data = text.encode("utf-8", "surrogateescape")
         own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
         command = [*clang(), "-x", "c++", *self._flags, *_include_flags(self._source, self._options), *_OUTPUT]

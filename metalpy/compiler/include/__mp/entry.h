@@ -62,6 +62,13 @@ constexpr P threadgroup_memory(const mp_group* group, unsigned index) {
   return bound<P>::at(group->threadgroup_memory[index]);
 }
 
+// What is known of an argument's address space, for programs whose overloads depend on it (compiler/spaces.py).
+extern "C" __attribute__((const, nothrow)) const volatile void* __mp_in(int space, const volatile void* address);
+template <int Space, class T>
+inline T* placed(T* address) { return (T*)__mp_in(Space, address); }
+template <int Space, class T>
+inline T& placed(T& object) { return *(T*)__mp_in(Space, __builtin_addressof(object)); }
+
 // ---- texture and sampler arguments: handles by value, alone or several in an array ----
 
 template <class P>
@@ -190,6 +197,10 @@ inline __attribute__((always_inline)) void fill(const T& variable, V value) {
 }
 
 }  // namespace __mp
+
+// What compiler/overloads.py writes calls of: the address space of an argument, and that no overload takes it.
+extern "C" __attribute__((const, nothrow)) int __mp_space(int set, int argument, const volatile void* address);
+extern "C" void __mp_no_overload(int set);
 
 // ---- the loop over a threadgroup's threads, for kernels whose threads never meet ----
 
