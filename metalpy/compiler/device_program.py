@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .._core import library as core
-from ..errors import CacheError, CompileError, Diagnostic, LaunchValueError, MetalError
+from ..errors import CacheError, CompileError, Diagnostic, LaunchValueError, MetalError, UnsupportedError
 from .cache import default_cache, make_key
 from .compilation import checked_constants
 from .diagnostics import compile_error, parse_diagnostics
@@ -149,6 +149,12 @@ class DeviceProgram:
         launching raises.
         """
         entry = self._entries.get(name)
+        objects = [p for p in entry.parameters if p.is_object] if entry else []
+        if objects:
+            raise UnsupportedError(
+                f"argument '{objects[0].name}' of kernel '{name}' is a {objects[0].type_name}; Apple's driver of "
+                "metalpy binds neither tensors nor tables of functions yet"
+            )
         try:
             pipeline = self._library.pipeline(name, self._encoded(values), self._archive(name, values))
         except LaunchValueError as error:

@@ -44,6 +44,7 @@ def write_entries(harvest: Harvest, *, placed: bool = False) -> str:
     roles = {p.role for e in harvest.entries for p in e.parameters} | {i.role for i in harvest.inputs}
     names = [*_NAMES, *sorted(roles)]
     parts = [line_mark(len(harvest.entries) + 1, ENTRIES_NAME), *(f"#undef {name}\n" for name in names)]
+    parts += [_visible(harvest.visible)] * bool(harvest.visible)
     parts += [
         line_mark(k + 1, ENTRIES_NAME) + _entry(k, e, harvest.inputs, placed) + "\n"
         for k, e in enumerate(harvest.entries)
@@ -65,6 +66,21 @@ def defined_flags(harvest: Harvest) -> str:
 def _constant(k: int, constant: FunctionConstant) -> str:
     index = _literal(f"__mp_constant_index_{k}", constant.index)
     return f"auto* __mp_constant_{k} = &{constant.name}; {index}"
+
+
+def _visible(functions: list[str]) -> str:
+    """How a table calls the functions that it names by number; and the type of the tables that each may be in."""
+    calls = (
+        f"if constexpr (__is_same(decltype({name}), Of)) {{ if (number == {k}) return {name}(arguments...); }} "
+        for k, name in enumerate(functions)
+    )
+    tables = (f"metal::visible_function_table<decltype({name})>* __mp_visible_{k};" for k, name in enumerate(functions))
+    return (
+        "namespace __mp { template <class Of, class R, class... A> "
+        "inline __attribute__((always_inline)) R call_visible(visible_tag<Of, R>, int number, A... arguments) { "
+        f"{''.join(calls)} __builtin_trap(); }} }} "
+        f'extern "C" {{ {" ".join(tables)} }}\n'
+    )
 
 
 def _literal(name: str, expression: str) -> str:
@@ -126,4 +142,4 @@ def _argument(
 
 def _placed(parameter: Parameter, argument: str) -> str:
     space = SPACES.get(parameter.address_space)
-    return f"__mp::placed<{space}>({argument})" if space else argument
+    return f"__mp::placed<{space}>({argument})" if space and not parameter.is_object else argument

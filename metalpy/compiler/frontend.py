@@ -193,7 +193,9 @@ def _include_flags(source: Source, options: Options) -> list[str]:
 
 
 def _version_flags(options: Options) -> list[str]:
-    return [f"-D__METAL_VERSION__={options.metal_version}"]
+    # Tensors have t[i, j], which is C++23.
+    standard = ["-std=gnu++23"] if options.metal_version >= 400 else []
+    return [f"-D__METAL_VERSION__={options.metal_version}", *standard]
 
 
 def _expand_macros(source: Source, options: Options) -> str:

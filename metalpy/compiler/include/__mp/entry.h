@@ -53,6 +53,13 @@ struct bound<const T*> {
   static constexpr const T* at(void* address) { return static_cast<const T*>(address); }
 };
 
+// A tensor or a table of functions by value: what it consists of lies in the buffer.
+template <class P>
+requires requires { P::mp_at(nullptr); }
+struct bound<P> {
+  static constexpr P at(const void* address) { return P::mp_at(address); }
+};
+
 template <class P>
 constexpr P buffer(const mp_group* group, unsigned index) {
   return bound<P>::at(group->buffers[index]);
