@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import metalpy as mp
-from tests.helpers.case import library
+from tests.helpers.case import KERNELS, library
 from tests.helpers.conformance import SPECIAL_ERRORS
 
 pytestmark = pytest.mark.usefixtures("device")
@@ -391,3 +391,67 @@ def test_own_headers_come_first(tmp_path):
     out = mp.zeros(1, dtype=np.int32)
     mp.compile_file(path, include_dirs=[tmp_path]).k(out)
     assert np.asarray(out)[0] == 42
+
+
+# ---- other formats ----
+
+FLOAT8 = {
+    "float8_e4m3fn": ml_dtypes.float8_e4m3fn,
+    "float8_e5m2": ml_dtypes.float8_e5m2,
+    "float8_e8m0fnu": ml_dtypes.float8_e8m0fnu,
+}
+
+
+@pytest.mark.parametrize("name", FLOAT8)
+def test_float8_widens(name):
+    bits = np.arange(256, dtype=np.uint8)
+    out = mp.zeros(256)
+    library("c10_formats")[f"widen_{name}"](out, mp.array(bits))
+    np.testing.assert_array_equal(np.asarray(out), bits.view(FLOAT8[name]).astype(F4))
+
+
+@pytest.mark.parametrize("name", FLOAT8)
+def test_float8_rounds(name):
+    exact = np.arange(256, dtype=np.uint8).view(FLOAT8[name]).astype(F4)
+    numbers = np.unique(exact[np.isfinite(exact) & (exact >= 0)])
+    middles = (numbers[1:].astype(float) + numbers[:-1]) / 2
+    x = np.concatenate([numbers, middles, np.nextafter(middles.astype(F4), 0), np.nextafter(middles.astype(F4), 9e37)])
+    x = x.astype(F4)
+    if name != "float8_e8m0fnu":
+        x = np.concatenate([x, -x, rng.standard_normal(5000, dtype=F4) * 50])
+    out = mp.zeros(len(x), dtype=np.uint8)
+    library("c10_formats")[f"narrow_{name}"](out, mp.array(x))
+    expected = x.astype(FLOAT8[name]).view(np.uint8)
+    if name == "float8_e8m0fnu":  # in the middle the larger, where ml_dtypes takes the even one
+        expected = np.where(np.isin(x, middles.astype(F4)), np.frexp(x)[1] + 127, expected)
+    np.testing.assert_array_equal(np.asarray(out), expected)
+
+
+def test_float8_beyond_its_range():
+    x = mp.array(np.array([448, 464, 465, 1e9, np.inf, -np.inf, -1e30, 57344, 61439, 61440, np.nan], F4))
+    out = mp.zeros(11, dtype=np.uint8)
+    library("c10_formats").narrow_float8_e4m3fn(out, x)
+    assert out.tolist() == [0x7E] * 5 + [0xFE] * 2 + [0x7E] * 3 + [0x7F]
+    library("c10_formats").narrow_float8_e5m2(out, x)
+    assert out.tolist() == [0x5F, 0x5F, 0x5F, 0x7C, 0x7C, 0xFC, 0xFC, 0x7B, 0x7B, 0x7C, 0x7F]
+
+
+@pytest.mark.parametrize("math_mode", ["safe", "fast"])
+def test_double_float(math_mode):
+    a, b = (rng.standard_normal(500) * 2.0 ** rng.integers(-20, 20, 500) for _ in range(2))
+    parts = [np.stack([x.astype(F4), (x - x.astype(F4)).astype(F4)], 1) for x in (a, b)]
+    a, b = (p.astype(float).sum(1) for p in parts)
+    out = mp.zeros((4, 500, 2))
+    lib = mp.compile_file(KERNELS / "c10_formats.metal", math_mode=math_mode)
+    lib.arithmetic(out, *map(mp.array, parts), threads=500)
+    got = np.asarray(out).astype(float).sum(2)
+    scale = np.abs([a, a, a * b, a / b])
+    scale[:2] = np.maximum(np.abs(a), np.abs(b))
+    assert (np.abs(got - [a + b, a - b, a * b, a / b]) / scale).max() < 2.0**-44
+
+
+def test_integers_as_double_float():
+    x = np.append(rng.integers(-(2**47), 2**47, 50), [0, 2**48 - 1, -(2**48) + 1])
+    out = mp.zeros((len(x), 2))
+    library("c10_formats").integers(out, mp.array(x), threads=len(x))
+    np.testing.assert_array_equal(np.asarray(out).astype(float).sum(1), x)
