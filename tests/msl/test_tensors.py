@@ -226,6 +226,8 @@ def test_wide_vectors():
 HEADERS = "#include <MetalPerformancePrimitives/MetalPerformancePrimitives.h>\nusing namespace metal;\n"
 REFUSED = {
     "tensor needs Metal 4": ("3.2", "kernel void k(device half* x) { tensor<device half, int, int> t(x); }"),
+    "'mpp'; it belongs to Metal 4": ("3.2", "kernel void k() { mpp::tensor_ops::matmul2d_descriptor d(16, 16); }"),
+    "'dextents'; it belongs to Metal 4": ("3.2", "kernel void k(device half* x) { dextents<int, 2> e(1, 1); }"),
     "no matching constructor for initialization": (
         "4.0",
         "kernel void k(device half* x) { tensor<device half, dextents<int, 2>> t(x, dextents<int, 2>(1, 1)); }",
