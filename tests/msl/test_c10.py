@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 
@@ -455,3 +456,67 @@ def test_integers_as_double_float():
     out = mp.zeros((len(x), 2))
     library("c10_formats").integers(out, mp.array(x), threads=len(x))
     np.testing.assert_array_equal(np.asarray(out).astype(float).sum(1), x)
+
+
+# ---- names of later versions ----
+
+
+def trigamma(x):
+    total = np.zeros_like(x)
+    for _ in range(40):
+        total, x = total + 1 / x**2, x + 1
+    return total + 1 / x + 1 / (2 * x**2) + 1 / (6 * x**3) - 1 / (30 * x**5)
+
+
+def test_scaled_erfc_and_trigamma():
+    x = np.array([0.01, 0.3, 1, 2.5, 7.75, 9.9, 10.1, 13, 24, 26], F4)
+    out = mp.zeros((2, 10))
+    library("c10_newer").special(out, mp.array(x), threads=10)
+    scaled, second = np.asarray(out)
+    exact = [math.exp(v * v) * math.erfc(v) for v in x.astype(float).tolist()]
+    np.testing.assert_allclose(scaled, exact, rtol=1e-6)
+    np.testing.assert_allclose(second, trigamma(x.astype(float)), rtol=3e-6)
+    library("c10_newer").special(out, mp.array(-x[:3]), threads=3)
+    negative = [math.exp(v * v) * math.erfc(-v) for v in x[:3].astype(float).tolist()]
+    np.testing.assert_allclose(np.asarray(out).ravel()[:3], negative, rtol=1e-6)
+
+
+def complex_numbers(n):
+    return (rng.standard_normal((2, n)) + 1j * rng.standard_normal((2, n))).astype(np.complex64)
+
+
+def test_complex_sums_of_exponentials():
+    a, b = complex_numbers(40)
+    a[:3], b[:3] = [-np.inf, 3, 90 + 1j], [2 + 1j, -np.inf, 1]
+    out = mp.zeros(40, dtype=np.complex64)
+    library("c10_newer").complex_sums(out, mp.array(a), mp.array(b))
+    exact = np.log(np.exp(a.astype(complex)) + np.exp(b.astype(complex)))
+    np.testing.assert_allclose(np.asarray(out), exact, rtol=3e-6, atol=1e-6)
+
+
+def test_complex_powers():
+    a, b = complex_numbers(40)
+    a[:3], b[:3] = [0, 0, 1], [2, 0, 0]
+    out = mp.zeros(40, dtype=np.complex64)
+    library("c10_newer").complex_powers(out, mp.array(a), mp.array(b))
+    np.testing.assert_allclose(np.asarray(out), a.astype(complex) ** b.astype(complex), rtol=3e-6, atol=1e-6)
+
+
+def test_powers_of_whole_numbers():
+    a, b = (m.ravel().astype(np.int32) for m in np.meshgrid([-3, -1, 0, 1, 2, 10], [0, 1, 2, 5, 9, -1, -2]))
+    expected = [
+        int(x) ** int(y) if y >= 0 else {1: 1, -1: (-1) ** -int(y)}.get(int(x), 0) for x, y in zip(a, b, strict=True)
+    ]
+    out = mp.zeros(len(a), dtype=np.int32)
+    library("c10_newer").powers(out, mp.array(a), mp.array(b))
+    assert out.tolist() == expected
+
+
+def test_quotients_rounded_up_and_comparisons():
+    a, b = rng.integers(0, 100, 30, np.uint32), rng.integers(1, 9, 30, np.uint32)
+    out = mp.zeros(30, dtype=np.uint32)
+    library("c10_newer").quotients(out, mp.array(a), mp.array(b))
+    np.testing.assert_array_equal(np.asarray(out), -(-a.astype(int) // b))
+    less = mp.zeros(30, dtype=bool)
+    library("c10_newer").le_dense_bool_int(less, mp.array(a.astype(np.int32)), mp.array(b.astype(np.int32)))
+    np.testing.assert_array_equal(np.asarray(less), a <= b)
