@@ -186,9 +186,15 @@ inline float hypot(float a, float b) {
 }
 
 // x to the power of y: of whole numbers by squaring, with what a negative power leaves; of complex ones by logarithms.
+namespace detail {
+template <typename T, typename U, bool Complex> struct Power { using type = float2; };
+template <typename T, typename U> struct Power<T, U, false> { using type = common_dtype<T, U>; };
 template <typename T, typename U>
-inline common_dtype<T, U> pow(T x, U y) {
-  using R = common_dtype<T, U>;
+using power_t = typename Power<T, U, is_complex_v<T> || is_complex_v<U>>::type;
+} // namespace detail
+template <typename T, typename U>
+inline detail::power_t<T, U> pow(T x, U y) {
+  using R = detail::power_t<T, U>;
   if constexpr (detail::both_integral<T, U>) {
     R base = R(x), result = R(1);
     if (y < U(0)) return base == R(1) ? R(1) : base == R(-1) ? R(y & U(1) ? -1 : 1) : R(0);
