@@ -19,6 +19,7 @@ from .twins import place_of
 
 __all__ = ["asks_for_spaces", "resolve_spaces", "without_marks"]
 
+_ATTRIBUTES = re.compile(r"^(?:attributes #|define )[^\n]*$", re.MULTILINE)
 _INLINING = re.compile(r" (?:alwaysinline|noinline|optnone)\b")
 _KEPT = re.compile(rf"{MARK}\d+_\d+_(?!.*\.opened)|^__mp_(?:thread_\d+|group)$")
 _POINTER = r"([%@][\w.$-]+|[%@]\"[^\"\n]+\"|null|undef|poison)"
@@ -67,7 +68,7 @@ def resolve_spaces(ir: str, kernels: Sequence[KernelInfo], sets: Sequence[Overlo
     from .lowering import inline_all_but  # LLVM is needed for such programs alone
 
     entries = [f"__mp_thread_{k}" for k in range(len(kernels))]
-    text = inline_all_but(_INLINING.sub("", ir), _KEPT)
+    text = inline_all_but(_ATTRIBUTES.sub(lambda line: _INLINING.sub("", line[0]), ir), _KEPT)
     # Overloads may call overloads of their set, but none leads to itself.
     depth = len(set(_OVERLOAD.findall(text)))
     for number in range(depth + 1):

@@ -25,7 +25,6 @@ __all__ = [
     "Scope",
     "Text",
     "are_twins",
-    "drop_plain_twins",
     "drop_twins",
     "explain_twins",
     "lines_of",
@@ -249,18 +248,7 @@ def _ends_declaration(tokens: list[Token], at: int) -> bool:
     return token.text == ":" and at > 0 and tokens[at - 1].text in ("public", "private", "protected")
 
 
-# ---- twins that can be found without clang ----
-
-
-def drop_plain_twins(original: str, rewritten: str) -> str:
-    """The rewritten program without the twins that stand in one scope, under the same conditions.
-
-    They would be found by compiling, too; but each such round costs as much as the program itself.
-    """
-    finder = Finder(Text(original), rewritten)
-    for start, end in finder.twins(finder.definitions()):
-        rewritten = rewritten[:start] + blanked(rewritten[start:end]) + rewritten[end:]
-    return rewritten
+# ---- twins that can be found without clang: each round of asking it costs as much as the program itself ----
 
 
 @dataclass
