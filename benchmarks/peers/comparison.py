@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from .sides import OPENERS, open_side
 from .table import OURS, Outcome, Row, lines
 from .turns import Contender, take_turns
@@ -33,5 +35,8 @@ class Comparison:
         return self.outcomes[-1]
 
     def table(self) -> list[str]:
-        """Lines of the table."""
-        return lines(self.outcomes, {name: side.version for name, side in self.sides.items()})
+        """Lines of the table, and how busy the machine was."""
+        return [
+            *lines(self.outcomes, {name: side.version for name, side in self.sides.items()}),
+            f"machine: {os.cpu_count()} processors, load average {os.getloadavg()[1]:.1f} over 5 minutes",
+        ]

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .work import Launch, NotHereError, Session, Work, read_sources
+from .work import Launch, NotHereError, Session, Work, in_order, read_sources
 
 SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
 
@@ -56,7 +56,7 @@ class OpenCLSession:
         self._result, self._like = work.result, work.arrays[work.result]
         self._queue = side.queue
         program = build(side.context, source)
-        self._calls = [
+        calls = [
             partial(
                 cl.Kernel(program, launch.kernel),
                 side.queue,
@@ -66,11 +66,8 @@ class OpenCLSession:
             )
             for launch in launches
         ]
+        self.submit = in_order(calls)
         self.wait = side.queue.finish
-
-    def submit(self) -> None:
-        for call in self._calls:
-            call()
 
     def result(self) -> np.ndarray:
         found = np.empty_like(self._like)

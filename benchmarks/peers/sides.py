@@ -12,7 +12,7 @@ import numpy as np
 import metalpy as mp
 
 from . import opencl
-from .work import Launch, NotHereError, OnHost, Session, Side, Work, read_sources
+from .work import Launch, NotHereError, OnHost, Session, Side, Work, in_order, read_sources
 
 
 class Metalpy:
@@ -33,7 +33,7 @@ class MetalpySession:
         self._arrays = {name: mp.array(values) for name, values in work.arrays.items()}
         self._result = work.result
         library = mp.mps.compile_shader(source)
-        self._calls = [
+        calls = [
             partial(
                 library[launch.kernel],
                 *(self._arrays[arg] if isinstance(arg, str) else arg for arg in launch.args),
@@ -41,11 +41,8 @@ class MetalpySession:
             )
             for launch in launches
         ]
+        self.submit = in_order(calls)
         self.wait = mp.mps.synchronize
-
-    def submit(self) -> None:
-        for call in self._calls:
-            call()
 
     def result(self) -> np.ndarray:
         return np.asarray(self._arrays[self._result])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -113,6 +113,18 @@ class Side(Protocol):
 
     def session(self, work: Work) -> Session | None:
         """Make work ready, or return None where this side has no counterpart."""
+
+
+def in_order(calls: Sequence[Callable[[], object]]) -> Callable[[], object]:
+    """One call that makes all of them; of a single one it adds nothing to what is measured."""
+    if len(calls) == 1:
+        return calls[0]
+
+    def make_all() -> None:
+        for call in calls:
+            call()
+
+    return make_all
 
 
 def read_sources(files: tuple[str, ...], suffix: str) -> str:
