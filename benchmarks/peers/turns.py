@@ -11,7 +11,7 @@ from time import perf_counter
 from .work import Session, Side, Work
 
 LAUNCHES = 100  # that are timed together
-SECONDS, LEAST, MOST = 4.0, 5, 41  # a row takes turns for some seconds, within these numbers of turns
+SECONDS, LEAST, MOST = 2.0, 5, 41  # a row takes turns for some seconds, within these numbers of turns
 SLOW = 0.2  # seconds from which on a run needs no other before it to be warm
 
 
