@@ -36,7 +36,9 @@ class MetalpySession:
         calls = [
             partial(
                 library[launch.kernel],
-                *(self._arrays[arg] if isinstance(arg, str) else arg for arg in launch.args),
+                *(
+                    self._arrays[arg] if isinstance(arg, str) else arg.item() for arg in launch.args
+                ),  # 3.0, as one writes
                 **({} if work.default_geometry else {"threads": launch.threads, "group_size": launch.group}),
             )
             for launch in launches
