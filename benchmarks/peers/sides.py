@@ -36,9 +36,8 @@ class MetalpySession:
         calls = [
             partial(
                 library[launch.kernel],
-                *(
-                    self._arrays[arg] if isinstance(arg, str) else arg.item() for arg in launch.args
-                ),  # 3.0, as one writes
+                # Numbers are Python's, as programs write them.
+                *(self._arrays[arg] if isinstance(arg, str) else arg.item() for arg in launch.args),
                 **({} if work.default_geometry else {"threads": launch.threads, "group_size": launch.group}),
             )
             for launch in launches
