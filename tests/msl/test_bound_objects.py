@@ -78,6 +78,18 @@ def test_an_empty_place_that_is_called_is_a_fault():
         mp.mps.synchronize()
 
 
+def test_a_program_without_such_functions():
+    lib = mp.mps.compile_shader(
+        "#include <metal_stdlib>\nusing namespace metal;\n"
+        "kernel void k(device int* x, visible_function_table<int(int)> t) { x[0] = t[0] ? t[0](1) : int(t.size()); }"
+    )
+    x = mp.zeros(1, dtype=I4)
+    lib.k(x, [None, None], threads=1)
+    assert x.item() == 2
+    with pytest.raises(mp.LaunchValueError, match="of this type: none; got 'f'"):
+        lib.k(x, ["f"], threads=1)
+
+
 # ---- tensors ----
 
 

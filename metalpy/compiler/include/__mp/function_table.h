@@ -6,7 +6,11 @@
 
 MP_BEGIN
 namespace __mp {
-template <class Of, class R> struct visible_tag {};
+template <class Of, class R> struct visible_tag {
+    using result = R;
+};
+// For programs without such functions; the entry points' own is the better match.
+template <class Tag, class... A> MP_FN typename Tag::result call_visible(Tag, int, A...) { __builtin_trap(); }
 } // namespace __mp
 
 namespace metal {
