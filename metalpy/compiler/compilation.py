@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .._core.trace import Region
 from ..errors import Diagnostic, FixIt, LaunchTypeError
 from .cache import Cache, default_cache, make_key
+from .executor import chosen_executor
 from .options import Options
 from .records import pack, unpack
 from .source import Misuse, Source
@@ -142,7 +143,7 @@ class Compilation:
     def _native(self, name: str, values: Mapping[int, object], rebuild: bool, noted: dict[str, Any]) -> Path:
         """`native`; `noted` hears whether the cache had it."""
         # The same index may stand for differently typed constants in two programs, but the IR's digest is in the key.
-        compilers = (_compiler_identity(), *versions())
+        compilers = (_compiler_identity(), *versions(), chosen_executor())
         key = make_key("kernel", *compilers, self._facts["ir"], name, repr(sorted(values.items())), cpu_identity())
         noted["cached"] = not rebuild and self._store.load(key, _KERNEL) is not None
         if noted["cached"]:
