@@ -299,12 +299,12 @@ class Shapes:
             if shape.is_uniform:
                 made.append(_plain(shape, self.width))
                 continue
-            fits = shape.lanes is not None and min(shape.lanes) >= 0
-            safe = fits or (min(shape.offsets) >= 0 and max(shape.offsets) < shape.align)
+            if shape.lanes is not None and instruction.op in ("trunc", "zext", "sext"):
+                made.append(_converted(instruction, shape.lanes))
+                continue
+            safe = min(shape.offsets) >= 0 and max(shape.offsets) < shape.align
             widens = instruction.op in ("zext", "sext")
-            narrow = instruction.op == "trunc" and shape.base is not None
-            base = None if narrow and not fits else shape.base
-            made.append(replace(shape, relaxed=shape.relaxed or (widens and not safe), base=base))
+            made.append(replace(shape, relaxed=shape.relaxed or (widens and not safe), base=None))
         return made
 
     def _mixed(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
@@ -567,6 +567,16 @@ def _uniform_align(op: str, a: Shape, b: Shape) -> int:
     if op == "and":
         return max(a.align, b.align)
     return 1
+
+
+def _converted(instruction: Instruction, lanes: tuple[int, ...]) -> Shape:
+    """Constants in more or fewer bits."""
+    bits = int(components(instruction.operands[0].type)[0][1:])
+    values = [n & ((1 << bits) - 1) for n in lanes]
+    if instruction.op == "sext":
+        values = [n - (n >> (bits - 1) << bits) for n in values]
+    mask = (1 << int(components(instruction.type)[0][1:])) - 1
+    return Shape(tuple(n & mask for n in values), 0, _ENDLESS)
 
 
 _COMPARE: dict[str, Callable[[int, int], bool]] = {
