@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from .ir import vector_of
 from .shapes import Shape
 
-__all__ = ["Code", "Lanes"]
+__all__ = ["ALL", "Code", "Lanes"]
+
+ALL = "splat (i1 true)"  # the mask of all lanes
 
 
 @dataclass(slots=True)
@@ -153,10 +155,14 @@ class Code:
 
     def both(self, a: str, b: str) -> str:
         """The lanes set in both masks; what `b` holds where `a` is not set does not matter."""
+        if a == ALL:
+            return b
         return self.new(f"select {self.mask_type} {a}, {self.mask_type} {b}, {self.mask_type} zeroinitializer")
 
     def choose(self, mask: str, type_: str, yes: str, no: str) -> str:
         """By lane `yes` where `mask` is set, else `no`; vectors."""
+        if mask == ALL:
+            return yes
         full = self.vector_type(type_)
         return self.new(f"select {self.mask_type} {mask}, {full} {yes}, {full} {no}")
 

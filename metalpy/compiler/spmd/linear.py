@@ -40,7 +40,16 @@ class Turn:
 
 
 class Plan:
-    """The turns of a function's blocks."""
+    """The turns of a function's blocks.
+
+    Attributes
+    ----------
+    turns : dict of str to Turn
+    deferred : dict of str to set of str
+        The other blocks at which lanes may wait while a block runs.
+    whole : set of str
+        Blocks that all lanes run together, or none.
+    """
 
     def __init__(self, flow: Flow, shapes: Shapes) -> None:
         self._flow = flow
@@ -66,6 +75,27 @@ class Plan:
                 for target in targets:
                     first = self._go({target, *waiting}, certain=target)
                     turn.next[target], turn.certain[target] = first, first == target
+        some = self._dependent(shapes.divergent)
+        self.whole = {name for name in flow.blocks if name not in some and not self.deferred[name]}
+
+    def _dependent(self, divergent: set[str]) -> set[str]:
+        """The blocks for which it depends on a divergent branch whether they run, directly or not.
+
+        A block depends on a branch if it lies between a target and the place where all ways from the branch meet (J.
+        Ferrante, K. Ottenstein, J. Warren, "The program dependence graph and its use in optimization", 1987).
+        """
+        flow, found, waiting = self._flow, set[str](), list(divergent)
+        while waiting:
+            branch = waiting.pop()
+            for target in flow.succs[branch]:
+                name = target
+                while name != flow.ipdom[branch]:
+                    if name not in found:
+                        found.add(name)
+                        if len(flow.succs[name]) > 1:
+                            waiting.append(name)
+                    name = flow.ipdom[name]
+        return found
 
     def _go(self, waiting: Iterable[str], certain: str = "") -> str:
         """The block of `waiting` that comes first; the others wait on."""

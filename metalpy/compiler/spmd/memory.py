@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from .code import Code, Lanes
+from .code import ALL, Code, Lanes
 from .ir import Instruction, Unsupported, components, vector_of
 from .layout import scalar_size
 from .shapes import Shape, is_vector
 
 __all__ = ["load", "store"]
 
-_INVARIANT = ", !invariant.load !{}"
-
 
 def load(
-    code: Code, instruction: Instruction, pointer: Lanes, mask: str, uniform: Shape, varying: Shape, step: int
+    code: Code, instruction: Instruction, pointer: Lanes, mask: str, shape: Shape, step: int, constant: bool
 ) -> list[Lanes]:
     """The components of what each lane loads.
 
@@ -23,27 +21,29 @@ def load(
         The address.
     mask : str
         The lanes that take part.
-    uniform, varying : Shape
-        Of the result, as it turns out to be.
+    shape : Shape
+        Of the result.
     step : int
         Bytes from one component to the next if they are interleaved with the other lanes', else 0.
+    constant : bool
+        Whether nothing ever stores to what is read.
     """
     parts = components(instruction.type)
     if pointer.shape.is_uniform:
-        return _uniform_load(code, instruction, pointer, uniform)
+        return _uniform_load(code, instruction, pointer, shape, constant)
     if instruction.extra:
-        return _one_by_one_load(code, instruction, pointer, mask, varying)
+        return _one_by_one_load(code, instruction, pointer, mask, shape)
     size = scalar_size(parts[0])
     if not _even(instruction.type, parts):
         raise Unsupported(f"a load of {instruction.type}")
     align = _alignment(instruction, size, step)
     stride = pointer.shape.stride()
     if len(parts) > 1 and not step and stride == len(parts) * size:
-        return _wide_load(code, parts, pointer, mask, varying, align)
+        return _wide_load(code, parts, pointer, mask, shape, align)
     made = []
     for k, type_ in enumerate(parts):
         at = _moved(code, pointer, k * (step or size))
-        made.append(Lanes(type_, varying, vector=_load_part(code, type_, at, mask, align)))
+        made.append(Lanes(type_, shape, vector=_load_part(code, type_, at, mask, align)))
     return made
 
 
@@ -98,11 +98,14 @@ def _moved(code: Code, pointer: Lanes, distance: int) -> Lanes:
 # ---- the same address in all lanes ----
 
 
-def _uniform_load(code: Code, instruction: Instruction, pointer: Lanes, shape: Shape) -> list[Lanes]:
+def _uniform_load(
+    code: Code, instruction: Instruction, pointer: Lanes, shape: Shape, constant: bool
+) -> list[Lanes]:
     words = f"{instruction.flags} " if instruction.flags else ""
     ordering = f" {instruction.extra}" if instruction.extra else ""
     type_ = instruction.type
-    whole = code.new(f"load {words}{type_}, ptr {pointer.scalar}{ordering}, align {instruction.align}")
+    known = ", !invariant.load !{}" if constant else ""
+    whole = code.new(f"load {words}{type_}, ptr {pointer.scalar}{ordering}, align {instruction.align}{known}")
     return split(code, type_, whole, shape)
 
 
@@ -153,7 +156,7 @@ def _uniform_store(code: Code, instruction: Instruction, values: list[Lanes], po
         parts = [value.scalar for value in values]
     else:
         word = f"i{code.width}"
-        zeros = code.call(word, f"llvm.ctlz.{word}", (f"{word} {code.bits(mask)}", "i1 true"))
+        zeros = "0" if mask == ALL else code.call(word, f"llvm.ctlz.{word}", (f"{word} {code.bits(mask)}", "i1 true"))
         last = code.new(f"sub {word} {code.width - 1}, {zeros}")
         parts = [
             value.scalar
@@ -172,6 +175,8 @@ def _load_part(code: Code, type_: str, pointer: Lanes, mask: str, align: int) ->
     full, width = code.vector_type(type_), code.width
     suffix = f"v{width}{mangled(type_)}"
     if pointer.shape.stride() == scalar_size(type_):
+        if mask == ALL:
+            return code.new(f"load {full}, ptr {pointer.scalar}, align {align}")
         return code.call(
             full,
             f"llvm.masked.load.{suffix}.p0",
@@ -189,6 +194,9 @@ def _store_part(code: Code, type_: str, value: str, pointer: Lanes, mask: str, a
     full, width = code.vector_type(type_), code.width
     suffix = f"v{width}{mangled(type_)}"
     if pointer.shape.stride() == scalar_size(type_):
+        if mask == ALL:
+            code.do(f"store {full} {value}, ptr {pointer.scalar}, align {align}")
+            return
         arguments = (f"{full} {value}", f"ptr align {align} {pointer.scalar}", f"{code.mask_type} {mask}")
         code.call("void", f"llvm.masked.store.{suffix}.p0", arguments)
         return
@@ -207,6 +215,8 @@ def mangled(type_: str) -> str:
 
 
 def _wide_mask(code: Code, mask: str, count: int) -> str:
+    if mask == ALL:
+        return ALL
     picks = ", ".join(f"i32 {i // count}" for i in range(code.width * count))
     lanes = code.mask_type
     return code.new(f"shufflevector {lanes} {mask}, {lanes} poison, <{code.width * count} x i32> <{picks}>")

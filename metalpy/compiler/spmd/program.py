@@ -18,10 +18,7 @@ _DEFINITION = re.compile(r"^define [^\n]*\{\n.*?^\}$", re.M | re.S)
 _MEETING = re.compile(r"@mp_(?:simd|threadgroup_barrier|kernel_message)")
 # Bytes of the fields of mp_group; see metalpy_kernel.h.
 _SIZE = 64
-_ATTRIBUTES = (
-    'nounwind null_pointer_is_valid "min-legal-vector-width"="512" "prefer-vector-width"="512" '
-    '"target-cpu"="{cpu}" "target-features"="{features}"'
-)
+_WIDE = '"min-legal-vector-width"="512" "prefer-vector-width"="512"'  # or LLVM halves vectors for the sake of the clock
 
 
 @dataclass
@@ -61,10 +58,9 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
     if _MEETING.search("\n".join(_DEFINITION.findall(rest))):
         raise Unsupported("a function that is not inlined and meets other threads")
     layout = Layout(module)
-    first = _body(text, layout, "rows")
-    bodies = [first]
-    if first.writer.shapes.uses_position:
-        bodies.append(_body(text, layout, "any"))
+    bodies = [_body(text, layout, "rows", full) for full in (True, False)]
+    if bodies[0].writer.shapes.uses_position:
+        bodies.append(_body(text, layout, "any", False))
     declared: dict[str, str] = {}
     for body in bodies:
         declared |= body.writer.code.declarations
@@ -81,39 +77,40 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
 @dataclass
 class _Body:
     kind: str
+    full: bool
     text: str
     writer: Vectorizer
     frame_bytes: int
     suspends: bool
 
 
-def _body(text: str, layout: Layout, kind: str) -> _Body:
+def _body(text: str, layout: Layout, kind: str, full: bool) -> _Body:
     function = parse_function(text)
     suspends = _split_at_barriers(function)
-    writer = Vectorizer(function, layout, WIDTH, kind == "rows")
+    writer = Vectorizer(function, layout, WIDTH, kind == "rows", full)
     writer.run()
     code = writer.code
     lines, start = ['"start":', *code.lines], writer.private_bytes
     frame_bytes = start
     if suspends:
-        done = suspend([*lines, '"mp.done":', f"  ret i32 {DONE}"], code.variables, layout, start)
+        done = suspend([*lines, '"mp.done":', f"  ret i32 {DONE}"], code.variables, writer.empty, layout, start)
         lines, frame_bytes = done.lines, done.frame_bytes
     else:
         lines += ['"mp.done":', "  ret void"]
     states = " ".join(f'i32 {k}, label %"resume.{k}"' for k in range(1, writer.suspensions + 1))
-    entry = [f"  {name} = alloca {type_}" for name, type_ in code.variables.items()]
+    entry = ['"entry":', *(f"  {name} = alloca {type_}" for name, type_ in code.variables.items())]
     entry += _geometry(kind == "rows", writer.shapes.uses_position)
     if suspends:
         entry.append(f'  switch i32 %state, label %"start" [ {states} ]')
     else:
         entry.append('  br label %"start"')
-    kind_ = "i32" if suspends else "void"
-    inline = "alwaysinline" if kind == "rows" and len(lines) < 600 and not suspends else "noinline"
+    returned = "i32" if suspends else "void"
+    inline = "alwaysinline" if full and not suspends else "noinline"
     parameters = "ptr noalias readonly captures(none) %group, ptr noalias %frame, i32 %first, i32 %state, i32 %bits"
-    head = f"define internal {kind_} @mp.body.{kind}({parameters}) {inline} nounwind null_pointer_is_valid"
-    attributes = '"min-legal-vector-width"="512" "prefer-vector-width"="512" {'
-    whole = "\n".join([f"{head} {attributes}", *entry, *lines, "}"])
-    return _Body(kind, whole, writer, frame_bytes, suspends)
+    name = f"mp.body.{kind}.{'full' if full else 'part'}"
+    head = f"define internal {returned} @{name}({parameters}) {inline} nounwind null_pointer_is_valid {_WIDE} {{"
+    whole = "\n".join([head, *entry, *lines, "}"])
+    return _Body(kind, full, whole, writer, frame_bytes, suspends)
 
 
 def _split_at_barriers(function: Function) -> bool:
@@ -155,12 +152,24 @@ def _geometry(rows: bool, position: bool) -> list[str]:
         "  %height = load i32, ptr %height.at, align 4, !invariant.load !{}",
     ]
     if rows:
+        # A single row, and a single layer, need no division.
         return [
             *lines,
-            "  %row = udiv i32 %first, %width",
-            "  %x = urem i32 %first, %width",
-            "  %y = urem i32 %row, %height",
-            "  %z = udiv i32 %row, %height",
+            "  %in.row = icmp ult i32 %first, %width",
+            '  br i1 %in.row, label %"placed", label %"below"',
+            '"below":',
+            "  %row.b = udiv i32 %first, %width",
+            "  %x.b = urem i32 %first, %width",
+            "  %in.layer = icmp ult i32 %row.b, %height",
+            '  br i1 %in.layer, label %"placed", label %"behind"',
+            '"behind":',
+            "  %y.c = urem i32 %row.b, %height",
+            "  %z.c = udiv i32 %row.b, %height",
+            '  br label %"placed"',
+            '"placed":',
+            '  %x = phi i32 [ %first, %"entry" ], [ %x.b, %"below" ], [ %x.b, %"behind" ]',
+            '  %y = phi i32 [ 0, %"entry" ], [ %row.b, %"below" ], [ %y.c, %"behind" ]',
+            '  %z = phi i32 [ 0, %"entry" ], [ 0, %"below" ], [ %z.c, %"behind" ]',
         ]
     ints, floats = f"<{WIDTH} x i32>", f"<{WIDTH} x float>"
     numbers = ", ".join(f"i32 {i}" for i in range(WIDTH))
@@ -201,8 +210,8 @@ def _group_function(bodies: list[_Body], frame: int, max_threads: int) -> str:
     suspends = bodies[0].suspends
     count = -(-max_threads // WIDTH) if suspends else 1
     out = [
-        'define hidden void @mp.group(ptr noalias readonly captures(none) %group) nounwind null_pointer_is_valid '
-        '"min-legal-vector-width"="512" "prefer-vector-width"="512" {',
+        "define hidden void @mp.group(ptr noalias readonly captures(none) %group) nounwind null_pointer_is_valid "
+        f"{_WIDE} {{",
         f"  %frames = alloca [{count * max(frame, 64)} x i8], align 64",
         f"  %states = alloca [{count} x i32], align 64",
     ]
@@ -221,7 +230,7 @@ def _group_function(bodies: list[_Body], frame: int, max_threads: int) -> str:
         "  %rest.wide = sub i64 %ones, 1",
         "  %rest = trunc i64 %rest.wide to i32",
     ]
-    if len(bodies) > 1:
+    if len(bodies) > 2:
         out += [
             "  %flat = icmp eq i32 %layers, 1",
             f"  %odd = and i32 %width, {WIDTH - 1}",
@@ -231,68 +240,86 @@ def _group_function(bodies: list[_Body], frame: int, max_threads: int) -> str:
         ]
     else:
         out.append('  br label %"to.rows"')
-    for body in bodies:
-        out += (_turns if suspends else _once)(body.kind, frame)
+    for kind in dict.fromkeys(body.kind for body in bodies):
+        out += (_turns if suspends else _once)(kind, frame)
     return "\n".join([*out, '"end":', "  ret void", "}"])
 
 
 def _once(kind: str, frame: int) -> list[str]:
     """Each simdgroup after the other."""
-    call = f"call void @mp.body.{kind}(ptr %group, ptr %frames"
-    return [
-        f'"to.{kind}":',
-        "  %none.K = icmp eq i32 %whole, 0".replace("K", kind),
-        f'  br i1 %none.{kind}, label %"tail.{kind}", label %"loop.{kind}"',
-        f'"loop.{kind}":',
-        f'  %first.{kind} = phi i32 [ 0, %"to.{kind}" ], [ %next.{kind}, %"loop.{kind}" ]',
-        f"  {call}, i32 %first.{kind}, i32 0, i32 -1)",
-        f"  %next.{kind} = add nuw i32 %first.{kind}, {WIDTH}",
-        f"  %more.{kind} = icmp ult i32 %next.{kind}, %whole",
-        f'  br i1 %more.{kind}, label %"loop.{kind}", label %"tail.{kind}"',
-        f'"tail.{kind}":',
-        f"  %short.{kind} = icmp eq i32 %left, 0",
-        f'  br i1 %short.{kind}, label %"end", label %"last.{kind}"',
-        f'"last.{kind}":',
-        f"  {call}, i32 %whole, i32 0, i32 %rest)",
-        '  br label %"end"',
-    ]
+    full = f"call void @mp.body.{kind}.{'full' if kind == 'rows' else 'part'}(ptr %group, ptr %frames"
+    part = f"call void @mp.body.{kind}.part(ptr %group, ptr %frames"
+    return _named(
+        kind,
+        f"""
+"to.KIND":
+  %none.KIND = icmp eq i32 %whole, 0
+  br i1 %none.KIND, label %"tail.KIND", label %"loop.KIND"
+"loop.KIND":
+  %first.KIND = phi i32 [ 0, %"to.KIND" ], [ %next.KIND, %"loop.KIND" ]
+  {full}, i32 %first.KIND, i32 0, i32 -1)
+  %next.KIND = add nuw i32 %first.KIND, {WIDTH}
+  %more.KIND = icmp ult i32 %next.KIND, %whole
+  br i1 %more.KIND, label %"loop.KIND", label %"tail.KIND"
+"tail.KIND":
+  %short.KIND = icmp eq i32 %left, 0
+  br i1 %short.KIND, label %"end", label %"last.KIND"
+"last.KIND":
+  {part}, i32 %whole, i32 0, i32 %rest)
+  br label %"end"
+""",
+    )
 
 
 def _turns(kind: str, frame: int) -> list[str]:
     """All simdgroups up to their next barrier, again and again until each has come to its end."""
-    return [
-        f'"to.{kind}":',
-        f"  %count.wide.{kind} = add i32 %volume, {WIDTH - 1}",
-        f"  %count.{kind} = udiv i32 %count.wide.{kind}, {WIDTH}",
-        f"  %bytes.{kind} = mul i32 %count.{kind}, 4",
-        f"  call void @llvm.memset.p0.i32(ptr align 64 %states, i8 0, i32 %bytes.{kind}, i1 false)",
-        f'  br label %"round.{kind}"',
-        f'"round.{kind}":',
-        f'  br label %"turn.{kind}"',
-        f'"turn.{kind}":',
-        f'  %i.{kind} = phi i32 [ 0, %"round.{kind}" ], [ %i.next.{kind}, %"on.{kind}" ]',
-        f'  %open.{kind} = phi i1 [ false, %"round.{kind}" ], [ %open.next.{kind}, %"on.{kind}" ]',
-        f"  %state.at.{kind} = getelementptr i32, ptr %states, i32 %i.{kind}",
-        f"  %state.{kind} = load i32, ptr %state.at.{kind}, align 4",
-        f"  %over.{kind} = icmp eq i32 %state.{kind}, {DONE}",
-        f'  br i1 %over.{kind}, label %"on.{kind}", label %"go.{kind}"',
-        f'"go.{kind}":',
-        f"  %first.{kind} = mul i32 %i.{kind}, {WIDTH}",
-        f"  %part.{kind} = icmp eq i32 %first.{kind}, %whole",
-        f"  %bits.{kind} = select i1 %part.{kind}, i32 %rest, i32 -1",
-        f"  %far.{kind} = mul i32 %i.{kind}, {max(frame, 64)}",
-        f"  %frame.{kind} = getelementptr i8, ptr %frames, i32 %far.{kind}",
-        f"  %new.{kind} = call i32 @mp.body.{kind}(ptr %group, ptr %frame.{kind}, i32 %first.{kind}, "
-        f"i32 %state.{kind}, i32 %bits.{kind})",
-        f"  store i32 %new.{kind}, ptr %state.at.{kind}, align 4",
-        f"  %goes.on.{kind} = icmp ne i32 %new.{kind}, {DONE}",
-        f"  %open.now.{kind} = or i1 %open.{kind}, %goes.on.{kind}",
-        f'  br label %"on.{kind}"',
-        f'"on.{kind}":',
-        f'  %open.next.{kind} = phi i1 [ %open.{kind}, %"turn.{kind}" ], [ %open.now.{kind}, %"go.{kind}" ]',
-        f"  %i.next.{kind} = add nuw i32 %i.{kind}, 1",
-        f"  %all.{kind} = icmp uge i32 %i.next.{kind}, %count.{kind}",
-        f'  br i1 %all.{kind}, label %"rounded.{kind}", label %"turn.{kind}"',
-        f'"rounded.{kind}":',
-        f'  br i1 %open.next.{kind}, label %"round.{kind}", label %"end"',
-    ]
+    full = f"@mp.body.{kind}.{'full' if kind == 'rows' else 'part'}"
+    return _named(
+        kind,
+        f"""
+"to.KIND":
+  %more.KIND = add i32 %volume, {WIDTH - 1}
+  %count.KIND = udiv i32 %more.KIND, {WIDTH}
+  %bytes.KIND = mul i32 %count.KIND, 4
+  call void @llvm.memset.p0.i32(ptr align 64 %states, i8 0, i32 %bytes.KIND, i1 false)
+  br label %"round.KIND"
+"round.KIND":
+  br label %"turn.KIND"
+"turn.KIND":
+  %i.KIND = phi i32 [ 0, %"round.KIND" ], [ %i.next.KIND, %"on.KIND" ]
+  %open.KIND = phi i1 [ false, %"round.KIND" ], [ %open.next.KIND, %"on.KIND" ]
+  %state.at.KIND = getelementptr i32, ptr %states, i32 %i.KIND
+  %state.KIND = load i32, ptr %state.at.KIND, align 4
+  %over.KIND = icmp eq i32 %state.KIND, {DONE}
+  br i1 %over.KIND, label %"on.KIND", label %"go.KIND"
+"go.KIND":
+  %first.KIND = mul i32 %i.KIND, {WIDTH}
+  %far.KIND = mul i32 %i.KIND, {max(frame, 64)}
+  %frame.KIND = getelementptr i8, ptr %frames, i32 %far.KIND
+  %last.KIND = icmp eq i32 %first.KIND, %whole
+  br i1 %last.KIND, label %"part.KIND", label %"full.KIND"
+"full.KIND":
+  %new.full.KIND = call i32 {full}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %state.KIND, i32 -1)
+  br label %"went.KIND"
+"part.KIND":
+  %new.part.KIND = call i32 @mp.body.{kind}.part(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %state.KIND, i32 %rest)
+  br label %"went.KIND"
+"went.KIND":
+  %new.KIND = phi i32 [ %new.full.KIND, %"full.KIND" ], [ %new.part.KIND, %"part.KIND" ]
+  store i32 %new.KIND, ptr %state.at.KIND, align 4
+  %goes.on.KIND = icmp ne i32 %new.KIND, {DONE}
+  %open.now.KIND = or i1 %open.KIND, %goes.on.KIND
+  br label %"on.KIND"
+"on.KIND":
+  %open.next.KIND = phi i1 [ %open.KIND, %"turn.KIND" ], [ %open.now.KIND, %"went.KIND" ]
+  %i.next.KIND = add nuw i32 %i.KIND, 1
+  %all.KIND = icmp uge i32 %i.next.KIND, %count.KIND
+  br i1 %all.KIND, label %"rounded.KIND", label %"turn.KIND"
+"rounded.KIND":
+  br i1 %open.next.KIND, label %"round.KIND", label %"end"
+""",
+    )
+
+
+def _named(kind: str, text: str) -> list[str]:
+    return text.strip("\n").replace("KIND", kind).split("\n")

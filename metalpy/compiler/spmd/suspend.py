@@ -41,7 +41,9 @@ class Suspension:
     frame_bytes: int
 
 
-def suspend(lines: list[str], variables: dict[str, str], layout: Layout, start: int) -> Suspension:
+def suspend(
+    lines: list[str], variables: dict[str, str], empty: list[set[str]], layout: Layout, start: int
+) -> Suspension:
     """Replace the marks of barriers.
 
     Parameters
@@ -50,13 +52,16 @@ def suspend(lines: list[str], variables: dict[str, str], layout: Layout, start: 
         The function's body without its entry, beginning with a label.
     variables : dict of str to str
         Names and types of local variables.
+    empty : list of set of str
+        For each barrier, variables that are known to be zero.
     layout : Layout
     start : int
         Bytes at the frame's beginning that are in use already.
     """
     parts = _parts(lines)
     _find_live(parts, set(variables))
-    kept = sorted({v for part in parts if _MARK.match(part.lines[0] if part.lines else "") for v in part.live})
+    marks = {part.name: int(mark[1]) for part in parts if part.lines and (mark := _MARK.match(part.lines[0]))}
+    kept = sorted({v for part in parts if part.name in marks for v in part.live - empty[marks[part.name] - 1]})
     places, end = {}, start
     for name in kept:
         end = -(-end // 64) * 64 if layout.size(variables[name]) >= 64 else -(-end // 8) * 8
@@ -65,18 +70,21 @@ def suspend(lines: list[str], variables: dict[str, str], layout: Layout, start: 
     out: list[str] = []
     for part in parts:
         out.append(f'"{part.name}":')
-        mark = _MARK.match(part.lines[0]) if part.lines else None
-        if mark:
-            saved = sorted(part.live)
-            out += _suspended(mark[1], saved, variables, places)
+        if part.name in marks:
+            number = marks[part.name]
+            zero = sorted(part.live & empty[number - 1])
+            out += _suspended(number, sorted(part.live - set(zero)), zero, variables, places)
             out += part.lines[1:]
         else:
             out += part.lines
     return Suspension(out, -(-end // 64) * 64)
 
 
-def _suspended(number: str, saved: list[str], variables: dict[str, str], places: dict[str, int]) -> list[str]:
-    save, restore = [], []
+def _suspended(
+    number: int, saved: list[str], zero: list[str], variables: dict[str, str], places: dict[str, int]
+) -> list[str]:
+    save = []
+    restore = [f"  store {variables[name]} zeroinitializer, ptr {name}" for name in zero]
     for i, name in enumerate(saved):
         type_, tag = variables[name], f"{number}.{i}"
         at = places[name]
@@ -91,7 +99,8 @@ def _suspended(number: str, saved: list[str], variables: dict[str, str], places:
             f"  %saved.{tag} = load {type_}, ptr %back.{tag}, align {align}",
             f"  store {type_} %saved.{tag}, ptr {name}",
         ]
-    return [*save, f"  ret i32 {number}", f'"resume.{number}":', *restore, f'  br label %"after.{number}"', f'"after.{number}":']
+    go_on = [f'  br label %"after.{number}"', f'"after.{number}":']
+    return [*save, f"  ret i32 {number}", f'"resume.{number}":', *restore, *go_on]
 
 
 def _parts(lines: list[str]) -> list[_Part]:

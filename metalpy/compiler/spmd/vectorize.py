@@ -9,7 +9,7 @@ new one, and a variable needs no proof.
 from __future__ import annotations
 
 from .calls import elementwise, intrinsic_for, is_ignored
-from .code import Code, Lanes
+from .code import ALL, Code, Lanes
 from .flow import EXIT, Flow
 from .ir import Function, Instruction, Unsupported, Value, components, constant_parts, member_span
 from .layout import Layout
@@ -41,6 +41,8 @@ class Vectorizer:
         Lanes.
     rows : bool
         See `shapes.Shapes`.
+    full : bool
+        Whether all lanes are active at first.
 
     Raises
     ------
@@ -48,7 +50,7 @@ class Vectorizer:
         The function holds something that has no vector form.
     """
 
-    def __init__(self, function: Function, layout: Layout, width: int, rows: bool) -> None:
+    def __init__(self, function: Function, layout: Layout, width: int, rows: bool, full: bool) -> None:
         self.function = function
         self.flow = Flow(function)
         self.shapes = Shapes(function, self.flow, layout, width, rows)
@@ -56,14 +58,21 @@ class Vectorizer:
         self.layout = layout
         self.code = Code(width)
         self.rows = rows
+        self._active = ALL if full else "%active"
+        self._tables = _tables(function)
         self.private_bytes = 0
         self.suspensions = 0
+        self.empty: list[set[str]] = []  # for each barrier: variables that hold no lanes then
         self._values: dict[str, list[Lanes]] = {}
         self._block = ""
         self._mask = ""
         self._variables: dict[tuple[str, int, str], str] = {}
         self._phis: dict[tuple[str, int, str], str] = {}
-        self._waiting = {name: self.code.variable(self.code.mask_type, "wait") for name in self.flow.blocks}
+        self._waiting = {
+            name: self.code.variable(self.code.mask_type, "wait")
+            for name in self.flow.blocks
+            if name not in self.plan.whole
+        }
         self._escaping, self._leaving = self._find_escaping()
 
     # ---- the whole ----
@@ -71,9 +80,10 @@ class Vectorizer:
     def run(self) -> None:
         """Write all blocks into `code`; the caller provides the entry, which defines %group, %first, %frame, %active."""
         code = self.code
-        for name in self.flow.blocks:
-            code.store(self._waiting[name], "zeroinitializer")
-        code.store(self._waiting[self.flow.entry], "%active")
+        for slot in self._waiting.values():
+            code.store(slot, "zeroinitializer")
+        if self.flow.entry in self._waiting:
+            code.store(self._waiting[self.flow.entry], self._active)
         code.jump(f"b.{self.flow.entry}")
         for name in self.flow.blocks:
             turn = self.plan.turns[name]
@@ -97,8 +107,12 @@ class Vectorizer:
         if block.body and block.body[0].callee == "mp_threadgroup_barrier":  # nothing may be computed before
             self.suspensions += 1
             code.do(f"; suspend {self.suspensions}")
-        self._mask = code.load(self._waiting[name])
-        code.store(self._waiting[name], "zeroinitializer")
+            waiting = {*self.plan.deferred[name], name}
+            self.empty.append({slot for other, slot in self._waiting.items() if other not in waiting})
+        self._mask = self._active
+        if name in self._waiting:
+            self._mask = code.load(self._waiting[name])
+            code.store(self._waiting[name], "zeroinitializer")
         for phi in block.phis:
             self._define(phi, self._load_variables(phi.result, self._phis, self.shapes.defined(phi.result), phi.type))
         for instruction in block.body:
@@ -257,9 +271,10 @@ class Vectorizer:
 
     def _send(self, target: str, mask: str) -> None:
         """Let the lanes of a mask wait at a block, with the values of its phis."""
-        code, slot = self.code, self._waiting[target]
-        old = code.load(slot)
-        code.store(slot, code.new(f"or {code.mask_type} {old}, {mask}"))
+        code = self.code
+        if target in self._waiting:
+            old = code.load(self._waiting[target])
+            code.store(self._waiting[target], code.new(f"or {code.mask_type} {old}, {mask}"))
         incoming = []
         for phi in self.flow.blocks[target].phis:
             value = phi.operands[phi.targets.index(self._block)]
@@ -401,7 +416,7 @@ class Vectorizer:
         shapes = self.shapes.defined(instruction.result)
         step = self._step(source)
         pointer = self._one(instruction.operands[0])
-        self._define(instruction, load(self.code, instruction, pointer, self._mask, shapes[0], shapes[0], step))
+        self._define(instruction, load(self.code, instruction, pointer, self._mask, shapes[0], step, source in self._tables))
 
     def _write_store(self, instruction: Instruction) -> None:
         value, target = instruction.operands
@@ -723,6 +738,20 @@ _WRITERS = {
     "call": Vectorizer._write_call, "atomicrmw": Vectorizer._write_atomic, "cmpxchg": Vectorizer._write_atomic,
     "fence": Vectorizer._write_fence,
 }  # fmt: skip
+
+
+def _tables(function: Function) -> set[str]:
+    """Pointers to what the runtime fills before a threadgroup starts: its record and the tables of arguments."""
+    record, tables = {function.parameters[0].text}, set[str]()
+    for instruction in function.instructions():
+        source = instruction.operands[0].text if instruction.operands else ""
+        if instruction.op == "getelementptr":
+            for found in (record, tables):
+                if source in found:
+                    found.add(instruction.result)
+        elif instruction.op == "load" and instruction.type == "ptr" and source in record:
+            tables.add(instruction.result)
+    return record | tables
 
 
 def _scalar_intrinsic(name: str) -> str:
