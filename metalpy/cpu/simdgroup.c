@@ -81,6 +81,43 @@ ACCESS(f32, float)
         }                                                                                                              \
         break;                                                                                                         \
     }
+/* Sums and products of floats depend on the order: halves of the simdgroup are combined, then quarters and so on, with
+ * the identity in place of lanes that are not active. Prefix sums go by powers of two (Hillis and Steele, "Data parallel
+ * algorithms", CACM 1986). Vector programs compute them in the same order. */
+#define ADD_F32(a, b) ((a) + (b))
+#define MULTIPLY_F32(a, b) ((a) * (b))
+#define MIN_F32(a, b) ((a) != (a) || (b) < (a) ? (b) : (a)) /* what llvm.minnum becomes */
+#define MAX_F32(a, b) ((a) != (a) || (b) > (a) ? (b) : (a))
+#define SPREAD(values, identity)                                                                                       \
+    float values[SW_WIDTH];                                                                                            \
+    for (uint32_t i = 0; i < SW_WIDTH; i++)                                                                            \
+        values[i] = set >> i & 1 ? get_f32(&lanes[i]) : (identity);
+#define TREE(combine, identity)                                                                                        \
+    {                                                                                                                  \
+        SPREAD(values, identity)                                                                                       \
+        for (uint32_t half = SW_WIDTH / 2; half; half /= 2)                                                            \
+            for (uint32_t i = 0; i < half; i++)                                                                        \
+                values[i] = combine(values[i], values[i + half]);                                                      \
+        FOR_EACH(lane, set) put_f32(&lanes[lane], values[0]);                                                          \
+        break;                                                                                                         \
+    }
+#define STEPS(combine, identity)                                                                                       \
+    SPREAD(values, identity)                                                                                           \
+    for (uint32_t step = 1; step < SW_WIDTH; step *= 2)                                                                \
+        for (uint32_t i = SW_WIDTH - 1; i >= step; i--)                                                                \
+            values[i] = combine(values[i - step], values[i]);
+#define INCLUSIVE_F32(combine, identity)                                                                               \
+    {                                                                                                                  \
+        STEPS(combine, identity)                                                                                       \
+        FOR_EACH(lane, set) put_f32(&lanes[lane], values[lane]);                                                       \
+        break;                                                                                                         \
+    }
+#define EXCLUSIVE_F32(combine, identity, nothing)                                                                      \
+    {                                                                                                                  \
+        STEPS(combine, identity)                                                                                       \
+        FOR_EACH(lane, set) put_f32(&lanes[lane], combine(lane ? values[lane - 1] : (identity), nothing));             \
+        break;                                                                                                         \
+    }
 /* `order` is the type that min and max compare in, `wrap` the one to add and multiply in; same bits. */
 #define ARITHMETIC_CASES(name, order, order_type, wrap, wrap_type, minimum, maximum)                                   \
     case OP_sum_##name: REDUCE(wrap, wrap_type, ADD)                                                                   \
@@ -236,8 +273,8 @@ static void compute(uint32_t operation, struct sw_lane *lanes, uint32_t set)
         FOR_EACH(lane, set)
         {
             uint32_t source = lanes[lane].source;
-            if (source < SW_WIDTH && (set >> source & 1))
-                lanes[lane].value = before[source];
+            if (source < SW_WIDTH)
+                lanes[lane].value = set >> source & 1 ? before[source] : 0;
         }
         break;
     }
@@ -251,7 +288,14 @@ static void compute(uint32_t operation, struct sw_lane *lanes, uint32_t set)
     ARITHMETIC_CASES(u32, u32, uint32_t, u32, uint32_t, MIN, MAX)
     ARITHMETIC_CASES(i64, i64, int64_t, u64, uint64_t, MIN, MAX)
     ARITHMETIC_CASES(u64, u64, uint64_t, u64, uint64_t, MIN, MAX)
-    ARITHMETIC_CASES(f32, f32, float, f32, float, fminf, fmaxf)
+    case OP_sum_f32: TREE(ADD_F32, -0.0f)
+    case OP_product_f32: TREE(MULTIPLY_F32, 1.0f)
+    case OP_min_f32: TREE(MIN_F32, NAN)
+    case OP_max_f32: TREE(MAX_F32, NAN)
+    case OP_prefix_inclusive_sum_f32: INCLUSIVE_F32(ADD_F32, -0.0f)
+    case OP_prefix_exclusive_sum_f32: EXCLUSIVE_F32(ADD_F32, -0.0f, 0.0f)
+    case OP_prefix_inclusive_product_f32: INCLUSIVE_F32(MULTIPLY_F32, 1.0f)
+    case OP_prefix_exclusive_product_f32: EXCLUSIVE_F32(MULTIPLY_F32, 1.0f, 1.0f)
     BITWISE_CASES(u32, uint32_t)
     BITWISE_CASES(u64, uint64_t)
     }

@@ -9,7 +9,7 @@ that leave a loop which lanes leave at different times.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -70,6 +70,12 @@ VARYING = Shape(None)
 @cache
 def _uniform(width: int, base: int | None = None, align: int = 1) -> Shape:
     return Shape((0,) * width, base, align if base is None else (base & -base or _ENDLESS))
+
+
+def _known(values: Iterable[int]) -> Shape:
+    """Constants, one for each lane."""
+    first, *others = values
+    return Shape((0, *(n - first for n in others)), first, first & -first or _ENDLESS)
 
 
 def is_vector(type_: str) -> bool:
@@ -434,7 +440,7 @@ class Shapes:
         count = len(components(instruction.type))
         name = instruction.callee
         if name == "mp_simd_lane":
-            return [Shape(tuple(range(self.width)), 0, _ENDLESS)]
+            return [_known(range(self.width))]
         if meets_uniformly(name):
             return [_uniform(self.width)] * count
         if name.startswith("mp_simd_shuffle"):
@@ -529,7 +535,7 @@ def _binary(instruction: Instruction, a: Shape | None, b: Shape | None, bits: in
     if a.lanes is not None and b.lanes is not None and op in _EVALUATE:
         mask = (1 << bits) - 1
         values = [_EVALUATE[op](x & mask, y & mask) & mask for x, y in zip(a.lanes, b.lanes, strict=True)]
-        return Shape(tuple(values), 0, _ENDLESS)
+        return _known(values)
     if op in ("add", "sub"):
         act = operator.add if op == "add" else operator.sub
         offsets = tuple(map(act, a.offsets, b.offsets))
@@ -548,7 +554,7 @@ def _binary(instruction: Instruction, a: Shape | None, b: Shape | None, bits: in
         return VARYING
     if op == "and" and factor >= 0 and (factor & (factor + 1)) == 0:
         if factor < a.align:
-            return Shape(tuple(o & factor for o in a.offsets), 0, _ENDLESS)
+            return _known([o & factor for o in a.offsets])
         return Shape(a.offsets, None, a.align)
     if op == "lshr":
         if 1 << factor <= a.align:
@@ -576,7 +582,7 @@ def _converted(instruction: Instruction, lanes: tuple[int, ...]) -> Shape:
     if instruction.op == "sext":
         values = [n - (n >> (bits - 1) << bits) for n in values]
     mask = (1 << int(components(instruction.type)[0][1:])) - 1
-    return Shape(tuple(n & mask for n in values), 0, _ENDLESS)
+    return _known([n & mask for n in values])
 
 
 _COMPARE: dict[str, Callable[[int, int], bool]] = {
@@ -590,7 +596,7 @@ def _compared(predicate: str, a: Shape, b: Shape) -> Shape:
         return _uniform(len(a.offsets or ()))
     if a.lanes is None or b.lanes is None or predicate not in _COMPARE or min((*a.lanes, *b.lanes)) < 0:
         return VARYING
-    return Shape(tuple(int(_COMPARE[predicate](x, y)) for x, y in zip(a.lanes, b.lanes, strict=True)), 0, _ENDLESS)
+    return _known([int(_COMPARE[predicate](x, y)) for x, y in zip(a.lanes, b.lanes, strict=True)])
 
 
 def _aligned_bound(predicate: str, a: Shape, b: Shape) -> bool:

@@ -62,6 +62,7 @@ def suspend(
     _find_live(parts, set(variables))
     marks = {part.name: int(mark[1]) for part in parts if part.lines and (mark := _MARK.match(part.lines[0]))}
     kept = sorted({v for part in parts if part.name in marks for v in part.live - empty[marks[part.name] - 1]})
+    changed = _find_changed(parts, set(marks))
     places, end = {}, start
     for name in kept:
         end = -(-end // 64) * 64 if layout.size(variables[name]) >= 64 else -(-end // 8) * 8
@@ -73,7 +74,8 @@ def suspend(
         if part.name in marks:
             number = marks[part.name]
             zero = sorted(part.live & empty[number - 1])
-            out += _suspended(number, sorted(part.live - set(zero)), zero, variables, places)
+            kept_now = sorted(part.live - set(zero))
+            out += _suspended(number, kept_now, changed[part.name], zero, variables, places)
             out += part.lines[1:]
         else:
             out += part.lines
@@ -81,7 +83,12 @@ def suspend(
 
 
 def _suspended(
-    number: int, saved: list[str], zero: list[str], variables: dict[str, str], places: dict[str, int]
+    number: int,
+    saved: list[str],
+    changed: set[str],
+    zero: list[str],
+    variables: dict[str, str],
+    places: dict[str, int],
 ) -> list[str]:
     save = []
     restore = [f"  store {variables[name]} zeroinitializer, ptr {name}" for name in zero]
@@ -89,7 +96,7 @@ def _suspended(
         type_, tag = variables[name], f"{number}.{i}"
         at = places[name]
         align = 64 if at % 64 == 0 else 8
-        save += [
+        save += [] if name not in changed else [
             f"  %save.{tag} = load {type_}, ptr {name}",
             f"  %place.{tag} = getelementptr i8, ptr %frame, i64 {at}",
             f"  store {type_} %save.{tag}, ptr %place.{tag}, align {align}",
@@ -137,3 +144,18 @@ def _find_live(parts: list[_Part], variables: set[str]) -> None:
             if live != part.live:
                 part.live = live
                 changed = True
+
+
+def _find_changed(parts: list[_Part], marked: set[str]) -> dict[str, set[str]]:
+    """Which variables may differ from what the frame holds at the start of each part."""
+    found: dict[str, set[str]] = {part.name: set() for part in parts}
+    changed = True
+    while changed:
+        changed = False
+        for part in parts:
+            out = part.set_ | (set() if part.name in marked else found[part.name])
+            for target in part.targets:
+                if target in found and not out <= found[target]:
+                    found[target] |= out
+                    changed = True
+    return found
