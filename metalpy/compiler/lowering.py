@@ -10,7 +10,6 @@ of a threadgroup; one that calls a barrier or a simdgroup function gets a fiber 
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 import threading
@@ -119,14 +118,10 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     try:
         made = vectorize(str(module), _THREAD, program.max_threads[k])
     except Unsupported as reason:
-        if os.environ.get("SPMD_DEBUG"): print("UNSUPPORTED", program.kernels[k].name, reason)
-        return None
-    if os.environ.get("SPMD_DEBUG"): open("/tmp/spmd.ll", "w").write(made.module)
+            return None
     module = llvm.parse_assembly(made.module)
     _keep_only(module, {made.entry})
     _run_passes(module, machine, vectorize=False)
-    if os.environ.get("SPMD_DEBUG"): open("/tmp/spmd.opt.ll", "w").write(str(module))
-    if os.environ.get("SPMD_DEBUG"): open("/tmp/spmd.s", "w").write(machine.emit_assembly(module))
     stack = _stack_size(module, machine)
     record = _record(module.triple, made.entry, 0, static_memory, program.max_threads[k], stack)
     module.link_in(llvm.parse_assembly(record))

@@ -146,6 +146,29 @@ static inline float *elements(float *matrix, uint32_t lane)
     return matrix + row * SIDE + column;
 }
 
+static inline __attribute__((always_inline)) void add_rows(matrix_row *sum, const matrix_row *a, const matrix_row *b)
+{
+    for (int i = 0; i < SIDE; i++)
+        for (int k = 0; k < SIDE; k++)
+            sum[i] += a[i][k] * b[k];
+}
+
+#if defined(__x86_64__)
+/* Rounded once, as vector programs do it where the processor can. */
+__attribute__((target("avx2,fma"), optimize("fp-contract=fast"))) static void
+add_fused(matrix_row *sum, const matrix_row *a, const matrix_row *b)
+{
+    add_rows(sum, a, b);
+}
+
+static void add_matrix_product(matrix_row *sum, const matrix_row *a, const matrix_row *b)
+{
+    (__builtin_cpu_supports("fma") ? add_fused : add_rows)(sum, a, b);
+}
+#else
+#define add_matrix_product add_rows
+#endif
+
 static void multiply_accumulate(struct sw_lane *lanes, uint32_t set)
 {
     matrix_row a[SIDE], b[SIDE], sum[SIDE];
@@ -159,9 +182,7 @@ static void multiply_accumulate(struct sw_lane *lanes, uint32_t set)
         memcpy(elements((float *)b, lane), &lanes[lane].factors[1], 2 * sizeof(float));
         memcpy(elements((float *)sum, lane), &lanes[lane].value, 2 * sizeof(float));
     }
-    for (int i = 0; i < SIDE; i++)
-        for (int k = 0; k < SIDE; k++)
-            sum[i] += a[i][k] * b[k];
+    add_matrix_product(sum, a, b);
     FOR_EACH(lane, set) memcpy(&lanes[lane].value, elements((float *)sum, lane), 2 * sizeof(float));
 }
 
@@ -227,16 +248,10 @@ static void add_product(fragment sum, fragment a, fragment b)
     }
 }
 
-static void matmul(struct sw_lane *lanes, uint32_t set)
+void mp_simdgroup_matmul(float *const *a, float *const *b, float *const *c, mp_u32 set, mp_u32 fragments,
+                         mp_u32 transposed)
 {
-    float *a[SW_WIDTH], *b[SW_WIDTH], *c[SW_WIDTH];
-    FOR_EACH(lane, set)
-    {
-        a[lane] = (float *)(uintptr_t)lanes[lane].factors[0];
-        b[lane] = (float *)(uintptr_t)lanes[lane].factors[1];
-        c[lane] = (float *)(uintptr_t)lanes[lane].value;
-    }
-    uint32_t shape = lanes[__builtin_ctz(set)].source;
+    uint32_t shape = fragments | transposed << 24;
     uint32_t rows = shape & 255, columns = shape >> 8 & 255, depth = shape >> 16 & 255;
     for (uint32_t i = 0; i < rows; i++)
         for (uint32_t j = 0; j < columns; j++) {
@@ -250,6 +265,18 @@ static void matmul(struct sw_lane *lanes, uint32_t set)
             }
             scatter(sum, c, set, i * columns + j);
         }
+}
+
+static void matmul(struct sw_lane *lanes, uint32_t set)
+{
+    float *a[SW_WIDTH], *b[SW_WIDTH], *c[SW_WIDTH];
+    FOR_EACH(lane, set)
+    {
+        a[lane] = (float *)(uintptr_t)lanes[lane].factors[0];
+        b[lane] = (float *)(uintptr_t)lanes[lane].factors[1];
+        c[lane] = (float *)(uintptr_t)lanes[lane].value;
+    }
+    mp_simdgroup_matmul(a, b, c, set, lanes[__builtin_ctz(set)].source, 0);
 }
 
 /* `set` is not empty; all of it wants `operation`. */

@@ -206,6 +206,10 @@ MP_KERNEL_CALL unsigned long mp_simd_multiply_accumulate(unsigned long a, unsign
  * 8 bits. a is held transposed if bit 0 of `transposed` is set, b if bit 1 is. What inactive lanes hold counts as zero. */
 MP_KERNEL_CALL void mp_simd_matmul(const float *a, const float *b, float *c, mp_u32 fragments, mp_u32 transposed);
 
+/* The same for vector programs: where each lane of `set` holds its elements. */
+MP_KERNEL_CALL void mp_simdgroup_matmul(float *const *a, float *const *b, float *const *c, mp_u32 set, mp_u32 fragments,
+                                        mp_u32 transposed);
+
 /* Reductions over the active lanes; the result is the same in each of them. Floats are combined half by half: lane i
  * with lane i + 16, then with i + 8 and so on, identities standing in for lanes that are not active; prefix sums go by
  * powers of two. min and max of floats follow fmin and fmax: a NaN loses against a number. */

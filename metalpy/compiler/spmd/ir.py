@@ -204,7 +204,9 @@ def _closing(text: str, at: int) -> int:
     raise Unsupported(f"unbalanced text: {text}")
 
 
-_WORD_TYPE = re.compile(r"(?:i\d+|half|bfloat|float|double|ptr(?: addrspace\(\d+\))?|void|label|metadata|%(?:[\w.$-]+|\"[^\"]+\"))")
+_WORD_TYPE = re.compile(
+    r"(?:i\d+|half|bfloat|float|double|ptr(?: addrspace\(\d+\))?|void|label|metadata|%(?:[\w.$-]+|\"[^\"]+\"))"
+)
 
 
 def _take_type(text: str) -> tuple[str, str]:
@@ -230,7 +232,9 @@ def _value(text: str) -> Value:
     type_, rest = _take_type(text)
     while match := _ATTRIBUTE.match(rest):
         rest = rest[match.end() :]
-    if rest.startswith(("byval(", "sret(", "inalloca(")):  # the pointer's type then says so, for the call to be repeated
+    if rest.startswith(
+        ("byval(", "sret(", "inalloca(")
+    ):  # the pointer's type then says so, for the call to be repeated
         end = _closing(rest, rest.index("(")) + 1
         kept, rest = rest[:end], rest[end:].strip()
         while match := _ATTRIBUTE.match(rest):
@@ -511,7 +515,9 @@ def _atomicrmw(op: str, text: str) -> Instruction:
     ordering = _ordering(text)
     operation, _, rest = _ORDERING.sub("", text).partition(" ")
     pointer, value = (_value(part) for part in split_list(rest))
-    return Instruction(op, "", value.type, [pointer, value], f"{flags} {operation}".strip(), align=align, extra=ordering)
+    return Instruction(
+        op, "", value.type, [pointer, value], f"{flags} {operation}".strip(), align=align, extra=ordering
+    )
 
 
 def _cmpxchg(op: str, text: str) -> Instruction:

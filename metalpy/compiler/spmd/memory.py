@@ -98,9 +98,7 @@ def _moved(code: Code, pointer: Lanes, distance: int) -> Lanes:
 # ---- the same address in all lanes ----
 
 
-def _uniform_load(
-    code: Code, instruction: Instruction, pointer: Lanes, shape: Shape, constant: bool
-) -> list[Lanes]:
+def _uniform_load(code: Code, instruction: Instruction, pointer: Lanes, shape: Shape, constant: bool) -> list[Lanes]:
     words = f"{instruction.flags} " if instruction.flags else ""
     ordering = f" {instruction.extra}" if instruction.extra else ""
     type_ = instruction.type
@@ -182,12 +180,44 @@ def _load_part(code: Code, type_: str, pointer: Lanes, mask: str, align: int) ->
             f"llvm.masked.load.{suffix}.p0",
             (f"ptr align {align} {pointer.scalar}", f"{code.mask_type} {mask}", f"{full} poison"),
         )
+    if mask == ALL and (halves := _halves(pointer.shape, scalar_size(type_))):
+        return _load_halves(code, type_, pointer, halves, align)
     pointers = f"{code.vector_type('ptr')} align {align} {code.vector(pointer)}"
     return code.call(
         full,
         f"llvm.masked.gather.{suffix}.v{width}p0",
         (pointers, f"{code.mask_type} {mask}", f"{full} poison"),
     )
+
+
+def _halves(shape: Shape, size: int) -> list[tuple[int, bool]]:
+    """Where each half of the lanes reads, if it reads neighbours or, True, a single place; empty if it does neither."""
+    if shape.offsets is None:
+        return []
+    half, found = len(shape.offsets) // 2, []
+    for start in (0, half):
+        offsets = [o - shape.offsets[start] for o in shape.offsets[start : start + half]]
+        if any(offsets) and offsets != [i * size for i in range(half)]:
+            return []
+        found.append((shape.offsets[start], not any(offsets)))
+    return found
+
+
+def _load_halves(code: Code, type_: str, pointer: Lanes, halves: list[tuple[int, bool]], align: int) -> str:
+    half = code.width // 2
+    part = vector_of(half, type_)
+    made = []
+    for offset, same in halves:
+        at = code.new(f"getelementptr i8, ptr {pointer.scalar}, i64 {offset}")
+        if same:
+            one = code.new(f"load {type_}, ptr {at}, align {align}")
+            one = code.new(f"insertelement {part} poison, {type_} {one}, i32 0")
+            zeros = f"<{half} x i32> zeroinitializer"
+            made.append(code.new(f"shufflevector {part} {one}, {part} poison, {zeros}"))
+        else:
+            made.append(code.new(f"load {part}, ptr {at}, align {align}"))
+    picks = ", ".join(f"i32 {i}" for i in range(code.width))
+    return code.new(f"shufflevector {part} {made[0]}, {part} {made[1]}, <{code.width} x i32> <{picks}>")
 
 
 def _store_part(code: Code, type_: str, value: str, pointer: Lanes, mask: str, align: int) -> None:
@@ -267,9 +297,7 @@ def _concatenated(code: Code, type_: str, vectors: list[str]) -> tuple[str, int]
 # ---- one lane after another: atomics ----
 
 
-def _one_by_one_load(
-    code: Code, instruction: Instruction, pointer: Lanes, mask: str, varying: Shape
-) -> list[Lanes]:
+def _one_by_one_load(code: Code, instruction: Instruction, pointer: Lanes, mask: str, varying: Shape) -> list[Lanes]:
     type_ = instruction.type
     addresses, result = code.spill(pointer), code.result_slot(type_)
     with code.each_lane(mask) as lane:
@@ -280,9 +308,7 @@ def _one_by_one_load(
     return [Lanes(type_, varying, vector=code.collected(type_, result))]
 
 
-def _one_by_one_store(
-    code: Code, instruction: Instruction, values: list[Lanes], pointer: Lanes, mask: str
-) -> None:
+def _one_by_one_store(code: Code, instruction: Instruction, values: list[Lanes], pointer: Lanes, mask: str) -> None:
     (value,) = values
     addresses = code.spill(pointer)
     slot = "" if value.shape.is_uniform else code.spill(value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .flow import EXIT
 from .ir import Block, Function, Instruction, Unsupported, parse_function
 from .layout import Layout
 from .suspend import DONE, suspend
@@ -19,6 +18,10 @@ _MEETING = re.compile(r"@mp_(?:simd|threadgroup_barrier|kernel_message)")
 # Bytes of the fields of mp_group; see metalpy_kernel.h.
 _SIZE = 64
 _WIDE = '"min-legal-vector-width"="512" "prefer-vector-width"="512"'  # or LLVM halves vectors for the sake of the clock
+
+
+# How the lanes lie in the threadgroup: in one row, in two rows of 16, or anyhow.
+_ROWS = {"rows": WIDTH, "half": WIDTH // 2, "any": 0}
 
 
 @dataclass
@@ -59,7 +62,10 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
         raise Unsupported("a function that is not inlined and meets other threads")
     layout = Layout(module)
     bodies = [_body(text, layout, "rows", full) for full in (True, False)]
-    if bodies[0].writer.shapes.uses_position:
+    positions = bodies[0].writer.shapes.positions
+    if positions - {0}:  # what looks at x alone is hardly launched in two dimensions
+        bodies += [_body(text, layout, "half", full) for full in (True, False)]
+    if positions:
         bodies.append(_body(text, layout, "any", False))
     declared: dict[str, str] = {}
     for body in bodies:
@@ -87,7 +93,7 @@ class _Body:
 def _body(text: str, layout: Layout, kind: str, full: bool) -> _Body:
     function = parse_function(text)
     suspends = _split_at_barriers(function)
-    writer = Vectorizer(function, layout, WIDTH, kind == "rows", full)
+    writer = Vectorizer(function, layout, WIDTH, _ROWS[kind], full)
     writer.run()
     code = writer.code
     lines, start = ['"start":', *code.lines], writer.private_bytes
@@ -99,7 +105,7 @@ def _body(text: str, layout: Layout, kind: str, full: bool) -> _Body:
         lines += ['"mp.done":', "  ret void"]
     states = " ".join(f'i32 {k}, label %"resume.{k}"' for k in range(1, writer.suspensions + 1))
     entry = ['"entry":', *(f"  {name} = alloca {type_}" for name, type_ in code.variables.items())]
-    entry += _geometry(kind == "rows", writer.shapes.uses_position)
+    entry += _geometry(kind, bool(writer.shapes.positions))
     if suspends:
         entry.append(f'  switch i32 %state, label %"start" [ {states} ]')
     else:
@@ -137,7 +143,7 @@ def _split_at_barriers(function: Function) -> bool:
     return found
 
 
-def _geometry(rows: bool, position: bool) -> list[str]:
+def _geometry(kind: str, position: bool) -> list[str]:
     """The values that the body's blocks use: the lanes that are active, and where they are in the threadgroup."""
     lines = [
         f"  %active = bitcast i{WIDTH} %bits to <{WIDTH} x i1>",
@@ -151,7 +157,21 @@ def _geometry(rows: bool, position: bool) -> list[str]:
         f"  %height.at = getelementptr i8, ptr %group, i64 {_SIZE + 4}",
         "  %height = load i32, ptr %height.at, align 4, !invariant.load !{}",
     ]
-    if rows:
+    if kind == "half":  # the height is even, so both rows are in one layer
+        return [
+            *lines,
+            f"  %row = lshr i32 %first, {WIDTH.bit_length() - 2}",
+            "  %in.layer = icmp ult i32 %row, %height",
+            '  br i1 %in.layer, label %"placed", label %"behind"',
+            '"behind":',
+            "  %y.c = urem i32 %row, %height",
+            "  %z.c = udiv i32 %row, %height",
+            '  br label %"placed"',
+            '"placed":',
+            '  %y = phi i32 [ %row, %"entry" ], [ %y.c, %"behind" ]',
+            '  %z = phi i32 [ 0, %"entry" ], [ %z.c, %"behind" ]',
+        ]
+    if kind == "rows":
         # A single row, and a single layer, need no division.
         return [
             *lines,
@@ -230,24 +250,37 @@ def _group_function(bodies: list[_Body], frame: int, max_threads: int) -> str:
         "  %rest.wide = sub i64 %ones, 1",
         "  %rest = trunc i64 %rest.wide to i32",
     ]
-    if len(bodies) > 2:
-        out += [
-            "  %flat = icmp eq i32 %layers, 1",
-            f"  %odd = and i32 %width, {WIDTH - 1}",
-            "  %even = icmp eq i32 %odd, 0",
-            "  %rows = or i1 %flat, %even",
-            '  br i1 %rows, label %"to.rows", label %"to.any"',
-        ]
-    else:
-        out.append('  br label %"to.rows"')
-    for kind in dict.fromkeys(body.kind for body in bodies):
+    kinds = list(dict.fromkeys(body.kind for body in bodies))
+    out += [
+        "  %flat = icmp eq i32 %layers, 1",
+        f"  %odd = and i32 %width, {WIDTH - 1}",
+        "  %even = icmp eq i32 %odd, 0",
+        "  %rows = or i1 %flat, %even",
+        f"  %half.wide = icmp eq i32 %width, {WIDTH // 2}",
+        "  %odd.height = and i32 %height, 1",
+        "  %even.height = icmp eq i32 %odd.height, 0",
+        "  %half = and i1 %half.wide, %even.height",
+        *_choice(kinds),
+    ]
+    for kind in kinds:
         out += (_turns if suspends else _once)(kind, frame)
     return "\n".join([*out, '"end":', "  ret void", "}"])
 
 
+def _choice(kinds: list[str]) -> list[str]:
+    """Go to the loop for the threadgroup's shape."""
+    out = []
+    for kind, other in zip(kinds, kinds[1:], strict=False):
+        last = other == kinds[-1]
+        out.append(f'  br i1 %{kind}, label %"to.{kind}", label %"{"to" if last else "not"}.{other}"')
+        if not last:
+            out.append(f'"not.{other}":')
+    return out or [f'  br label %"to.{kinds[0]}"']
+
+
 def _once(kind: str, frame: int) -> list[str]:
     """Each simdgroup after the other."""
-    full = f"call void @mp.body.{kind}.{'full' if kind == 'rows' else 'part'}(ptr %group, ptr %frames"
+    full = f"call void @mp.body.{kind}.{'part' if kind == 'any' else 'full'}(ptr %group, ptr %frames"
     part = f"call void @mp.body.{kind}.part(ptr %group, ptr %frames"
     return _named(
         kind,
@@ -273,7 +306,7 @@ def _once(kind: str, frame: int) -> list[str]:
 
 def _turns(kind: str, frame: int) -> list[str]:
     """All simdgroups up to their next barrier, again and again until each has come to its end."""
-    full = f"@mp.body.{kind}.{'full' if kind == 'rows' else 'part'}"
+    full = f"@mp.body.{kind}.{'part' if kind == 'any' else 'full'}"
     return _named(
         kind,
         f"""

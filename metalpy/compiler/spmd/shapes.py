@@ -109,8 +109,9 @@ class Shapes:
     function, flow, layout
     width : int
         Lanes.
-    rows : bool
-        Whether lanes lie side by side in a row of the threadgroup: their x are consecutive, their y and z the same.
+    row : int
+        How many lanes lie side by side in a row of the threadgroup, the next ones in the next row: all of them, or 16
+        where threadgroups are 16 wide; 0 if nothing is known.
 
     Attributes
     ----------
@@ -125,13 +126,13 @@ class Shapes:
         copies of the lanes one behind the other.
     thread : dict of str to int
         Pointers into the record of the thread: bytes from its start.
-    uses_position : bool
-        Whether the thread's position in its threadgroup matters.
+    positions : set of int
+        Which of x, y and z of the thread's position in its threadgroup matter.
     """
 
-    def __init__(self, function: Function, flow: Flow, layout: Layout, width: int, rows: bool) -> None:
+    def __init__(self, function: Function, flow: Flow, layout: Layout, width: int, row: int) -> None:
         self.width = width
-        self.rows = rows
+        self.row = row
         self._function = function
         self._flow = flow
         self._layout = layout
@@ -140,7 +141,7 @@ class Shapes:
         self.divergent: set[str] = set()
         self.divergent_loops: list[Loop] = []
         self.thread: dict[str, int] = {}  # pointers into the thread's record: offsets
-        self.uses_position = False
+        self.positions: set[int] = set()
         self._block_of: dict[str, str] = {}
         self.interleaved: dict[str, int] = {}  # pointers into interleaved variables: bytes of an element
         self._find_private()
@@ -399,19 +400,24 @@ class Shapes:
         parts = components(instruction.type)
         if any(part != "i32" for part in parts) or at % 4:
             raise Unsupported("a part of the thread's record")
-        lanes = tuple(range(self.width))
-        first = Shape(lanes, align=self.width)
-        made = []
-        for k in range(len(parts)):
-            word = at // 4 + k
-            self.uses_position |= word < 3
-            if word == 3:
-                made.append(first)
-            elif self.rows:
-                made.append(first if word == 0 else _uniform(self.width))
-            else:
-                made.append(VARYING)
-        return made
+        words = range(at // 4, at // 4 + len(parts))
+        self.positions |= set(words) - {3}
+        return [self._thread_word(word) for word in words]
+
+    def _thread_word(self, word: int) -> Shape:
+        """x, y and z of the thread's position, and its index."""
+        lanes = range(self.width)
+        first = Shape(tuple(lanes), align=self.width)
+        if word == 3:
+            return first
+        if not self.row:
+            return VARYING
+        if self.row == self.width:
+            return first if word == 0 else _uniform(self.width)
+        if word == 0:
+            return _known(lane % self.row for lane in lanes)
+        below = Shape(tuple(lane // self.row for lane in lanes), align=self.width // self.row)
+        return below if word == 1 else _uniform(self.width)
 
     def _extract(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
         index = literal(instruction.operands[1])

@@ -8,8 +8,6 @@ Hillis and G. L. Steele, "Data parallel algorithms", CACM 1986). The reference e
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-
 from .code import Code, Lanes
 from .ir import Unsupported, vector_of
 from .memory import mangled
@@ -42,6 +40,11 @@ def simdgroup_call(code: Code, name: str, arguments: list[Lanes], mask: str, sha
         return _prefix(code, match, arguments[0], mask, shape)
     if _SHUFFLE.fullmatch(name):
         return _shuffled(code, arguments[0], arguments[1], mask, shape)
+    if name == "mp_simd_multiply_accumulate":
+        return _multiplied(code, arguments, mask, shape)
+    if name == "mp_simd_matmul":
+        _multiply_tiles(code, arguments, mask)
+        return None
     raise Unsupported(f"the simdgroup function {name}")
 
 
@@ -175,4 +178,49 @@ def _broadcast(code: Code, value: Lanes, lane: str, mask: str, shape: Shape) -> 
     return Lanes(value.type, shape, code.new(f"select i1 {inside}, {value.type} {found}, {value.type} {own}"))
 
 
-_Combine = Callable[[str, str], str]
+# ---- products of matrices ----
+
+_SIDE = 8
+# Which of the simdgroup's 64 elements, two of each lane, is the element of a row and a column; see metalpy_kernel.h.
+_PLACES = {
+    ((lane // 4 & 4) + lane // 2 % 4, (lane // 4 & 2) * 2 + lane % 2 * 2 + k): 2 * lane + k
+    for lane in range(32)
+    for k in range(2)
+}
+_BY_ROWS = [_PLACES[i // _SIDE, i % _SIDE] for i in range(_SIDE * _SIDE)]
+_BY_LANES = [_BY_ROWS.index(i) for i in range(_SIDE * _SIDE)]
+_MATRIX = vector_of(_SIDE * _SIDE, "float")
+
+
+def _multiplied(code: Code, arguments: list[Lanes], mask: str, shape: Shape) -> Lanes:
+    """One step of a product of 8x8 matrices: columns of the first times rows of the second."""
+    a, b, total = (_matrix(code, lanes, mask) for lanes in arguments)
+    for k in range(_SIDE):
+        column = _picked(code, a, [row * _SIDE + k for row in range(_SIDE) for _ in range(_SIDE)])
+        row = _picked(code, b, [k * _SIDE + i for _ in range(_SIDE) for i in range(_SIDE)])
+        operands = (f"{_MATRIX} {column}", f"{_MATRIX} {row}", f"{_MATRIX} {total}")
+        total = code.call(_MATRIX, f"llvm.fmuladd.v{_SIDE * _SIDE}f32", operands)
+    result = _picked(code, total, _BY_LANES)
+    full = code.vector_type("i64")
+    return Lanes("i64", shape, vector=code.new(f"bitcast {_MATRIX} {result} to {full}"))
+
+
+def _matrix(code: Code, lanes: Lanes, mask: str) -> str:
+    """The rows of a matrix that the lanes hold."""
+    full = code.vector_type("i64")
+    held = code.choose(mask, "i64", code.vector(lanes), "zeroinitializer")
+    return _picked(code, code.new(f"bitcast {full} {held} to {_MATRIX}"), _BY_ROWS)
+
+
+def _picked(code: Code, matrix: str, places: list[int]) -> str:
+    picks = ", ".join(f"i32 {i}" for i in places)
+    return code.new(f"shufflevector {_MATRIX} {matrix}, {_MATRIX} poison, <{_SIDE * _SIDE} x i32> <{picks}>")
+
+
+def _multiply_tiles(code: Code, arguments: list[Lanes], mask: str) -> None:
+    """The runtime's product of tiles, on the lanes' memory."""
+    tables = [f"ptr {code.spill(lanes)}" for lanes in arguments[:3]]
+    numbers = [f"i32 {lanes.scalar}" for lanes in arguments[3:]]
+    if not all(lanes.shape.is_uniform for lanes in arguments[3:]):
+        raise Unsupported("a product of tiles whose sizes differ between lanes")
+    code.call("void", "mp_simdgroup_matmul", (*tables, f"i{code.width} {code.bits(mask)}", *numbers))

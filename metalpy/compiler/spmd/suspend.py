@@ -96,11 +96,15 @@ def _suspended(
         type_, tag = variables[name], f"{number}.{i}"
         at = places[name]
         align = 64 if at % 64 == 0 else 8
-        save += [] if name not in changed else [
-            f"  %save.{tag} = load {type_}, ptr {name}",
-            f"  %place.{tag} = getelementptr i8, ptr %frame, i64 {at}",
-            f"  store {type_} %save.{tag}, ptr %place.{tag}, align {align}",
-        ]
+        save += (
+            []
+            if name not in changed
+            else [
+                f"  %save.{tag} = load {type_}, ptr {name}",
+                f"  %place.{tag} = getelementptr i8, ptr %frame, i64 {at}",
+                f"  store {type_} %save.{tag}, ptr %place.{tag}, align {align}",
+            ]
+        )
         restore += [
             f"  %back.{tag} = getelementptr i8, ptr %frame, i64 {at}",
             f"  %saved.{tag} = load {type_}, ptr %back.{tag}, align {align}",

@@ -8,6 +8,8 @@ new one, and a variable needs no proof.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .calls import elementwise, intrinsic_for, is_ignored
 from .code import ALL, Code, Lanes
 from .flow import EXIT, Flow
@@ -20,7 +22,9 @@ from .simdgroup import simdgroup_call
 
 __all__ = ["Vectorizer"]
 
-_ARITHMETIC = frozenset("add sub mul shl lshr ashr and or xor fadd fsub fmul fdiv frem fneg udiv sdiv urem srem".split())
+_ARITHMETIC = frozenset(
+    "add sub mul shl lshr ashr and or xor fadd fsub fmul fdiv frem fneg udiv sdiv urem srem".split()
+)
 _DIVISION = frozenset("udiv sdiv urem srem".split())
 _CASTS = frozenset(
     "trunc zext sext fptrunc fpext fptoui fptosi uitofp sitofp ptrtoint inttoptr bitcast ptrtoaddr".split()
@@ -39,7 +43,7 @@ class Vectorizer:
     layout : Layout
     width : int
         Lanes.
-    rows : bool
+    row : int
         See `shapes.Shapes`.
     full : bool
         Whether all lanes are active at first.
@@ -50,14 +54,13 @@ class Vectorizer:
         The function holds something that has no vector form.
     """
 
-    def __init__(self, function: Function, layout: Layout, width: int, rows: bool, full: bool) -> None:
+    def __init__(self, function: Function, layout: Layout, width: int, row: int, full: bool) -> None:
         self.function = function
         self.flow = Flow(function)
-        self.shapes = Shapes(function, self.flow, layout, width, rows)
+        self.shapes = Shapes(function, self.flow, layout, width, row)
         self.plan = Plan(self.flow, self.shapes)
         self.layout = layout
         self.code = Code(width)
-        self.rows = rows
         self._active = ALL if full else "%active"
         self._tables = _tables(function)
         self.private_bytes = 0
@@ -240,9 +243,9 @@ class Vectorizer:
                 listed = " ".join(f'{v.type} {v.text}, label %"{ways[t]}"' for v, t in cases)
                 type_ = terminator.operands[0].type
                 code.do(f'switch {type_} {condition}, label %"{ways[terminator.targets[0]]}" [ {listed} ]')
-            fetched = dict(self._values)
-            for target, way in ways.items():
-                self._values = dict(fetched)
+            fetched = self._values
+            for target, way in ways.items():  # what one way computes, the other one has not
+                self._values = {name: [replace(lanes) for lanes in values] for name, values in fetched.items()}
                 code.label(way)
                 self._send(target, self._mask)
                 code.jump(self._next(target))
@@ -360,7 +363,8 @@ class Vectorizer:
 
     def _widened(self, op: str, part: Lanes, type_: str) -> str:
         """A base in more bits. Where the narrow number wraps around between the first lane and the last, the lanes
-        behind the border are meant: those before it have addresses that no buffer reaches."""
+        behind the border are meant: those before it have addresses that no buffer reaches.
+        """
         code, source = self.code, part.type
         plain = code.new(f"{op} {source} {part.scalar} to {type_}")
         last = max(part.shape.offsets or (0,))
@@ -416,7 +420,9 @@ class Vectorizer:
         shapes = self.shapes.defined(instruction.result)
         step = self._step(source)
         pointer = self._one(instruction.operands[0])
-        self._define(instruction, load(self.code, instruction, pointer, self._mask, shapes[0], step, source in self._tables))
+        self._define(
+            instruction, load(self.code, instruction, pointer, self._mask, shapes[0], step, source in self._tables)
+        )
 
     def _write_store(self, instruction: Instruction) -> None:
         value, target = instruction.operands
@@ -431,7 +437,9 @@ class Vectorizer:
         for k, shape in enumerate(self.shapes.defined(instruction.result)):
             word = at // 4 + k
             name = ("%x", "%y", "%z", "%first")[word]
-            if shape.offsets is None:
+            if shape.lanes is not None:
+                made.append(Lanes("i32", shape, str(shape.base)))
+            elif shape.offsets is None:
                 made.append(Lanes("i32", shape, vector=name))
             else:
                 made.append(Lanes("i32", shape, name))
@@ -468,16 +476,16 @@ class Vectorizer:
                     plain = lanes.shape.is_uniform or literal(value) is not None
                     type_ = lanes.type if plain else code.vector_type(lanes.type)
                     parts.append(f"{type_} {lanes.scalar if plain else code.vector(lanes)}")
-                start = f"ptr {base.scalar}" if base.shape.is_uniform else f"{code.vector_type('ptr')} {code.vector(base)}"
+                start = (
+                    f"ptr {base.scalar}" if base.shape.is_uniform else f"{code.vector_type('ptr')} {code.vector(base)}"
+                )
                 made.vector = code.new(f"getelementptr {instruction.extra}, {start}, {', '.join(parts)}")
         self._define(instruction, [made])
 
     def _interleaved_pointer(self, instruction: Instruction, base: Lanes, made: Lanes) -> None:
         """Elements of one lane are as far apart as there are lanes."""
         code = self.code
-        steps = [
-            (self._one(value), stride * code.width) for value, stride in self.shapes.steps(instruction)
-        ]
+        steps = [(self._one(value), stride * code.width) for value, stride in self.shapes.steps(instruction)]
         if made.shape.offsets is not None:
             total = base.scalar
             for lanes, stride in steps:
@@ -644,7 +652,9 @@ class Vectorizer:
         kind = instruction.callee.split(".")[3]
         start = [self._one(instruction.operands[0])] if kind in ("fadd", "fmul") else []
         parts = [*start, *self._get(instruction.operands[-1])]
-        op = {"fadd": "fadd", "fmul": "fmul", "add": "add", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}.get(kind)
+        op = {"fadd": "fadd", "fmul": "fmul", "add": "add", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}.get(
+            kind
+        )
         if op is None:
             raise Unsupported(f"the intrinsic {instruction.callee}")
         code, (shape,) = self.code, self.shapes.defined(instruction.result)
@@ -674,7 +684,9 @@ class Vectorizer:
             listed = []
             for value, parts in zip(instruction.operands, values, strict=True):
                 texts = [pick.get(id(part), part.scalar) for part in parts]
-                listed.append(f"{value.type} {joined(code, value.type.split(' ')[0] if value.type.startswith('ptr') else value.type, texts)}")
+                listed.append(
+                    f"{value.type} {joined(code, value.type.split(' ')[0] if value.type.startswith('ptr') else value.type, texts)}"
+                )
             target = pick.get(id(callee[0]), callee[0].scalar) if callee else instruction.extra
             text = f"{prefix} {target}({', '.join(listed)})"
             if instruction.type == "void":
