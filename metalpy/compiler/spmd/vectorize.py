@@ -76,6 +76,9 @@ class Vectorizer:
             for name in self.flow.blocks
             if name not in self.plan.whole
         }
+        self._home = {
+            i.result: (name, i) for name, block in self.flow.blocks.items() for i in block.instructions() if i.result
+        }
         self._escaping, self._leaving = self._find_escaping()
 
     # ---- the whole ----
@@ -126,14 +129,19 @@ class Vectorizer:
 
     def _find_escaping(self) -> tuple[set[str], set[str]]:
         """Values that other blocks use; and those used outside a loop that lanes leave at different times."""
-        escaping, leaving = set(), set()
-        at = {i.result: name for name, block in self.flow.blocks.items() for i in block.instructions() if i.result}
+        escaping, leaving, seen = set[str](), set[str](), set[tuple[str, str]]()
 
         def used(value: Value, block: str) -> None:
-            if value.is_local and at.get(value.text, block) != block:
+            if (value.text, block) in seen or self._home.get(value.text, (block,))[0] == block:
+                return
+            seen.add((value.text, block))
+            if self.shapes.leaves_loop(value.text, block):
+                leaving.add(value.text)
+            elif self._is_repeated(value.text, block):
+                for operand in self._home[value.text][1].operands:
+                    used(operand, block)
+            else:
                 escaping.add(value.text)
-                if self.shapes.leaves_loop(value.text, block):
-                    leaving.add(value.text)
 
         for name, block in self.flow.blocks.items():
             for phi in block.phis:
@@ -145,6 +153,30 @@ class Vectorizer:
                 if instruction.extra.startswith("%") and instruction.op == "call":
                     used(Value("ptr", instruction.extra), name)
         return escaping, leaving
+
+    def _is_repeated(self, name: str, block: str) -> bool:
+        """Whether `block` computes the value again rather than keep it: addresses and the like, which cost nothing."""
+        _, instruction = self._home[name]
+        op, sources = instruction.op, [v for v in instruction.operands if v.is_local]
+        if op == "load":
+            return sources[0].text in self.shapes.thread or (
+                sources[0].text in self._tables and self._still_holds(sources, block)
+            )
+        if any(shape.offsets is None for shape in self.shapes.defined(name)) or self._home[name][1].type[0] in "<[{":
+            return False
+        cheap = op in ("getelementptr", "zext", "sext", "trunc") or (
+            op in ("add", "sub", "shl", "and", "or", "lshr") and len(sources) == 1
+        )
+        return cheap and self._still_holds(sources, block)
+
+    def _still_holds(self, sources: list[Value], block: str) -> bool:
+        """Whether values are the same in `block` as where they were used: no loop has begun anew in between."""
+        around = self.flow.loops_of[block]
+        return all(
+            all(any(loop is other for other in around) for loop in self.flow.loops_of[self._home[v.text][0]])
+            for v in sources
+            if v.text in self._home
+        )
 
     def _get(self, value: Value) -> list[Lanes]:
         """The components of an operand."""
@@ -176,6 +208,9 @@ class Vectorizer:
                 Lanes(t, VARYING, vector=self.code.load(self._variable(value.text, k, "left", t)))
                 for k, t in enumerate(types)
             ]
+        if value.text not in self._escaping:
+            self._write(self._home[value.text][1])
+            return self._values[value.text]
         return self._load_variables(value.text, self._variables, self.shapes.defined(value.text), value.type)
 
     def _variable(self, name: str, k: int, kind: str, type_: str) -> str:
@@ -213,6 +248,8 @@ class Vectorizer:
     def _define(self, instruction: Instruction, values: list[Lanes]) -> None:
         name = instruction.result
         self._values[name] = values
+        if self._home[name][0] != self._block:
+            return  # computed again
         if name in self._escaping:
             self._store_variables(name, self._variables, values)
         if name in self._leaving:  # a lane keeps what it had when it left
