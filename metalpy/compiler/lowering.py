@@ -117,8 +117,8 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     _run_passes(module, _plain_machine(), vectorize=False)
     try:
         made = vectorize(str(module), _THREAD, program.max_threads[k])
-    except Unsupported as reason:
-            return None
+    except Unsupported:
+        return None
     module = llvm.parse_assembly(made.module)
     _keep_only(module, {made.entry})
     _run_passes(module, machine, vectorize=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["elementwise", "intrinsic_for", "is_ignored", "is_pure", "meets_uniformly"]
+__all__ = ["elementwise", "intrinsic_for", "is_ignored", "is_pure", "meets_uniformly", "scalar_intrinsic"]
 
 # Intrinsics that act on each element of vectors, with the arguments that stay scalar.
 _ELEMENTWISE = {
@@ -52,6 +52,11 @@ def _base(name: str) -> str:
     while match := _SUFFIX.search(name):
         name = name[: match.start()]
     return name
+
+
+def scalar_intrinsic(name: str) -> str:
+    """The form for scalars of an intrinsic that may be for vectors."""
+    return re.sub(r"\.v\d+(?=[ifbp])", ".", name)
 
 
 def is_ignored(name: str) -> bool:

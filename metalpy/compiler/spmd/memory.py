@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from .code import ALL, Code, Lanes
-from .ir import Instruction, Unsupported, components, vector_of
+from .ir import Instruction, Unsupported, components, split_list, vector_of
 from .layout import scalar_size
 from .shapes import Shape, is_vector
 
-__all__ = ["load", "store"]
+__all__ = ["interleaved", "joined", "load", "mangled", "split", "store"]
 
 
 def load(
@@ -125,8 +125,6 @@ def _part_texts(type_: str, whole: str) -> list[str]:
 
 
 def _flat_members(type_: str) -> list[str]:
-    from .ir import split_list
-
     if type_[0] == "{":
         return split_list(type_[1:-1].strip())
     return [type_[1:-1].partition(" x ")[2].strip()]
@@ -268,11 +266,8 @@ def _wide_load(code: Code, parts: list[str], pointer: Lanes, mask: str, shape: S
 
 def _wide_store(code: Code, values: list[Lanes], pointer: Lanes, mask: str, align: int) -> None:
     count, type_ = len(values), values[0].type
-    all_, length = _concatenated(code, type_, [code.vector(value) for value in values])
     full = vector_of(code.width * count, type_)
-    picks = ", ".join(f"i32 {i % count * code.width + i // count}" for i in range(code.width * count))
-    source = vector_of(length, type_)
-    mixed = code.new(f"shufflevector {source} {all_}, {source} poison, <{code.width * count} x i32> <{picks}>")
+    mixed = interleaved(code, type_, [code.vector(value) for value in values])
     wide_mask = f"<{code.width * count} x i1> {_wide_mask(code, mask, count)}"
     name = f"llvm.masked.store.v{code.width * count}{mangled(type_)}.p0"
     code.call("void", name, (f"{full} {mixed}", f"ptr align {align} {pointer.scalar}", wide_mask))
@@ -292,6 +287,17 @@ def _concatenated(code: Code, type_: str, vectors: list[str]) -> tuple[str, int]
         ]
         length *= 2
     return vectors[0], length
+
+
+def interleaved(code: Code, type_: str, vectors: list[str]) -> str:
+    """One vector in which the components of each lane lie together."""
+    if len(vectors) == 1:
+        return vectors[0]
+    count, width = len(vectors), code.width
+    all_, length = _concatenated(code, type_, vectors)
+    picks = ", ".join(f"i32 {i % count * width + i // count}" for i in range(width * count))
+    source = vector_of(length, type_)
+    return code.new(f"shufflevector {source} {all_}, {source} poison, <{width * count} x i32> <{picks}>")
 
 
 # ---- one lane after another: atomics ----

@@ -8,6 +8,7 @@ Hillis and G. L. Steele, "Data parallel algorithms", CACM 1986). The reference e
 from __future__ import annotations
 
 import re
+
 from .code import Code, Lanes
 from .ir import Unsupported, vector_of
 from .memory import mangled
