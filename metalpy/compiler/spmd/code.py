@@ -169,6 +169,9 @@ class Code:
     @contextmanager
     def each_lane(self, mask: str) -> Iterator[str]:
         """A loop over the lanes of a mask, of which there is one at least; gives the lane's number, an i32."""
+        if mask == ALL:
+            yield from self._all_lanes()
+            return
         rest = self.variable(f"i{self.width}", "rest")
         self.store(rest, self.bits(mask))
         loop, done = self.fresh("lanes"), self.fresh("lanes.done")
@@ -184,6 +187,20 @@ class Code:
         next_ = self.new(f"and {word} {left}, {fewer}")
         self.store(rest, next_)
         self.branch(self.new(f"icmp ne {word} {next_}, 0"), loop, done)
+        self.label(done)
+
+    def _all_lanes(self) -> Iterator[str]:
+        """A loop over all lanes."""
+        counter = self.variable("i32", "lane")
+        self.store(counter, "0")
+        loop, done = self.fresh("lanes"), self.fresh("lanes.done")
+        self.jump(loop)
+        self.label(loop)
+        lane = self.load(counter)
+        yield lane
+        next_ = self.new(f"add i32 {lane}, 1")
+        self.store(counter, next_)
+        self.branch(self.new(f"icmp ult i32 {next_}, {self.width}"), loop, done)
         self.label(done)
 
     def spill(self, lanes: Lanes) -> str:

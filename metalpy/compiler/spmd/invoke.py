@@ -1,4 +1,4 @@
-"""Calls: intrinsics and simdgroup functions as vector code, all others lane by lane; atomics."""
+"""Calls: intrinsics and simdgroup functions as vector code, all others lane by lane."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from .calls import elementwise, intrinsic_for, is_ignored, scalar_intrinsic
 from .code import Lanes
 from .ir import Instruction, Unsupported, Value, components
 from .memory import joined, split
-from .shapes import VARYING, Shape
+from .shapes import ONE, VARYING, Shape
 from .simdgroup import simdgroup_call
 
 if TYPE_CHECKING:
     from .vectorize import Vectorizer
 
-__all__ = ["write_atomic", "write_call", "write_fence"]
+__all__ = ["write_call", "write_fence"]
 
-_ONE = Shape((0,))  # of a scalar that belongs to a single lane
 _KEPT_FLAGS = frozenset("fast reassoc nnan ninf nsz arcp contract afn".split())
 _LANE_INTRINSICS = (
     "llvm.memcpy", "llvm.memmove", "llvm.memset", "llvm.trap", "llvm.exp", "llvm.log", "llvm.sin", "llvm.cos",
@@ -141,9 +140,8 @@ def _call_each(w: Vectorizer, instruction: Instruction) -> None:
         listed = []
         for value, parts in zip(instruction.operands, values, strict=True):
             texts = [pick.get(id(part), part.scalar) for part in parts]
-            listed.append(
-                f"{value.type} {joined(code, value.type.split(' ')[0] if value.type.startswith('ptr') else value.type, texts)}"
-            )
+            held = "ptr" if value.type.startswith("ptr") else value.type  # without what the call says of the argument
+            listed.append(f"{value.type} {joined(code, held, texts)}")
         target = pick.get(id(callee[0]), callee[0].scalar) if callee else instruction.extra
         text = f"{prefix} {target}({', '.join(listed)})"
         if instruction.type == "void":
@@ -161,32 +159,11 @@ def _call_each(w: Vectorizer, instruction: Instruction) -> None:
     with code.each_lane(w.mask) as lane:
         got = call({id(part): code.peek(part.type, slots[id(part)], lane) for part in every})
         if instruction.result:
-            for part, slot in zip(split(code, instruction.type, got, _ONE), results, strict=True):
+            for part, slot in zip(split(code, instruction.type, got, ONE), results, strict=True):
                 code.poke(part.type, slot, lane, part.scalar)
     if instruction.result:
         pairs = zip(types, results, shapes, strict=True)
         w.define(instruction, [Lanes(t, s, vector=code.collected(t, slot)) for t, slot, s in pairs])
-
-
-def write_atomic(w: Vectorizer, instruction: Instruction) -> None:
-    code = w.code
-    pointer, *values = (w.one(value) for value in instruction.operands)
-    every = [lanes for lanes in (pointer, *values) if not lanes.shape.is_uniform]
-    slots = {id(lanes): code.spill(lanes) for lanes in every}
-    types = components(instruction.type)
-    results = [code.result_slot(type_) for type_ in types]
-    with code.each_lane(w.mask) as lane:
-        one = {id(lanes): code.peek(lanes.type, slots[id(lanes)], lane) for lanes in every}
-        at, *parts = (one.get(id(lanes), lanes.scalar) for lanes in (pointer, *values))
-        listed = ", ".join(f"{v.type} {text}" for v, text in zip(values, parts, strict=True))
-        text = f"{instruction.op} {instruction.flags} ptr {at}, {listed} {instruction.extra}"
-        got = code.new(f"{text}, align {instruction.align}" if instruction.align else text)
-        for part, slot in zip(split(code, instruction.type, got, _ONE), results, strict=True):
-            code.poke(part.type, slot, lane, part.scalar)
-    w.define(
-        instruction,
-        [Lanes(t, VARYING, vector=code.collected(t, slot)) for t, slot in zip(types, results, strict=True)],
-    )
 
 
 def write_fence(w: Vectorizer, instruction: Instruction) -> None:

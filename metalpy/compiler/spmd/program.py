@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -270,7 +271,7 @@ def _group_function(bodies: list[_Body], frame: int, max_threads: int) -> str:
 def _choice(kinds: list[str]) -> list[str]:
     """Go to the loop for the threadgroup's shape."""
     out = []
-    for kind, other in zip(kinds, kinds[1:], strict=False):
+    for kind, other in itertools.pairwise(kinds):
         last = other == kinds[-1]
         out.append(f'  br i1 %{kind}, label %"to.{kind}", label %"{"to" if last else "not"}.{other}"')
         if not last:
@@ -306,7 +307,7 @@ def _once(kind: str, frame: int) -> list[str]:
 
 def _turns(kind: str, frame: int) -> list[str]:
     """All simdgroups up to their next barrier, again and again until each has come to its end."""
-    full = f"@mp.body.{kind}.{'part' if kind == 'any' else 'full'}"
+    full, part = (f"@mp.body.{kind}.{which}" for which in ("part" if kind == "any" else "full", "part"))
     return _named(
         kind,
         f"""
@@ -335,7 +336,7 @@ def _turns(kind: str, frame: int) -> list[str]:
   %new.full.KIND = call i32 {full}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %state.KIND, i32 -1)
   br label %"went.KIND"
 "part.KIND":
-  %new.part.KIND = call i32 @mp.body.{kind}.part(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %state.KIND, i32 %rest)
+  %new.part.KIND = call i32 {part}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %state.KIND, i32 %rest)
   br label %"went.KIND"
 "went.KIND":
   %new.KIND = phi i32 [ %new.full.KIND, %"full.KIND" ], [ %new.part.KIND, %"part.KIND" ]

@@ -19,7 +19,7 @@ from .flow import Flow
 from .ir import Function, Instruction, Unsupported, Value, components, constant_parts, member_span
 from .layout import Layout, scalar_size
 
-__all__ = ["VARYING", "Shape", "Shapes", "is_vector", "literal"]
+__all__ = ["ONE", "VARYING", "Shape", "Shapes", "is_vector", "literal"]
 
 _ENDLESS = 1 << 20  # the alignment of zero
 
@@ -65,6 +65,7 @@ class Shape:
 
 
 VARYING = Shape(None)
+ONE = Shape((0,))  # of a scalar that belongs to a single lane
 
 
 @cache

@@ -14,7 +14,7 @@ from .ir import Unsupported, vector_of
 from .memory import mangled
 from .shapes import Shape
 
-__all__ = ["simdgroup_call"]
+__all__ = ["combined_lanes", "simdgroup_call"]
 
 _REDUCTION = re.compile(r"mp_simd_(sum|product|min|max|and|or|xor)_([iuf]\d+)")
 _PREFIX = re.compile(r"mp_simd_prefix_(inclusive|exclusive)_(sum|product)_([iuf]\d+)")
@@ -36,7 +36,7 @@ def simdgroup_call(code: Code, name: str, arguments: list[Lanes], mask: str, sha
     if name in ("mp_simd_active", "mp_simd_ballot"):
         return Lanes("i64", shape, _ballot(code, arguments, mask))
     if match := _REDUCTION.fullmatch(name):
-        return _reduced(code, match[1], match[2], arguments[0], mask, shape)
+        return Lanes(arguments[0].type, shape, combined_lanes(code, match[1], match[2], arguments[0], mask))
     if match := _PREFIX.fullmatch(name):
         return _prefix(code, match, arguments[0], mask, shape)
     if _SHUFFLE.fullmatch(name):
@@ -89,7 +89,8 @@ def _active_or_identity(code: Code, operation: str, kind: str, lanes: Lanes, mas
     return code.choose(mask, lanes.type, code.vector(lanes), identity)
 
 
-def _reduced(code: Code, operation: str, kind: str, lanes: Lanes, mask: str, shape: Shape) -> Lanes:
+def combined_lanes(code: Code, operation: str, kind: str, lanes: Lanes, mask: str) -> str:
+    """All active lanes of a value combined, a scalar; `kind` is its type as in ``mp_simd_sum_i32``."""
     value = _active_or_identity(code, operation, kind, lanes, mask)
     width = code.width
     while width > 1:
@@ -105,7 +106,7 @@ def _reduced(code: Code, operation: str, kind: str, lanes: Lanes, mask: str, sha
             parts = [code.new(f"extractelement {source} {value}, i32 {i}") for i in range(2)]
         value = _combined(code, operation, kind, lanes.type, half, *parts)
         width = half
-    return Lanes(lanes.type, shape, value)
+    return value
 
 
 def _prefix(code: Code, match: re.Match[str], lanes: Lanes, mask: str, shape: Shape) -> Lanes:

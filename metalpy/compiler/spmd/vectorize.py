@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from . import access, arithmetic, invoke, pieces
+from . import access, arithmetic, atomics, invoke, pieces
 from .code import ALL, Code, Lanes
 from .flow import EXIT, Flow
 from .ir import Function, Instruction, Unsupported, Value, components, constant_parts
@@ -44,6 +44,10 @@ class Vectorizer:
         The lanes that run the block that is being written.
     tables : set of str
         Pointers to what the runtime fills before a threadgroup starts.
+    threadgroup_pointers : set of str
+        Pointers into threadgroup memory.
+    used : set of str
+        Values that some instruction uses.
     private_bytes : int
         Memory for variables of the lanes so far.
 
@@ -62,6 +66,8 @@ class Vectorizer:
         self.code = Code(width)
         self._active = ALL if full else "%active"
         self.tables = _tables(function)
+        self.threadgroup_pointers = atomics.threadgroup_pointers(function)
+        self.used = {v.text for i in function.instructions() for v in i.operands}
         self.private_bytes = 0
         self.suspensions = 0
         self.empty: list[set[str]] = []  # for each barrier: variables that hold no lanes then
@@ -83,7 +89,7 @@ class Vectorizer:
     # ---- the whole ----
 
     def run(self) -> None:
-        """Write all blocks into `code`; the caller provides the entry, which defines %group, %first, %frame, %active."""
+        """Write all blocks into `code`; the entry, which defines %group, %first, %frame and %active, is the caller's."""
         code = self.code
         for slot in self._waiting.values():
             code.store(slot, "zeroinitializer")
@@ -350,7 +356,7 @@ _WRITERS = {
     "getelementptr": access.write_pointer, "extractelement": pieces.write_extract,
     "insertelement": pieces.write_insert, "shufflevector": pieces.write_shuffle,
     "extractvalue": pieces.write_extract_value, "insertvalue": pieces.write_insert_value,
-    "call": invoke.write_call, "atomicrmw": invoke.write_atomic, "cmpxchg": invoke.write_atomic,
+    "call": invoke.write_call, "atomicrmw": atomics.write_atomic, "cmpxchg": atomics.write_atomic,
     "fence": invoke.write_fence,
     **dict.fromkeys(arithmetic.OPCODES, arithmetic.write_elementwise),
 }  # fmt: skip
