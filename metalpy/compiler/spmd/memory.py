@@ -38,13 +38,23 @@ def load(
         raise Unsupported(f"a load of {instruction.type}")
     align = _alignment(instruction, size, step)
     stride = pointer.shape.stride()
-    if len(parts) > 1 and not step and stride == len(parts) * size:
-        return _wide_load(code, parts, pointer, mask, shape, align)
-    made = []
-    for k, type_ in enumerate(parts):
-        at = _moved(code, pointer, k * (step or size))
-        made.append(Lanes(type_, shape, vector=_load_part(code, type_, at, mask, align)))
-    return made
+
+    def single() -> list[Lanes]:
+        moved = (_moved(code, pointer, k * (step or size)) for k in range(len(parts)))
+        loaded = [_load_part(code, t, at, mask, align) for t, at in zip(parts, moved, strict=True)]
+        return [Lanes(t, shape, vector=vector) for t, vector in zip(parts, loaded, strict=True)]
+
+    if len(parts) == 1 or step or stride != len(parts) * size:
+        return single()
+    if mask == ALL:
+        return _wide_load(code, parts, pointer, shape, align)
+    code.vector(pointer)  # or each of the two ways would make it for itself
+    results = [code.variable(code.vector_type(t)) for t in parts]
+    for way in code.if_all(mask):
+        made = _wide_load(code, parts, pointer, shape, align) if way else single()
+        for slot, lanes in zip(results, made, strict=True):
+            code.store(slot, lanes.vector)
+    return [Lanes(t, shape, vector=code.load(slot)) for t, slot in zip(parts, results, strict=True)]
 
 
 def store(code: Code, instruction: Instruction, values: list[Lanes], pointer: Lanes, mask: str, step: int) -> None:
@@ -61,12 +71,24 @@ def store(code: Code, instruction: Instruction, values: list[Lanes], pointer: La
         raise Unsupported(f"a store of {type_}")
     align = _alignment(instruction, size, step)
     stride = pointer.shape.stride()
-    if len(values) > 1 and not step and stride == len(values) * size:
-        _wide_store(code, values, pointer, mask, align)
-        return
-    for k, value in enumerate(values):
-        at = _moved(code, pointer, k * (step or size))
-        _store_part(code, value.type, code.vector(value), at, mask, align)
+
+    def single() -> None:
+        for k, value in enumerate(values):
+            at = _moved(code, pointer, k * (step or size))
+            _store_part(code, value.type, code.vector(value), at, mask, align)
+
+    if len(values) == 1 or step or stride != len(values) * size:
+        single()
+    elif mask == ALL:
+        _wide_store(code, values, pointer, align)
+    else:
+        for lanes in (pointer, *values):
+            code.vector(lanes)  # or each of the two ways would make it for itself
+        for way in code.if_all(mask):
+            if way:
+                _wide_store(code, values, pointer, align)
+            else:
+                single()
 
 
 def _even(type_: str, parts: list[str]) -> bool:
@@ -242,35 +264,23 @@ def mangled(type_: str) -> str:
 # ---- vectors that lie one behind the other ----
 
 
-def _wide_mask(code: Code, mask: str, count: int) -> str:
-    if mask == ALL:
-        return ALL
-    picks = ", ".join(f"i32 {i // count}" for i in range(code.width * count))
-    lanes = code.mask_type
-    return code.new(f"shufflevector {lanes} {mask}, {lanes} poison, <{code.width * count} x i32> <{picks}>")
-
-
-def _wide_load(code: Code, parts: list[str], pointer: Lanes, mask: str, shape: Shape, align: int) -> list[Lanes]:
+def _wide_load(code: Code, parts: list[str], pointer: Lanes, shape: Shape, align: int) -> list[Lanes]:
+    """What all lanes read at once, then taken apart."""
     count, type_ = len(parts), parts[0]
     full = vector_of(code.width * count, type_)
-    wide_mask = f"<{code.width * count} x i1> {_wide_mask(code, mask, count)}"
-    name = f"llvm.masked.load.v{code.width * count}{mangled(type_)}.p0"
-    all_ = code.call(full, name, (f"ptr align {align} {pointer.scalar}", wide_mask, f"{full} poison"))
+    whole = code.new(f"load {full}, ptr {pointer.scalar}, align {align}")
     made = []
     for k in range(count):
         picks = ", ".join(f"i32 {i * count + k}" for i in range(code.width))
-        part = code.new(f"shufflevector {full} {all_}, {full} poison, <{code.width} x i32> <{picks}>")
+        part = code.new(f"shufflevector {full} {whole}, {full} poison, <{code.width} x i32> <{picks}>")
         made.append(Lanes(type_, shape, vector=part))
     return made
 
 
-def _wide_store(code: Code, values: list[Lanes], pointer: Lanes, mask: str, align: int) -> None:
-    count, type_ = len(values), values[0].type
-    full = vector_of(code.width * count, type_)
-    mixed = interleaved(code, type_, [code.vector(value) for value in values])
-    wide_mask = f"<{code.width * count} x i1> {_wide_mask(code, mask, count)}"
-    name = f"llvm.masked.store.v{code.width * count}{mangled(type_)}.p0"
-    code.call("void", name, (f"{full} {mixed}", f"ptr align {align} {pointer.scalar}", wide_mask))
+def _wide_store(code: Code, values: list[Lanes], pointer: Lanes, align: int) -> None:
+    full = vector_of(code.width * len(values), values[0].type)
+    mixed = interleaved(code, values[0].type, [code.vector(value) for value in values])
+    code.do(f"store {full} {mixed}, ptr {pointer.scalar}, align {align}")
 
 
 def _concatenated(code: Code, type_: str, vectors: list[str]) -> tuple[str, int]:

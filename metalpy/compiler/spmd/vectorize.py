@@ -89,7 +89,7 @@ class Vectorizer:
     # ---- the whole ----
 
     def run(self) -> None:
-        """Write all blocks into `code`; the entry, which defines %group, %first, %frame and %active, is the caller's."""
+        """Write all blocks into `code`; the entry, which defines %group, %first and so on, is the caller's."""
         code = self.code
         for slot in self._waiting.values():
             code.store(slot, "zeroinitializer")
