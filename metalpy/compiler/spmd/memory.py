@@ -37,29 +37,13 @@ def load(
     if not _even(instruction.type, parts):
         raise Unsupported(f"a load of {instruction.type}")
     align = _alignment(instruction, size, step)
-    stride = pointer.shape.stride()
-
-    def single() -> list[Lanes]:
-        moved = (_moved(code, pointer, k * (step or size)) for k in range(len(parts)))
-        loaded = [_load_part(code, t, at, mask, align) for t, at in zip(parts, moved, strict=True)]
-        return [Lanes(t, shape, vector=vector) for t, vector in zip(parts, loaded, strict=True)]
-
-    if len(parts) == 1 or step or stride != len(parts) * size:
-        return single()
-    if mask == ALL:
-        return _wide_load(code, parts, pointer, shape, align)
-    code.vector(pointer)  # or each of the two ways would make it for itself
-    results = [code.variable(code.vector_type(t)) for t in parts]
-    for way in code.if_all(mask):
-        made = _wide_load(code, parts, pointer, shape, align) if way else single()
-        for slot, lanes in zip(results, made, strict=True):
-            code.store(slot, lanes.vector)
-    return [Lanes(t, shape, vector=code.load(slot)) for t, slot in zip(parts, results, strict=True)]
+    moved = (_moved(code, pointer, k * (step or size)) for k in range(len(parts)))
+    loaded = [_load_part(code, t, at, mask, align) for t, at in zip(parts, moved, strict=True)]
+    return [Lanes(t, shape, vector=vector) for t, vector in zip(parts, loaded, strict=True)]
 
 
 def store(code: Code, instruction: Instruction, values: list[Lanes], pointer: Lanes, mask: str, step: int) -> None:
     """Store the components of each lane's value; of several lanes at one address the last one wins."""
-    type_ = instruction.operands[0].type
     if pointer.shape.is_uniform:
         _uniform_store(code, instruction, values, pointer, mask)
         return
@@ -67,28 +51,12 @@ def store(code: Code, instruction: Instruction, values: list[Lanes], pointer: La
         _one_by_one_store(code, instruction, values, pointer, mask)
         return
     size = scalar_size(values[0].type)
-    if not _even(type_, [v.type for v in values]):
-        raise Unsupported(f"a store of {type_}")
+    if len(values) > 1 and not _even(instruction.operands[0].type, [v.type for v in values]):
+        raise Unsupported(f"a store of {instruction.operands[0].type}")
     align = _alignment(instruction, size, step)
-    stride = pointer.shape.stride()
-
-    def single() -> None:
-        for k, value in enumerate(values):
-            at = _moved(code, pointer, k * (step or size))
-            _store_part(code, value.type, code.vector(value), at, mask, align)
-
-    if len(values) == 1 or step or stride != len(values) * size:
-        single()
-    elif mask == ALL:
-        _wide_store(code, values, pointer, align)
-    else:
-        for lanes in (pointer, *values):
-            code.vector(lanes)  # or each of the two ways would make it for itself
-        for way in code.if_all(mask):
-            if way:
-                _wide_store(code, values, pointer, align)
-            else:
-                single()
+    for k, value in enumerate(values):
+        at = _moved(code, pointer, k * (step or size))
+        _store_part(code, value.type, code.vector(value), at, mask, align)
 
 
 def _even(type_: str, parts: list[str]) -> bool:
@@ -101,7 +69,7 @@ def _even(type_: str, parts: list[str]) -> bool:
 def _alignment(instruction: Instruction, size: int, step: int) -> int:
     """What all components are aligned to."""
     align = instruction.align or size
-    return min(align, size) if step or is_vector(instruction.type) else align
+    return min(align, size)
 
 
 def _moved(code: Code, pointer: Lanes, distance: int) -> Lanes:
@@ -262,25 +230,6 @@ def mangled(type_: str) -> str:
 
 
 # ---- vectors that lie one behind the other ----
-
-
-def _wide_load(code: Code, parts: list[str], pointer: Lanes, shape: Shape, align: int) -> list[Lanes]:
-    """What all lanes read at once, then taken apart."""
-    count, type_ = len(parts), parts[0]
-    full = vector_of(code.width * count, type_)
-    whole = code.new(f"load {full}, ptr {pointer.scalar}, align {align}")
-    made = []
-    for k in range(count):
-        picks = ", ".join(f"i32 {i * count + k}" for i in range(code.width))
-        part = code.new(f"shufflevector {full} {whole}, {full} poison, <{code.width} x i32> <{picks}>")
-        made.append(Lanes(type_, shape, vector=part))
-    return made
-
-
-def _wide_store(code: Code, values: list[Lanes], pointer: Lanes, align: int) -> None:
-    full = vector_of(code.width * len(values), values[0].type)
-    mixed = interleaved(code, values[0].type, [code.vector(value) for value in values])
-    code.do(f"store {full} {mixed}, ptr {pointer.scalar}, align {align}")
 
 
 def _concatenated(code: Code, type_: str, vectors: list[str]) -> tuple[str, int]:
