@@ -208,6 +208,7 @@ cdef class Device:
                     queue.wait_serial(queue.recorded)
                 except Exception as error:
                     self.queue.failures += [error, *queue.failures]
+                queue.drain()  # memory that it used last may keep it alive, but nobody looks for it here any more
                 if queue in self.queues:  # the wait lets other threads run
                     self.queues.remove(queue)
         return 0
@@ -302,8 +303,6 @@ cdef class Queue:
 
     def __dealloc__(self):
         if self.handle != NULL:
-            if self.trace:
-                self.drain()
             with nogil:  # it commits what is open, which may start threads
                 self.drv.queue_release(self.handle)
                 if self.errors != NULL:
@@ -701,17 +700,16 @@ cdef int drain_all() except -1:
 
 def settle():
     """Wait for everything given to any device so far; failures of kernels are kept for the next wait."""
-    cdef Device device
     cdef Queue queue
-    for device in open_devices():
-        for queue in [device.queue, *device.queues]:
-            kept, queue.failures = queue.failures, []
-            try:
-                queue.wait_serial(queue.recorded)
-            except Exception as error:
-                kept.append(error)
-            finally:
-                queue.failures = kept + queue.failures
+    # Noted before the first wait: other threads go on, and what they give to a device may have no end.
+    for queue, serial in [(queue, queue.recorded) for queue in all_queues()]:
+        kept, queue.failures = queue.failures, []
+        try:
+            queue.wait_serial(serial)
+        except Exception as error:
+            kept.append(error)
+        finally:
+            queue.failures = kept + queue.failures
     drain_all()
 
 

@@ -87,9 +87,12 @@ class Profile:
             self._offsets.setdefault(device.identity, clock_offset(device))
 
     def _raw(self) -> tuple[list[tuple[Any, ...]], dict[int, bytes]]:
-        """The recording's events up to the end, and the driver's times."""
+        """The recording's events up to the end, and the driver's times.
+
+        A call that went on at the end is left out: what it gave to a device may be more than `stop` has waited for.
+        """
         end = self._end
-        events = [event for event in list(self._recording.events) if end is None or event[2] <= end]
+        events = [event for event in list(self._recording.events) if end is None or event[3] <= end]
         return events, {queue: bytes(data) for queue, data in list(self._recording.timings.items())}
 
     def _count_lost(self) -> int:
