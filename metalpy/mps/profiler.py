@@ -10,7 +10,7 @@ from contextlib import ContextDecorator, contextmanager
 from types import TracebackType
 from typing import Any
 
-from metalpy._core import driver, trace
+from metalpy._core import driver, registry, trace
 from metalpy.device import Device
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
@@ -179,7 +179,7 @@ def is_metal_capture_enabled() -> bool:
 
 def is_capturing_metal() -> bool:
     """True while a device writes a `metal_capture` document. Opens no device."""
-    return any(device.capture_running for device in driver.open_devices())
+    return any(device.capture_running for device in registry.open_devices())
 
 
 @contextmanager
@@ -212,7 +212,7 @@ def metal_capture(fname: str | os.PathLike[str]) -> Iterator[None]:
         yield
         device.synchronize()  # work in flight would be cut off
     except BaseException:
-        driver.settle()  # likewise; the next wait raises what a kernel did besides
+        registry.settle()  # likewise; the next wait raises what a kernel did besides
         raise
     finally:
         device.stop_capture()

@@ -345,7 +345,7 @@ def test_times_of_a_stream_that_is_gone(device, lib):
             time.sleep(0.001)
         del own
         Stream(device)  # lets go of queues whose streams are gone and whose work is done
-    launch, = (event for event in p.events if event.kind == "launch")
+    (launch,) = (event for event in p.events if event.kind == "launch")
     assert launch.run_end > launch.run_start >= launch.start
     assert p.lost == 0
 
