@@ -228,3 +228,6 @@ def _abandon(recording: trace.Recording) -> None:
     trace.end(recording)
     with contextlib.suppress(MetalError):
         registry.follow_trace()
+
+
+Profile.__module__ = "metalpy.mps.profiler"  # where users find it

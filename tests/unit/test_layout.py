@@ -73,7 +73,7 @@ def run(code):
 
 def test_importing_loads_nothing_heavy():
     heavy = ("ml_dtypes", "llvmlite", "ziglang", "asyncio", "unittest", "metalpy.compiler.harvest",
-             "metalpy.mps.profiler")  # fmt: skip
+             "metalpy.profiling.profile")  # fmt: skip
     assert run(f"import sys, metalpy; print(*[m for m in {heavy} if m in sys.modules])") == []
 
 
