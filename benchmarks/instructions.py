@@ -1,7 +1,7 @@
 """Instructions of one launch of ``full`` on 16 threads with its wait, counted by callgrind.
 
-Usage: ``python benchmarks/instructions.py core`` or ``python``: as `bench_launch.py` has them. Where functions happen to
-lie moves times by some percent, and the number of instructions not at all. Needs valgrind.
+Usage: ``python benchmarks/instructions.py core`` or ``python``: as `bench_launch.py` has them. Where functions happen
+to lie moves times by some percent, and the number of instructions not at all. Needs valgrind.
 """
 
 from __future__ import annotations
