@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["Token", "closing", "tokenize"]
+__all__ = ["Token", "closing", "in_directive", "tokenize"]
 
 
 class Token(NamedTuple):
@@ -122,3 +122,11 @@ def _closing_angle(tokens: list[Token], at: int) -> int:
                 return len(tokens)
         i += 1
     return len(tokens)
+
+
+def in_directive(text: str, offset: int) -> bool:
+    """Whether what is at `offset` stands in a preprocessor line."""
+    start = text.rfind("\n", 0, offset) + 1
+    while start > 1 and text[start - 2] == "\\":
+        start = text.rfind("\n", 0, start - 1) + 1
+    return text[start:offset].lstrip().startswith("#")
