@@ -28,12 +28,13 @@ class Token(NamedTuple):
 # otherwise the whole logical line is one token. White space stops at line ends, where a directive may start.
 # What is commonest comes first: programs are long.
 _DIRECTIVE = r"(?P<directive>^[ \t]*\#(?:\\\n|/\*.*?\*/|(?!//)[^\n])*)|"
+_NOT_IN_NAMES = r"\x00-#%-/:-@\[-^`{-\x7f"  # of ASCII; spelled so, since re takes 10 ms to compile \u0080-\U0010ffff
 _TOKENS = (
-    r"[ ]*(?:(?P<punct>::|->|\[\[|\]\]|[^A-Za-z0-9_$\u0080-\U0010ffff \t\r\f\v\n\"'./\\]"
+    r"[ ]*(?:(?P<punct>::|->|\[\[|\]\]|[!#%&(-\-:-@\[\]^`{-~\x00-\x08\x0e-\x1f\x7f]"
     r"|\.(?![0-9])|/(?![/*])|\\(?!\n))"
     r'|(?P<string>(?:u8|[uUL])?R"(?P<delimiter>[^()\\\s]*)\(.*?\)(?P=delimiter)"|(?:u8|[uUL])?"(?:\\.|[^"\\\n])*")'
     r"|(?P<char>(?:u8|[uUL])?'(?:\\.|[^'\\\n])*')"
-    r"|(?P<id>[A-Za-z_$\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*)"
+    rf"|(?P<id>[^0-9{_NOT_IN_NAMES}][^{_NOT_IN_NAMES}]*)"
     r"|(?P<number>\.?[0-9](?:[eEpP][+-]|'(?=[0-9A-Za-z_])|[0-9A-Za-z_.])*)"
     r"|(?P<skip>\n+|[ \t\r\f\v]+|\\\n|//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z))"
     r"|(?P<quote>[\"']))"  # one that nothing closes
