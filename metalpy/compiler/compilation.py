@@ -10,7 +10,7 @@ import hashlib
 import os
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -62,20 +62,34 @@ def _compile(source: Source, options: Options, store: Cache, noted: dict[str, An
     from .frontend import compile_program
 
     program = compile_program(source, options, store)
-    ir = [part.encode("utf-8", "surrogateescape") for part in program.ir]
     facts: dict[str, Any] = {
         "constants": [asdict(c) for c in program.constants],
         "max_threads": list(program.max_threads),
         "inputs": list(program.inputs),
         "warnings": [list(w) for w in program.warnings],
-        "ir": [make_key("ir", hashlib.blake2b(part).hexdigest()) for part in ir],
+        "ir": _keep(program.ir, store),
     }
     record = pack(facts, program.kernels)
-    for key_of_part, part in zip(facts["ir"], ir, strict=True):
-        store.store(key_of_part, _IR, zlib.compress(part, 1))
     if source.is_closed:
         store.store(key, _PROGRAM, record)
     return Compilation(record, store, source, options, program)
+
+
+def _keep(ir: Sequence[str], store: Cache) -> list[str]:
+    """Store the parts of a program's IR, side by side if there are several; returns their keys."""
+
+    def keep(part: str) -> str:
+        data = part.encode("utf-8", "surrogateescape")
+        key = make_key("ir", hashlib.blake2b(data).hexdigest())
+        store.store(key, _IR, zlib.compress(data, 1))
+        return key
+
+    if len(ir) == 1:
+        return [keep(ir[0])]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(len(ir)) as pool:
+        return list(pool.map(keep, ir))
 
 
 class Compilation:
