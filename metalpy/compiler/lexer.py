@@ -15,8 +15,8 @@ __all__ = ["Token", "closing", "in_directive", "tokenize", "without_bodies"]
 class Token(NamedTuple):
     """A token.
 
-    `kind` is ``"id"``, ``"number"``, ``"string"``, ``"char"``, ``"punct"``, ``"directive"`` or ``"quote"``, which is one
-    that nothing closes.
+    `kind` is ``"id"``, ``"number"``, ``"string"``, ``"char"``, ``"punct"``, ``"directive"`` or ``"quote"``, which is
+    one that nothing closes.
     """
 
     kind: str
