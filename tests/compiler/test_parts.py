@@ -12,7 +12,7 @@ from metalpy.compiler import frontend, parts
 from metalpy.compiler.cache import Cache
 from metalpy.compiler.compilation import compile_source
 from metalpy.compiler.frontend import compile_program
-from metalpy.compiler.libraryfile import write_library
+from metalpy.compiler.libraryfile import read_library, write_library
 from metalpy.compiler.options import make_options
 from metalpy.compiler.parts import without_instantiations
 from metalpy.compiler.rewrite import blank_for_cpp
@@ -115,8 +115,19 @@ def test_part_that_the_cache_has_lost_is_made_again_as_it_was(in_parts, monkeypa
 def test_library_file_has_all_parts(in_parts, tmp_path):
     compiled = compile_source(read_source(PROGRAM), make_options(), in_parts)
     write_library(tmp_path / "library.mtlp", compiled, {0: 100})
+    assert read_library(tmp_path / "library.mtlp").ir() == compiled.ir() and len(compiled.ir()) == 3
     in_parts.clear()
     check_results(mp.load_library(tmp_path / "library.mtlp"))
+
+
+def test_kernels_are_told_apart_by_their_own_part(in_parts):
+    """Programs that differ in one kernel have one part's code in common, and not the other's."""
+    text = "".join(f"kernel void k{i}(device int* x) {{ *x = {i}; }}\n" for i in range(3))
+    first, second = (
+        compile_source(read_source(t), make_options(), in_parts) for t in (text, text.replace("*x = 1", "*x = 7"))
+    )
+    paths = [[compiled.native(f"k{i}") for i in range(3)] for compiled in (first, second)]
+    assert [a == b for a, b in zip(*paths, strict=True)] == [True, False, True]
 
 
 # ---- messages ----
