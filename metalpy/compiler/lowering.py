@@ -20,7 +20,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from ..errors import CompileError, MetalError
-from .assembly import Assembly
+from .assembly import Assembly, adapted
 from .checks import may_recurse
 from .convergence import order_meetings
 from .executor import SPMD, chosen_executor
@@ -71,9 +71,11 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
     # What this kernel reaches, under the names that the runtime's loop over the threads of a group knows.
     renamed = {f"__mp_thread_{k}": _THREAD}
     constants = _constants(program, values)
-    text = program.assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants) + "\n".join(constants.values())
+    assembly = program.assembly(k)
+    text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants))
+    text += "\n".join(constants.values())
     text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
-    recurses = may_recurse(program.assembly, k)
+    recurses = may_recurse(assembly, k)
     with _lock:
         _initialize()
         module = llvm.parse_assembly(text)
@@ -240,7 +242,7 @@ def _ir_constant(constant: Constant, value: object) -> str:
 
 def _refuse_missing_constants(program: Program, k: int, values: Mapping[int, object]) -> None:
     """Refuse a kernel that reads a function constant without a value, itself or through a global made from it."""
-    assembly = program.assembly
+    assembly = program.assembly(k)
     missing = {
         c.symbol: c
         for c in program.constants
