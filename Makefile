@@ -9,7 +9,7 @@ PY := $(BIN)/python
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-objc check-apple-sdk build lint format test-asan test-tsan soak bench bench-smoke \
+.PHONY: help demo test test-objc check-apple-sdk build lint format test-asan test-tsan soak fuzz bench bench-smoke \
 	bench-compare wheel sdist annotate docs-test clean
 
 help: ## list these commands
@@ -55,6 +55,9 @@ test-tsan: $(VENV)/.with-test ## C tests, then threads, streams and events from 
 
 soak: $(VENV)/.with-test build ## OPERATIONS=2000000: mixed work from 8 threads; results stay right and memory flat
 	@$(PY) tools/soak.py $(if $(OPERATIONS),--operations $(OPERATIONS))
+
+fuzz: $(VENV)/.with-test build ## SECONDS=600 [SEED=n]: random kernels on every executor, against an evaluator in NumPy
+	@$(PY) -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/.with-test build ## run the benchmarks and keep the results, with machine and commit, in .benchmarks/
 	@$(PY) -m pytest -q benchmarks --benchmark-only --benchmark-autosave --benchmark-storage=.benchmarks \
