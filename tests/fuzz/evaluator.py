@@ -14,6 +14,7 @@ from . import operations
 from .lanes import Rows
 from .language import UINT, Expr, Function, Place, Program, Stmt, Var
 from .operations import Array
+from .printer import RECORDS
 
 
 class Frame:
@@ -93,6 +94,15 @@ class Evaluator:
 
     def uint(self, e: Expr, frame: Frame, mask: Array) -> Array:
         return self.value(e, frame, mask).astype(np.uint32).astype(np.int64)
+
+    def do_pick(self, s: Stmt, frame: Frame, mask: Array) -> Array:
+        value, condition = self.value(s.exprs[0], frame, mask), self.value(s.exprs[1], frame, mask)
+        at = self.uint(s.exprs[2], frame, mask) % min(var.length for var in s.data)
+        for var, chosen in zip(s.data, (mask & condition, mask & ~condition), strict=True):
+            values = frame.values[var].copy()
+            values[np.flatnonzero(chosen), at[chosen]] = value[chosen]
+            frame.values[var] = values
+        return mask
 
     def do_store(self, s: Stmt, frame: Frame, mask: Array) -> Array:
         name, slot = s.data
@@ -272,6 +282,8 @@ class Evaluator:
                 return self.builtins[e.data].astype(UINT.dtype)
             case "load":
                 return self.load(e, self.uint(e.args[0], frame, mask))
+            case "record":
+                return self.inputs[f"record.{e.data}"][self.uint(e.args[0], frame, mask) % RECORDS]
             case "near":
                 base, offset, _ = e.data
                 return self.load(e, self.builtins[base] + offset)

@@ -68,6 +68,7 @@ class Generator:
         self.counters: list[Var] = []
         self.structs: list[Struct] = []
         self.layouts: dict[str, str] = {}
+        self.record: list[tuple[str, Type]] = []
         self.readable: tuple[Var, ...] = ()  # counters of the loops around
         self.names = 0
         self.final = FREE_SLOTS
@@ -87,7 +88,7 @@ class Generator:
         body += self.results(scope)
         vars_ = self.vars + self.counters
         return Program(
-            self.seed, grid, group, vars_, self.structs, self.functions, body, self.layouts, self.final
+            self.seed, grid, group, vars_, self.structs, self.functions, body, self.record, self.layouts, self.final
         )  # fmt: skip
 
     # ---- declarations ----
@@ -109,7 +110,10 @@ class Generator:
         self.vars = [Var(self.name("x"), INT), Var(self.name("x"), UINT)]
         self.vars += [Var(self.name("v"), self.type()) for _ in range(self.random.randint(3, 7))]
         for _ in range(self.random.randint(0, 2)):
-            self.vars.append(Var(self.name("a") + "[{}]", self.type(), self.random.randint(2, 6)))
+            t = self.type()
+            for _ in range(self.random.choice((1, 1, 2))):
+                self.vars.append(Var(self.name("a") + "[{}]", t, self.random.randint(2, 6)))
+        self.record = [(self.name("f"), self.type()) for _ in range(self.random.randint(2, 5))]
         if self.random.random() < 0.4:
             length = self.random.choice((0, 0, 3))
             struct = Struct(self.name("S"), [], length, [])
@@ -171,15 +175,10 @@ class Generator:
         return out
 
     def statement(self, scope: Scope) -> list[Stmt]:
-        choices = {
-            "assign": 8,
-            "store": 2,
-            "atomic": 1,
-            "if": 4,
-            "loop": 4,
-            "switch": 2,
-            "call": 1 + len(self.functions),
-        }
+        choices = {"assign": 8, "store": 2, "atomic": 1, "if": 4, "loop": 4, "switch": 2}
+        choices["call"] = 1 + len(self.functions)
+        arrays = self.arrays(scope)
+        choices["pick"] = 2 if any(a is not b and a.type == b.type for a in arrays for b in arrays) else 0
         if scope.depth >= 3:
             choices.update({"if": 1, "loop": 0, "switch": 0})
         if scope.function:
@@ -213,6 +212,17 @@ class Generator:
     def make_store(self, scope: Scope) -> Stmt:
         name = self.output(self.scalar_name())
         return Stmt("store", exprs=[self.expr(Type(name), scope, 3), self.expr(UINT, scope, 2)], data=(name, None))
+
+    def arrays(self, scope: Scope) -> list[Var]:
+        """Those that are no fields of a struct."""
+        return [v for v in scope.vars if v.length and "." not in v.text]
+
+    def make_pick(self, scope: Scope) -> Stmt:
+        """An assignment to an element of one of two arrays, by a pointer."""
+        arrays = self.arrays(scope)
+        a, b = self.random.choice([(a, b) for a in arrays for b in arrays if a is not b and a.type == b.type])
+        exprs = [self.expr(a.type, scope, 3), self.expr(BOOL, scope, 2), self.expr(UINT, scope, 2)]
+        return Stmt("pick", exprs=exprs, data=(a, b))
 
     def make_atomic(self, scope: Scope) -> Stmt:
         op, offset = self.random.choice(ATOMICS)
@@ -409,11 +419,13 @@ class Generator:
                 return self.literal(t)
             return Expr("builtin", UINT, [], self.random.choice(POSITIONS))
         if r < 0.85 and scope.function is None and (t.name != "bool" or t.n == 1):
+            fields = [k for k, (_, of) in enumerate(self.record) if of == t]
+            if fields and self.random.random() < 0.5:
+                return Expr("record", t, [self.expr(UINT, scope, 1)], self.random.choice(fields))
             if self.random.random() < 0.4:
-                base = self.random.choice(
-                    ("id", "id", "index", "lane", "backwards", "zero") if t.n == 1 else ("lane", "zero")
-                )
-                return Expr("near", t, [], (base, self.random.choice((0, 0, 1, 2, 7)), self.random.random() < 0.3))
+                bases = ("id", "id", "index", "lane", "backwards", "zero") if t.n == 1 else ("lane", "zero")
+                packed = self.random.random() < 0.3
+                return Expr("near", t, [], (self.random.choice(bases), self.random.choice((0, 0, 1, 2, 7)), packed))
             near = start or self.random.random() < 0.5
             where = Expr("builtin", UINT, [], "id") if near else self.expr(UINT, scope, 1)
             return Expr("load", t, [where], self.random.random() < 0.3)

@@ -138,12 +138,25 @@ class Program:
     structs: list[Struct]
     functions: list[Function]
     body: list[Stmt]
+    record: list[tuple[str, Type]]  # fields of the struct that one input has an array of
     layouts: dict[str, str]  # of the output buffer of each scalar type
     slots: int  # of each output buffer and thread
 
     @property
     def threads(self) -> int:
         return int(np.prod(self.grid))
+
+
+def record_layout(fields: list[tuple[str, Type]]) -> tuple[list[int], int]:
+    """Offsets of the fields of a struct in device memory, and its size."""
+    offsets, end, alignment = [], 0, 1
+    for _, t in fields:
+        size = t.bits // 8 * (1, 1, 2, 4, 4)[t.n]
+        end = -(-end // size) * size
+        offsets.append(end)
+        end += size
+        alignment = max(alignment, size)
+    return offsets, -(-end // alignment) * alignment
 
 
 def blocks(program: Program) -> Iterator[list[Stmt]]:

@@ -6,6 +6,7 @@ from .language import Expr, Function, Place, Program, Stmt, Var, expressions
 from .operations import text_of
 
 INPUT_LENGTH = 312  # elements of each input: divisible by 2, 3 and 4, and some more than there are threads
+RECORDS = 40
 ATOMICS = 32
 
 _HEAD = """#include <metal_stdlib>
@@ -50,10 +51,13 @@ class _Printer:
             f"struct {s.name} {{ {' '.join(declaration(t, n, length) for n, t, length in s.fields)} }};\n"
             for s in program.structs
         )
+        record = "".join(f"{t} {name}; " for name, t in program.record)
+        structs += f"struct Record {{ {record}}};\n"
         functions = "".join(map(self.function, program.functions))
         body = self.block(program.body, 1)
         loads, outs = used(program)
         parameters = ["constant uint4& parameters", "device const uint* permutation", "device atomic_uint* atomics"]
+        parameters.append("device const uchar* records")
         parameters += [f"{self.space(name)} {name}* in_{name}" for name in sorted(loads)]
         parameters += [f"device {name}* out_{name}" for name in sorted(outs)]
         kind = "uint" if self.flat else "uint3"
@@ -92,6 +96,12 @@ class _Printer:
 
     def do_assign(self, s: Stmt, indent: str, depth: int) -> str:
         return f"{indent}{self.place(s.place)} = {self.expr(s.exprs[0])};\n"
+
+    def do_pick(self, s: Stmt, indent: str, depth: int) -> str:
+        value, condition, index = map(self.expr, s.exprs)
+        a, b = (var.text.split("[")[0] for var in s.data)
+        length = min(var.length for var in s.data)
+        return f"{indent}({condition} ? {a} : {b})[{index} % {length}u] = {value};\n"
 
     def do_store(self, s: Stmt, indent: str, depth: int) -> str:
         name, slot = s.data
@@ -238,6 +248,9 @@ class _Printer:
                 return self.builtin(e.data)
             case "load":
                 return self.load(e, f"{args[0]} % {INPUT_LENGTH // e.type.n}u", e.data)
+            case "record":
+                name = self.program.record[e.data][0]
+                return f"((device const Record*)records)[{args[0]} % {RECORDS}u].{name}"
             case "near":
                 base, offset, packed = e.data
                 base = {"backwards": "threads - 1u - id", "zero": "0u"}.get(base, base)

@@ -36,6 +36,7 @@ def _without_unused(program: Program) -> Program:
         program.functions = kept
         return _without_unused(program)
     named = {e.data for e in used if e.op == "read"} | {s.place.var for s in statements if s.place}
+    named |= {var for s in statements if s.kind == "pick" for var in s.data}
     named |= {s.data[1] for s in statements if s.kind == "call"}
     program.structs = [s for s in program.structs if named & set(s.vars)]
     program.vars = [v for v in program.vars if v in named or any(v in s.vars for s in program.structs)]

@@ -12,9 +12,9 @@ import numpy as np
 import metalpy as mp
 
 from .evaluator import Evaluator
-from .language import SCALARS, Program, Type
+from .language import SCALARS, Program, Type, record_layout
 from .operations import Array, to_bfloat
-from .printer import ATOMICS, INPUT_LENGTH, metal, used
+from .printer import ATOMICS, INPUT_LENGTH, RECORDS, metal, used
 
 EXECUTORS = ("reference",)
 
@@ -34,7 +34,20 @@ def inputs_of(program: Program) -> dict[str, Array]:
     made["parameters"] = rng.integers(0, 12, 4).astype(np.uint32)
     made["permutation"] = rng.permutation(program.threads).astype(np.uint32)
     made["atomics"] = rng.integers(0, 1 << 32, ATOMICS, np.uint32)
+    for k, (_, t) in enumerate(program.record):
+        values = made[t.name][rng.integers(0, INPUT_LENGTH, (RECORDS, t.n))]
+        made[f"record.{k}"] = values if t.n > 1 else values[:, 0]
     return made
+
+
+def _records(program: Program, inputs: Mapping[str, Array]) -> Array:
+    """The bytes of the array of structs."""
+    offsets, size = record_layout(program.record)
+    data = np.zeros((RECORDS, size), np.uint8)
+    for k, ((_, t), offset) in enumerate(zip(program.record, offsets, strict=True)):
+        values = np.ascontiguousarray(_on_device(inputs[f"record.{k}"], t.name)).reshape(RECORDS, t.n)
+        data[:, offset : offset + t.n * values.itemsize] = values.view(np.uint8)
+    return data.reshape(-1)
 
 
 def _values(t: Type, rng: np.random.Generator) -> Array:
@@ -84,6 +97,7 @@ def results(program: Program, executor: str, source: str | None = None) -> dict[
     atomics = mp.array(outputs["atomics"])
     kernel(
         [int(x) for x in inputs["parameters"]], mp.array(inputs["permutation"]), atomics,
+        mp.array(_records(program, inputs)),
         *(mp.array(_on_device(inputs[name], name)) for name in sorted(loads)), *arrays.values(),
         threads=program.grid, group_size=program.group,
     )  # fmt: skip

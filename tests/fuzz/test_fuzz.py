@@ -32,12 +32,13 @@ def test_seeds_reach_every_kind_of_statement_and_operation():
     kinds = {s.kind for program in programs for block in blocks(program) for s in block}
     assert kinds >= {
         "assign", "store", "atomic", "if", "loop", "switch", "break", "continue", "return", "call", "exchange", "tree",
-        "histogram", "simdgroup_barrier",
+        "histogram", "simdgroup_barrier", "pick",
     }  # fmt: skip
     used = {e.op for program in programs for e in expressions(program)}
     missing = {
         *operations.OF_TYPE, *operations.COMPARISONS, "land", "lor", "conditional", "select", "call",
-        "load", "near", "own", "convert", "construct", "swizzle", "as_type", "extract_bits", "insert_bits",
+        "load", "near",
+        "record", "own", "convert", "construct", "swizzle", "as_type", "extract_bits", "insert_bits",
         *(f"{scope}_{name}" for scope in ("simd", "quad") for name in lanes.NAMES),
     } - used  # fmt: skip
     assert not missing
