@@ -139,11 +139,10 @@ def _slot(program: Program, name: str, k: int) -> str:
     return f"thread {thread}, slot {slot}"
 
 
-def describe(program: Program, difference: Difference | None) -> str:
+def describe(program: Program, outcome: str) -> str:
     """A finding, for people."""
-    text = difference.text if difference else ""
     return (
-        f"seed {program.seed}, threads={program.grid}, group_size={program.group}\n{text}\n"
+        f"seed {program.seed}, threads={program.grid}, group_size={program.group}\n{outcome}\n"
         f"parameters = {inputs_of(program)['parameters'].tolist()}; inputs: "
         f"tests.fuzz.running.inputs_of(generate({program.seed}))\n{metal(program)}"
     )

@@ -20,7 +20,7 @@ SEEDS = range(1, 41)
 def test_random_kernel(seed):
     program = generate(seed)
     difference = running.find_difference(program)
-    assert difference is None, running.describe(program, difference)
+    assert difference is None, running.describe(program, difference.text)
 
 
 def test_a_seed_stands_for_one_program():
@@ -62,4 +62,4 @@ def test_a_wrong_result_is_found_and_made_small(monkeypatch):
     small = reduced(program, lambda p: running.find_difference(p) is not None, seconds=3)
     assert len(metal(small)) < len(metal(program))
     assert any(wrong(e) for e in expressions(small))
-    assert "expected" in running.describe(small, running.find_difference(small))
+    assert "expected" in running.describe(small, running.find_difference(small).text)
