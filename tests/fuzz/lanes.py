@@ -8,6 +8,7 @@ from .language import Expr, Type
 from .operations import Array, in_type
 
 WIDTH = 32
+INACTIVE_READ_AS = "own"  # or "zero": what a shuffle gives for a lane that takes no part
 REDUCTIONS = ["sum", "product", "min", "max", "and", "or", "xor"]
 SCANS = [f"prefix_{kind}_{op}" for kind in ("inclusive", "exclusive") for op in ("sum", "product")]
 MOVES = ["broadcast", "shuffle", *(f"shuffle_{how}" for how in ("up", "down", "xor", "rotate_up", "rotate_down"))]
@@ -93,11 +94,13 @@ class Rows:
         return active.argmax(1)[self.row]
 
     def _move(self, x: Array, source: Array, mask: Array) -> Array:
-        """`x` of lane `source`; the own value where that lane does not exist or does not take part."""
+        """`x` of lane `source`, as metalpy_kernel.h has it where Metal leaves it open."""
         inside = (source >= 0) & (source < WIDTH)
         at = (self.row, np.where(inside, source, 0))
-        taken = inside & self.rows(mask)[at]
-        return np.where(taken.reshape(taken.shape + (1,) * (x.ndim - 1)), self.rows(x)[at], x)
+        shape = inside.shape + (1,) * (x.ndim - 1)
+        active = self.rows(mask)[at].reshape(shape)
+        of_inactive = x if INACTIVE_READ_AS == "own" else np.zeros_like(x)
+        return np.where(inside.reshape(shape), np.where(active, self.rows(x)[at], of_inactive), x)
 
     def _fill(self, up: bool, data: Array, filling: Array, delta: int, modulo: int, mask: Array) -> Array:
         at = self.lane % modulo
