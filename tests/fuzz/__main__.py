@@ -86,7 +86,8 @@ def tell(program: Program, outcome: str, executors: tuple[str, ...], options: ar
 
     if options.reduce:
         program = reduced(program, fails, options.reduce)
-        outcome = outcome_of(program, executors, limit)
+        again = outcome_of(program, executors, limit)
+        outcome = again if kind(again) == kind(outcome) else f"{outcome}\n(but not each time: {again})"
     text = describe(program, outcome)
     print(text, flush=True)
     if options.findings:
