@@ -81,6 +81,9 @@ _STANDARD_INCLUDE = re.compile(
 _AMBIGUOUS = re.compile(r"error: reference to '(bias|level)' is ambiguous")
 # IR for any CPU: which one is decided when a kernel is lowered.
 _TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack-protector-buffer-size)"="[^"]*"')
+# In fast math clang says of calls what it says of operations, and of parameters that they are finite: of those of precise
+# functions too, which float_control (see __mp/math_core.h) does not change.
+_CALL_FLAGS = re.compile(r"(?<= call )(?:fast|reassoc nsz arcp contract afn) (?=[^@\n]*@_Z)")
 # `#pragma unroll` and its kin say what is good on a GPU; LLVM would print a warning wherever it cannot follow them.
 _LOOP_HINTS = re.compile(r'!"llvm\.loop\.(?=(?:unroll|vectorize|interleave|distribute)\.(?:enable|full|count|width)")')
 # A scalar is shifted by the low bits of the amount, as on a GPU; C++ leaves it open.
@@ -148,7 +151,7 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         raise misuse_error(misuse, source) from None
     ir = assembly.slice([f"__mp_thread_{k}" for k in range(len(kernels))] + ["__mp_group"])
     return Program(
-        ir=_masked_shifts(_LOOP_HINTS.sub('!"mp.', _without_target(ir))),
+        ir=_masked_shifts(_LOOP_HINTS.sub('!"mp.', _without_target(_without_call_flags(ir, options)))),
         kernels=kernels,
         constants=tuple(Constant(*c) for c in constants),
         max_threads=limits,
@@ -253,6 +256,13 @@ def _without_target(ir: str) -> str:
     """IR for any CPU; attributes stand behind the functions."""
     start = max(ir.find("\nattributes #"), 0)
     return ir[:start] + _TARGET_ATTRIBUTES.sub("", ir[start:])
+
+
+def _without_call_flags(ir: str, options: Options) -> str:
+    """What is assumed of arithmetic stands at the operations only."""
+    if options.math_mode == "safe":
+        return ir
+    return _CALL_FLAGS.sub("", ir.replace("nofpclass(nan inf) ", ""))
 
 
 def _masked_shifts(ir: str) -> str:
