@@ -111,6 +111,7 @@ struct worst {
 int measure(const char *name, uint64_t first, uint64_t last, uint64_t step, float low, float high, worst *out) {
     const entry *e = find(name);
     if (!e) return 1;
+    bool flushes = !__builtin_strncmp(name, "fast_", 5); // results near zero and below the normal numbers
     *out = {};
     float x[block], y[block] = {}, got[block];
     for (uint64_t begin = first; begin < last; begin += block) {
@@ -123,6 +124,7 @@ int measure(const char *name, uint64_t first, uint64_t last, uint64_t step, floa
         for (int i = 0; i < n; ++i) {
             if (!(low == -INFINITY || (x[i] >= low && x[i] <= high))) continue;
             double exact = e->exact2 ? e->exact2(x[i], y[i]) : e->exact(x[i]);
+            if (flushes && __builtin_fabs(exact) < 0x1p-125) continue;
             double ulp = error(got[i], exact);
             ++out->tested;
             if (isinf(ulp)) out->wrong_x = x[i], out->wrong_y = y[i], ++out->wrong;

@@ -15,9 +15,9 @@ MP_FN unsigned window(unsigned x, unsigned y, unsigned shift) {
     return static_cast<unsigned>(both << shift >> 32);
 }
 
-// The angle x as a part of a full turn, in units of 2^-64, for |x| >= 2^17.
+// The angle x as a part of a full turn, in units of 2^-64, for x >= 2^17.
 MP_FN unsigned long large_turn(float x) {
-    unsigned exponent = (bits(x) >> 23 & 255) - 127, mantissa = (bits(x) & 0x7fffff) | 0x800000;
+    unsigned exponent = (bits(x) >> 23) - 127, mantissa = (bits(x) & 0x7fffff) | 0x800000;
     // 96 bits of 2 / pi, beginning where a bit times x is no whole number of turns. Words of 2 / pi, the first of which
     // is before the point, are chosen by the bits of the place where to begin.
     unsigned start = exponent + 7, by4 = start & 128, by2 = start & 64, by1 = start & 32, shift = start & 31;
@@ -27,12 +27,11 @@ MP_FN unsigned long large_turn(float x) {
     unsigned v0 = choose(by2, u2, u0), v1 = choose(by2, u3, u1), v2 = choose(by2, t4, u2), v3 = choose(by2, t5, u3);
     unsigned v4 = choose(by2, t6, t4);
     unsigned w0 = choose(by1, v1, v0), w1 = choose(by1, v2, v1), w2 = choose(by1, v3, v2), w3 = choose(by1, v4, v3);
-    unsigned long turn = (product(mantissa, window(w0, w1, shift)) << 32) + product(mantissa, window(w1, w2, shift)) +
-                         (product(mantissa, window(w2, w3, shift)) >> 32);
-    return bits(x) >> 31 ? 0 - turn : turn;
+    return (product(mantissa, window(w0, w1, shift)) << 32) + product(mantissa, window(w1, w2, shift)) +
+           (product(mantissa, window(w2, w3, shift)) >> 32);
 }
 
-// x = r + k pi (or k pi / 2), with r small.
+// x = r + k pi (or k pi / 2) with r small; x is not negative.
 struct angle {
     float r;
     unsigned k; // its low bits
@@ -40,27 +39,26 @@ struct angle {
 MP_FN float large_angle(float x, unsigned long part, float unit) {
     return static_cast<float>(static_cast<long>(part)) * unit + (x - x); // a NaN of infinity and NaN
 }
-MP_FN bool is_large(float x) { return __builtin_expect(!(fabs(x) < 0x1p17f), 0); }
+MP_FN bool is_large(float x) { return __builtin_expect(!(x < 0x1p17f), 0); }
 
-// The parts of pi are cut off, not rounded, so that all products are of one sign: that keeps the sign of x = -0.
 MP_FN angle sin_angle(float x) {
     float t = fma(x, 0x1.45f306p-2f, to_whole), n = t - to_whole;
-    float r = fma(n, -0x1.921fb4p1f, x);
-    r = fma(n, -0x1.4442dp-23f, r);
-    return {fma(n, -0x1.846988p-47f, r), bits(t)};
+    float r = fma(n, -0x1.921fb6p1f, x);
+    r = fma(n, 0x1.777a5cp-24f, r);
+    return {fma(n, 0x1.ee59dap-49f, r), bits(t)};
 }
 // For a cosine k is some whole number and a half, and the half is left out of the result.
 MP_FN angle cos_angle(float x) {
     float t = fma(x, 0x1.45f306p-2f, 0.5f) + to_whole, n = (t - to_whole) - 0.5f;
-    float r = fma(n, -0x1.921fb4p1f, x);
-    r = fma(n, -0x1.4442dp-23f, r);
-    return {fma(n, -0x1.846988p-47f, r), bits(t)};
+    float r = fma(n, -0x1.921fb6p1f, x);
+    r = fma(n, 0x1.777a5cp-24f, r);
+    return {fma(n, 0x1.ee59dap-49f, r), bits(t)};
 }
 MP_FN angle tan_angle(float x) {
     float t = fma(x, 0x1.45f306p-1f, to_whole), n = t - to_whole;
-    float r = fma(n, -0x1.921fb4p0f, x);
-    r = fma(n, -0x1.4442dp-24f, r);
-    return {fma(n, -0x1.846988p-48f, r), bits(t)};
+    float r = fma(n, -0x1.921fb6p0f, x);
+    r = fma(n, 0x1.777a5cp-25f, r);
+    return {fma(n, 0x1.ee59dap-50f, r), bits(t)};
 }
 MP_FN angle large_sin_angle(float x, unsigned long more) {
     unsigned long turn = large_turn(x) + more;
@@ -71,35 +69,38 @@ MP_FN angle large_tan_angle(float x) {
     return {large_angle(x, turn << 2, 0x1.921fb6p-64f), static_cast<unsigned>((turn + (1ul << 61)) >> 62)};
 }
 
+MP_FN float negative(unsigned odd, float x) { return from_bits(bits(x) ^ odd << 31); } // if the low bit is set
 MP_FN float sin_of(angle a) {
-    float z = a.r * a.r, y = fma(z * sin_tail(z), a.r, a.r);
-    return from_bits(bits(y) ^ a.k << 31);
+    float z = a.r * a.r;
+    return negative(a.k, fma(z * sin_tail(z), a.r, a.r));
 }
 MP_FN float tan_of(angle a) {
     float z = a.r * a.r, y = fma(z * tan_tail(z), a.r, a.r);
     return pick(a.k & 1, -1 / y, y);
 }
 MP_FN float sin(float x) {
-    angle a = sin_angle(x);
-    if (is_large(x)) a = large_sin_angle(x, 0);
-    return sin_of(a);
+    float size = fabs(x);
+    angle a = sin_angle(size);
+    if (is_large(size)) a = large_sin_angle(size, 0);
+    return negative(bits(x) >> 31, sin_of(a));
 }
 MP_FN float cos(float x) {
-    x = fabs(x);
-    angle a = cos_angle(x);
-    if (is_large(x)) a = large_sin_angle(x, 1ul << 62);
+    float size = fabs(x);
+    angle a = cos_angle(size);
+    if (is_large(size)) a = large_sin_angle(size, 1ul << 62);
     return sin_of(a);
 }
 MP_FN float tan(float x) {
-    angle a = tan_angle(x);
-    if (is_large(x)) a = large_tan_angle(x);
-    return tan_of(a);
+    float size = fabs(x);
+    angle a = tan_angle(size);
+    if (is_large(size)) a = large_tan_angle(size);
+    return negative(bits(x) >> 31, tan_of(a));
 }
 
 // Fast: without the branch; angles from 2^17 on lose their accuracy.
-MP_FN float fast_sin(float x) { return sin_of(sin_angle(x)); }
+MP_FN float fast_sin(float x) { return negative(bits(x) >> 31, sin_of(sin_angle(fabs(x)))); }
 MP_FN float fast_cos(float x) { return sin_of(cos_angle(fabs(x))); }
-MP_FN float fast_tan(float x) { return tan_of(tan_angle(x)); }
+MP_FN float fast_tan(float x) { return negative(bits(x) >> 31, tan_of(tan_angle(fabs(x)))); }
 
 // Of multiples of pi: x is reduced exactly, so that multiples of 1/2 come out exact.
 MP_FN float sinpi_near(float r) { // |r| <= 1/2
