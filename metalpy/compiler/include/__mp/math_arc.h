@@ -9,24 +9,25 @@ namespace __mp::math {
 MP_FN float from_pi(float x) { return 0x1.921fb6p1f - (x + 0x1.777a5cp-24f); }
 MP_FN float from_half_pi(float x) { return 0x1.921fb6p0f - (x + 0x1.777a5cp-25f); }
 
-// For |x| > 1/2, with s = sqrt((1 - |x|) / 2): asin |x| = pi / 2 - 2 asin s, acos |x| = 2 asin s.
+// For |x| > 1/2, with s = sqrt((1 - |x|) / 2): asin |x| = pi / 2 - 2 asin s, acos |x| = 2 asin s. Else s is |x|.
 struct arc {
     bool outer;
-    float y; // asin |x|, or asin s
+    float s, rest; // asin s = s + rest
 };
 MP_FN arc arc_of(float a) {
     bool outer = a > 0.5f;
     float z = pick(outer, fma(a, -0.5f, 0.5f), a * a), s = pick(outer, sqrt(z), a);
-    return {outer, fma(z * asin_tail(z), s, s)};
+    return {outer, s, z * asin_tail(z) * s};
 }
 MP_FN float asin(float x) {
     arc a = arc_of(fabs(x));
-    return copysign(pick(a.outer, from_half_pi(2 * a.y), a.y), x);
+    float outer = fma(-2, a.s, 0x1.921fb6p0f) - fma(2, a.rest, 0x1.777a5cp-25f);
+    return copysign(pick(a.outer, outer, a.s + a.rest), x);
 }
 MP_FN float acos(float x) {
     arc a = arc_of(fabs(x));
-    float outer = pick(x < 0, from_pi(2 * a.y), 2 * a.y);
-    return pick(a.outer, outer, from_half_pi(copysign(a.y, x)));
+    float y = a.s + a.rest, outer = pick(x < 0, from_pi(2 * y), 2 * y);
+    return pick(a.outer, outer, from_half_pi(copysign(y, x)));
 }
 
 // of a quotient not above 1
