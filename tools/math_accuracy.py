@@ -1,17 +1,19 @@
 """docs/accuracy.md: the errors of the math functions, measured.
 
-    python tools/math_accuracy.py > docs/accuracy.md     # every float; takes half an hour on two cores
-    python tools/math_accuracy.py --step 97 --only sin   # one float of 97, one function: for who changes it
-    python tools/math_accuracy.py --speed                # elements a second of one core, in loops that clang vectorises
+    python tools/math_accuracy.py --step 5 > docs/accuracy.md  # every fifth float: five minutes of processor time
+    python tools/math_accuracy.py --step 97 --only sin         # fewer, of one function: for who changes it
+    python tools/math_accuracy.py --speed                      # elements a second of one core, in loops that clang vectorises
 
-The functions are compiled from our headers as they are, and compared with the double precision of the C library; the
-worst result of each is computed again with mpmath, so an error of that library would show.
+The functions are compiled from our headers as they are, and compared with the double precision of the C library, by its
+vector functions where there are any (glibc); the worst result of each is computed again with mpmath, so an error of that
+library would show.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import ctypes.util
 import os
 import platform
 import subprocess
@@ -78,8 +80,12 @@ class Worst(ctypes.Structure):
 def build(folder: str) -> ctypes.CDLL:
     target = Path(folder, "harness.so")
     flags = "-O3 -march=native -std=gnu++20 -nostdinc -fwrapv -fPIC -shared -fno-math-errno -fno-sanitize=undefined".split()
+    vectors = ctypes.util.find_library("mvec") is not None
+    flags += ["-fveclib=libmvec"] * vectors
     command = [sys.executable, "-m", "ziglang", "cc", *flags, f"-I{HEADERS}", str(HARNESS), "-lm", "-o", str(target)]
     subprocess.run(command, check=True)
+    if vectors:
+        ctypes.CDLL("libmvec.so.1", ctypes.RTLD_GLOBAL)
     library = ctypes.CDLL(str(target))
     library.measure.restype = ctypes.c_int
     return library
@@ -141,8 +147,9 @@ INTRODUCTION = """\
 
 `python tools/math_accuracy.py` writes this page. Errors are in units in the last place (ULP) of single precision, an ULP
 being that of the exact result, and of the smallest normal number below it. Functions of one argument were computed for
-every float, those of two for {pairs} pairs: random bits, and numbers near 1 whose results do not overflow. "At" is where
-the largest error is; `tests/msl/test_accuracy.py` computes the functions there again, on every device.
+{floats}, those of two for {pairs:,} pairs: random bits, numbers near 1, and for powers
+those that do not overflow. "At" is where the largest error is; `tests/msl/test_accuracy.py` computes the functions there
+again, on every device.
 
 Infinities, NaNs, zeros and subnormal numbers are as IEEE 754 and C say, in `precise::` functions under every math mode.
 `precise::` is what `metal::` functions are with `math_mode="safe"`, and `fast::` with `"relaxed"` and `"fast"`. Functions
@@ -172,9 +179,9 @@ def report(library: ctypes.CDLL, step: int, only: str | None) -> str:
             worst = measure(library, f"fast_{function.name}", step, low, high, function.binary)
             place = f"{low:g} to {high:g}" if function.fast_range else "all"
             fast.append(_row(replace(function, name=f"fast_{function.name}"), worst, place))
-    pairs = f"{PAIRS:,}"
+    floats = f"one float of {step}, evenly over all 2^32" if step > 1 else "every float"
     return (
-        INTRODUCTION.format(pairs=pairs)
+        INTRODUCTION.format(floats=floats, pairs=PAIRS // step)
         + "## `precise::`\n\n"
         + table(precise, "function|largest error, ULP|Metal allows|at")
         + "\n## `fast::`\n\n"

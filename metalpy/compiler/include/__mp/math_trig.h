@@ -97,10 +97,11 @@ MP_FN float tan(float x) {
     return negative(bits(x) >> 31, tan_of(a));
 }
 
-// Fast: without the branch; angles from 2^17 on lose their accuracy.
-MP_FN float fast_sin(float x) { return negative(bits(x) >> 31, sin_of(sin_angle(fabs(x)))); }
-MP_FN float fast_cos(float x) { return sin_of(cos_angle(fabs(x))); }
-MP_FN float fast_tan(float x) { return negative(bits(x) >> 31, tan_of(tan_angle(fabs(x)))); }
+// Fast: without the branch. Angles from 2^17 on lose their accuracy; sines stay between -1 and 1.
+MP_FN angle fast_angle(angle a, float limit) { return {bounded(a.r, -limit, limit), a.k}; }
+MP_FN float fast_sin(float x) { return negative(bits(x) >> 31, sin_of(fast_angle(sin_angle(fabs(x)), 1.6f))); }
+MP_FN float fast_cos(float x) { return sin_of(fast_angle(cos_angle(fabs(x)), 1.6f)); }
+MP_FN float fast_tan(float x) { return negative(bits(x) >> 31, tan_of(fast_angle(tan_angle(fabs(x)), 0.8f))); }
 
 // Of multiples of pi: x is reduced exactly, so that multiples of 1/2 come out exact.
 MP_FN float sinpi_near(float r) { // |r| <= 1/2
