@@ -43,13 +43,15 @@ struct entry {
 #define ONE(f, g) FUNCTION(f, __mp::math::f(x[i]), g(static_cast<double>(x[i])), false)
 #define TWO(f, g) FUNCTION(f, __mp::math::f(x[i], y[i]), g(static_cast<double>(x[i]), static_cast<double>(y[i])), true)
 const entry entries[] = {
-    ONE(acos, __builtin_acos), ONE(acosh, __builtin_acosh), ONE(asin, __builtin_asin), ONE(asinh, __builtin_asinh), ONE(atan, __builtin_atan),
-    TWO(atan2, __builtin_atan2), ONE(atanh, __builtin_atanh), ONE(cos, __builtin_cos), ONE(cosh, __builtin_cosh), ONE(cospi, cospi_), ONE(exp, __builtin_exp),
-    ONE(exp2, __builtin_exp2), ONE(exp10, exp10_), TWO(fdim, __builtin_fdim), TWO(fmod, __builtin_fmod), ONE(log, __builtin_log), ONE(log2, __builtin_log2),
-    ONE(log10, __builtin_log10), TWO(pow, __builtin_pow), TWO(powr, powr_), ONE(rsqrt, rsqrt_), ONE(sin, __builtin_sin), ONE(sinh, __builtin_sinh),
-    ONE(sinpi, sinpi_), ONE(tan, __builtin_tan), ONE(tanh, __builtin_tanh), ONE(tanpi, tanpi_), ONE(fast_cos, __builtin_cos),
-    ONE(fast_exp, __builtin_exp), ONE(fast_exp2, __builtin_exp2), ONE(fast_exp10, exp10_), TWO(fast_pow, __builtin_pow), TWO(fast_powr, powr_),
-    ONE(fast_rsqrt, rsqrt_), ONE(fast_sin, __builtin_sin), ONE(fast_tan, __builtin_tan),
+    ONE(acos, __builtin_acos), ONE(acosh, __builtin_acosh), ONE(asin, __builtin_asin), ONE(asinh, __builtin_asinh),
+    ONE(atan, __builtin_atan), TWO(atan2, __builtin_atan2), ONE(atanh, __builtin_atanh), ONE(cos, __builtin_cos),
+    ONE(cosh, __builtin_cosh), ONE(cospi, cospi_), ONE(exp, __builtin_exp), ONE(exp2, __builtin_exp2), ONE(exp10,
+    exp10_), TWO(fdim, __builtin_fdim), TWO(fmod, __builtin_fmod), ONE(log, __builtin_log), ONE(log2, __builtin_log2),
+    ONE(log10, __builtin_log10), TWO(pow, __builtin_pow), TWO(powr, powr_), ONE(rsqrt, rsqrt_), ONE(sin,
+    __builtin_sin), ONE(sinh, __builtin_sinh), ONE(sinpi, sinpi_), ONE(tan, __builtin_tan), ONE(tanh, __builtin_tanh),
+    ONE(tanpi, tanpi_), ONE(fast_cos, __builtin_cos), ONE(fast_exp, __builtin_exp), ONE(fast_exp2, __builtin_exp2),
+    ONE(fast_exp10, exp10_), TWO(fast_pow, __builtin_pow), TWO(fast_powr, powr_), ONE(fast_rsqrt, rsqrt_),
+    ONE(fast_sin, __builtin_sin), ONE(fast_tan, __builtin_tan),
 };
 const entry *find(const char *name) {
     for (const entry &e : entries)
@@ -91,7 +93,7 @@ void fill_pairs(uint64_t number, float *x, float *y) {
         break;
     case 2:
         *x = as_float(a & 0x7fffffff);
-        *y = static_cast<float>((static_cast<double>(b) / 0x1p32 * 2 - 1) * 152 / __builtin_fabs(__builtin_log2(static_cast<double>(*x))));
+        *y = static_cast<float>((b / 0x1p31 - 1) * 152 / __builtin_fabs(__builtin_log2(static_cast<double>(*x))));
         break;
     default:
         *x = a & 256 ? as_float(special[a & 7] | (a & 0x80000000)) : as_float(a);

@@ -2,11 +2,11 @@
 
     python tools/math_accuracy.py --step 5 > docs/accuracy.md  # every fifth float: five minutes of processor time
     python tools/math_accuracy.py --step 97 --only sin         # fewer, of one function: for who changes it
-    python tools/math_accuracy.py --speed                      # elements a second of one core, in loops that clang vectorises
+    python tools/math_accuracy.py --speed                      # of one core, in loops that clang vectorises
 
-The functions are compiled from our headers as they are, and compared with the double precision of the C library, by its
-vector functions where there are any (glibc); the worst result of each is computed again with mpmath, so an error of that
-library would show.
+The functions are compiled from our headers as they are, and compared with the double precision of the C library, by
+its vector functions where there are any (glibc); the worst result of each is computed again with mpmath, so an error of
+that library would show.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class Worst(ctypes.Structure):
 
 def build(folder: str) -> ctypes.CDLL:
     target = Path(folder, "harness.so")
-    flags = "-O3 -march=native -std=gnu++20 -nostdinc -fwrapv -fPIC -shared -fno-math-errno -fno-sanitize=undefined".split()
+    flags = "-O3 -march=native -std=gnu++20 -nostdinc -fPIC -shared".split()
+    flags += "-fwrapv -fno-math-errno -fno-sanitize=undefined".split()
     vectors = ctypes.util.find_library("mvec") is not None
     flags += ["-fveclib=libmvec"] * vectors
     command = [sys.executable, "-m", "ziglang", "cc", *flags, f"-I{HEADERS}", str(HARNESS), "-lm", "-o", str(target)]
@@ -145,19 +146,25 @@ def at(function: Function, worst: Worst) -> str:
 INTRODUCTION = """\
 # Accuracy of the math functions
 
-`python tools/math_accuracy.py` writes this page. Errors are in units in the last place (ULP) of single precision, an ULP
-being that of the exact result, and of the smallest normal number below it. Functions of one argument were computed for
-{floats}, those of two for {pairs:,} pairs: random bits, numbers near 1, and for powers
-those that do not overflow. "At" is where the largest error is; `tests/msl/test_accuracy.py` computes the functions there
-again, on every device.
+`tools/math_accuracy.py` writes this page. Errors are in units in the last place (ULP) of single precision: of the exact
+result, or of the smallest normal number where that is larger. Functions of one argument were computed for {floats},
+those of two for {pairs:,} pairs: random bits, numbers near 1, and for powers those that do not overflow. "At" is where
+the largest error is; `tests/msl/test_accuracy.py` computes the functions there again, on every device.
 
-Infinities, NaNs, zeros and subnormal numbers are as IEEE 754 and C say, in `precise::` functions under every math mode.
-`precise::` is what `metal::` functions are with `math_mode="safe"`, and `fast::` with `"relaxed"` and `"fast"`. Functions
-that `fast::` has no other code for are left out of the second table. Results of half and bfloat are those of float, rounded
-once more.
+`precise::` functions are what `metal::` ones are with `math_mode="safe"`, `fast::` ones with `"relaxed"` and `"fast"`.
+Infinities, NaNs, zeros and subnormal numbers are as IEEE 754 and C say, in `precise::` under every math mode. What
+`fast::` has no other code for is not in the second table. Results of half and bfloat are those of float, rounded once
+more.
 
-Rounding (`ceil`, `floor`, `rint`, `round`, `trunc`), `sqrt`, `fma`, division, `fmin`, `fmax`, `fabs`, `copysign`, `ldexp`,
-`frexp`, `modf`, `ilogb` and `nextafter` are exact or correctly rounded.
+Rounding (`ceil`, `floor`, `rint`, `round`, `trunc`), `sqrt`, `fma`, division, `fmin`, `fmax`, `fabs`, `copysign`,
+`ldexp`, `frexp`, `modf`, `ilogb` and `nextafter` are exact or correctly rounded.
+
+"""
+
+FAST = """\
+Metal's bounds for fast math: 2 ULP for `rsqrt`, 3 and more for exponentials, an absolute 2^-13 for sine and cosine
+between -pi and pi; `pow` is 2 to the power of y log2(x). Results below 2^-125 are not in the table: exponentials and
+powers have zero there. `pow` with an infinite power of 1 is a NaN. Angles from 2^17 on lose their accuracy.
 
 """
 
@@ -185,9 +192,7 @@ def report(library: ctypes.CDLL, step: int, only: str | None) -> str:
         + "## `precise::`\n\n"
         + table(precise, "function|largest error, ULP|Metal allows|at")
         + "\n## `fast::`\n\n"
-        + "Metal's bounds for fast math: 2 ULP for `rsqrt`, 3 and more for exponentials, an absolute 2^-13 for sine and cosine\n"
-        + "between -pi and pi; `pow` is 2 to the power of y log2(x). Arguments outside the range give a result that is zero\n"
-        + "instead of subnormal, or a sine of an angle that is not reduced well.\n\n"
+        + FAST
         + table(fast, "function|largest error, ULP|arguments|at")
     )
 

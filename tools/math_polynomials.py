@@ -3,8 +3,8 @@
     python tools/math_polynomials.py > metalpy/compiler/include/__mp/math_polynomials.h
 
 Each is the best in the sense of Chebyshev, nearly: a least-squares fit whose weights grow where the error is large
-(Lawson's algorithm). Coefficients are rounded to single precision one after another, the low ones first, and the rest is
-fitted again around them. Run it again only to change a function; the header is committed.
+(Lawson's algorithm). Coefficients are rounded to single precision one after another, the low ones first, and the rest
+is fitted again around them. Run it again only to change a function; the header is committed.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ def log_weight(f: Any) -> Any:
 E, LOW_ROOT, HIGH_ROOT = mp.e, -0.2930, 0.4143  # sqrt(1/2) - 1 and sqrt(2) - 1, and a little more
 FITS = [
     Fit("exp_tail", "(e^r - 1 - r) / r^2", exp_tail(E), -0.3473, 0.3473, 5, lambda r: r**2 / mp.exp(r)),
-    Fit("exp2_tail", "(2^r - 1 - r ln 2) / r^2", exp_tail(mp.mpf(2)), -0.501, 0.501, 5, lambda r: r**2 / mp.mpf(2) ** r),
+    Fit("exp2_tail", "(2^r - 1 - r ln 2) / r^2", exp_tail(mp.mpf(2)), -0.501, 0.501, 5,
+        lambda r: r**2 / mp.mpf(2) ** r),
     Fit("exp10_tail", "(10^r - 1 - r ln 10) / r^2", exp_tail(mp.mpf(10)), -0.1508, 0.1508, 5,
         lambda r: r**2 / mp.mpf(10) ** r),
     Fit("log_tail", "(log(1 + f) - f + f^2 / 2) / f^3", log_tail(E), LOW_ROOT, HIGH_ROOT, 9, log_weight),
@@ -158,8 +159,8 @@ def literal(x: float) -> str:
 
 def render() -> str:
     out = [
-        "// Polynomials of the math functions. Made by tools/math_polynomials.py; do not edit. Errors are relative to the",
-        "// result of the function that a polynomial serves.",
+        "// Polynomials of the math functions. Made by tools/math_polynomials.py; do not edit. Errors are relative to",
+        "// the result of the function that a polynomial serves.",
         "#pragma once",
         "#pragma clang system_header",
         "#include <__mp/math_core.h>",

@@ -81,8 +81,8 @@ _STANDARD_INCLUDE = re.compile(
 _AMBIGUOUS = re.compile(r"error: reference to '(bias|level)' is ambiguous")
 # IR for any CPU: which one is decided when a kernel is lowered.
 _TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack-protector-buffer-size)"="[^"]*"')
-# In fast math clang says of calls what it says of operations, and of parameters that they are finite: of those of precise
-# functions too, which float_control (see __mp/math_core.h) does not change.
+# In fast math clang says of calls what it says of operations, and of parameters that they are finite: of those of
+# precise functions too, which float_control (see __mp/math_core.h) does not change.
 _CALL_FLAGS = re.compile(r"(?<= call )(?:fast|reassoc nsz arcp contract afn) (?=[^@\n]*@_Z)")
 # `#pragma unroll` and its kin say what is good on a GPU; LLVM would print a warning wherever it cannot follow them.
 _LOOP_HINTS = re.compile(r'!"llvm\.loop\.(?=(?:unroll|vectorize|interleave|distribute)\.(?:enable|full|count|width)")')

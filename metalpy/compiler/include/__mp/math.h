@@ -80,7 +80,8 @@ MP_SINCOS
 } // namespace fast
 #undef MP_SINCOS
 #if __METALPY_FAST_MATH__
-using fast::cos, fast::exp, fast::exp2, fast::exp10, fast::pow, fast::powr, fast::rsqrt, fast::sin, fast::sincos, fast::tan;
+using fast::cos, fast::exp, fast::exp2, fast::exp10, fast::pow, fast::powr, fast::rsqrt, fast::sin, fast::sincos,
+    fast::tan;
 #else
 using precise::cos, precise::exp, precise::exp2, precise::exp10, precise::pow, precise::powr, precise::rsqrt,
     precise::sin, precise::sincos, precise::tan;

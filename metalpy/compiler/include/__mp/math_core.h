@@ -19,12 +19,13 @@ MP_FN float fma(float x, float y, float z) { return __builtin_elementwise_fma(x,
 MP_FN float sqrt(float x) { return __builtin_elementwise_sqrt(x); }
 MP_FN float fabs(float x) { return from_bits(bits(x) & 0x7fffffff); }
 MP_FN float copysign(float x, float y) { return from_bits((bits(x) & 0x7fffffff) | (bits(y) & 0x80000000)); }
-// c ? x : y, which in fast math modes clang takes to be finite.
+// c ? x : y, which in fast math modes clang takes to be finite. Conditions are joined by & and |: && and || are branches.
 MP_FN float pick(bool c, float x, float y) {
     if (c) y = x;
     return y;
 }
 MP_FN bool is_nan(float x) { return (bits(x) & 0x7fffffff) > 0x7f800000; }
+MP_FN bool is_positive(float x) { return bits(x) - 1 < 0x7f7fffff; } // and finite
 // between low and high; a NaN stays one
 MP_FN float bounded(float x, float low, float high) {
     x = pick(low > x, low, x);

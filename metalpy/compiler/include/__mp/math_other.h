@@ -10,7 +10,7 @@ MP_FN float rsqrt(float x) {
     float y = 1 / sqrt(x);
     float h = x * y, l = fma(x, y, -h);    // x y, exactly, is h + l
     float missing = fma(-h, y, 1) - l * y; // 1 - x y y
-    return pick(x > 0 && x < __builtin_inff(), fma(y * 0.5f, missing, y), y);
+    return pick(is_positive(x), fma(y * 0.5f, missing, y), y);
 }
 MP_FN float fast_rsqrt(float x) { return 1 / sqrt(x); }
 
@@ -37,7 +37,7 @@ MP_FN exponent_parts split_exponent(float x) {
     unsigned i = bits(pick(tiny, x * 0x1p23f, x));
     return {from_bits((i & 0x807fffff) | 0x3f800000), static_cast<int>(i >> 23 & 255) - (tiny ? 150 : 127)};
 }
-MP_FN bool is_ordinary(float x) { return (bits(x) & 0x7fffffff) - 1 < 0x7f7fffff; }
+MP_FN bool is_ordinary(float x) { return is_positive(fabs(x)); }
 MP_FN float frexp(float x, int &exponent) {
     exponent_parts p = split_exponent(x);
     bool ordinary = is_ordinary(x);
@@ -45,8 +45,8 @@ MP_FN float frexp(float x, int &exponent) {
     return pick(ordinary, p.fraction * 0.5f, x);
 }
 MP_FN int ilogb(float x) {
-    unsigned magnitude = bits(x) & 0x7fffffff;
-    return is_ordinary(x) ? split_exponent(x).k : magnitude == 0x7f800000 ? INT_MAX : FP_ILOGB0;
+    int k = split_exponent(x).k, special = (bits(x) & 0x7fffffff) == 0x7f800000 ? INT_MAX : FP_ILOGB0;
+    return is_ordinary(x) ? k : special;
 }
 
 // What is left of x after taking off y as often as it fits whole. A quotient below 2^21, cut off after rounding, is at
@@ -64,7 +64,7 @@ MP_FN float fmod(float x, float y) {
         }
     }
     a = pick(a < b, a, remainder_step(a, b));
-    a = pick(y == 0 || !(fabs(x) < __builtin_inff()) || is_nan(y), __builtin_nanf(""), a);
+    a = pick((y == 0) | !(fabs(x) < __builtin_inff()) | is_nan(y), __builtin_nanf(""), a);
     return copysign(a, x);
 }
 } // namespace __mp::math

@@ -1,5 +1,5 @@
-// Polynomials of the math functions. Made by tools/math_polynomials.py; do not edit. Errors are relative to the
-// result of the function that a polynomial serves.
+// Polynomials of the math functions. Made by tools/math_polynomials.py; do not edit. Errors are relative to
+// the result of the function that a polynomial serves.
 #pragma once
 #pragma clang system_header
 #include <__mp/math_core.h>
