@@ -47,7 +47,7 @@ MP_FN float atan2(float y, float x) {
     float r = atan_near(quotient);
     r = pick(steep, from_half_pi(r), r);
     r = pick(bits(x) >> 31, from_pi(r), r);
-    return pick(is_nan(x) | is_nan(y), x + y, copysign(r, y));
+    return pick(either(is_nan(x), is_nan(y)), x + y, copysign(r, y));
 }
 } // namespace __mp::math
 MP_EXACT_END

@@ -19,7 +19,10 @@ MP_FN float fma(float x, float y, float z) { return __builtin_elementwise_fma(x,
 MP_FN float sqrt(float x) { return __builtin_elementwise_sqrt(x); }
 MP_FN float fabs(float x) { return from_bits(bits(x) & 0x7fffffff); }
 MP_FN float copysign(float x, float y) { return from_bits((bits(x) & 0x7fffffff) | (bits(y) & 0x80000000)); }
-// c ? x : y, which in fast math modes clang takes to be finite. Conditions are joined by & and |: && and || are branches.
+// a || b and a && b, which would be branches.
+MP_FN bool either(bool a, bool b) { return (static_cast<int>(a) | static_cast<int>(b)) != 0; }
+MP_FN bool both(bool a, bool b) { return (static_cast<int>(a) & static_cast<int>(b)) != 0; }
+// c ? x : y, which in fast math modes clang takes to be finite.
 MP_FN float pick(bool c, float x, float y) {
     if (c) y = x;
     return y;

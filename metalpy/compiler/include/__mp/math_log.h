@@ -52,7 +52,7 @@ MP_FN float log10(float x) {
 MP_FN float log1p_of(float z, float u, int more) {
     log_parts p = split_normal(u);
     float scale = from_bits(0x3f800000 - (static_cast<unsigned>(p.n) << 23)); // 2^-n
-    p.f = pick((u < 0x1p24f) & (more == 0), fma(z - (u - 1), scale, p.f), p.f);
+    p.f = pick(both(u < 0x1p24f, more == 0), fma(z - (u - 1), scale, p.f), p.f);
     return log_of(p, more);
 }
 // asinh a = log(1 + z) with z = a + a^2 / (1 + sqrt(1 + a^2)), acosh x with z = t + sqrt(t (t + 2)) and t = x - 1;
@@ -106,17 +106,17 @@ MP_FN float fast_pow_above(float a, float y) { return fast_exp2(y * log2(a)); }
 MP_FN float pow_signed(float x, float y, float result) {
     float half = y * 0.5f;
     bool is_whole = y == __builtin_truncf(y);
-    bool odd = is_whole & (half != __builtin_truncf(half));
+    bool odd = both(is_whole, half != __builtin_truncf(half));
     result = from_bits(bits(result) ^ (odd ? bits(x) & 0x80000000 : 0));
-    result = pick(is_positive(-x) & !is_whole, __builtin_nanf(""), result);
-    result = pick(is_nan(x) | is_nan(y), x + y, result);
-    return pick((x == 1) | (y == 0), 1, result);
+    result = pick(both(is_positive(-x), !is_whole), __builtin_nanf(""), result);
+    result = pick(either(is_nan(x), is_nan(y)), x + y, result);
+    return pick(either(x == 1, y == 0), 1, result);
 }
 MP_FN float pow(float x, float y) { return pow_signed(x, y, pow_above(fabs(x), y)); }
 MP_FN float fast_pow(float x, float y) { return pow_signed(x, y, fast_pow_above(fabs(x), y)); }
 MP_FN float powr(float x, float y) {
     float result = pick(is_nan(y), y, pow_above(fabs(x), y));
-    return pick(x >= 0, pick((x == 1) | (y == 0), 1, result), __builtin_nanf(""));
+    return pick(x >= 0, pick(either(x == 1, y == 0), 1, result), __builtin_nanf(""));
 }
 MP_FN float fast_powr(float x, float y) { return pick(x >= 0, fast_pow_above(fabs(x), y), __builtin_nanf("")); }
 } // namespace __mp::math

@@ -64,7 +64,8 @@ MP_FN float fmod(float x, float y) {
         }
     }
     a = pick(a < b, a, remainder_step(a, b));
-    a = pick((y == 0) | !(fabs(x) < __builtin_inff()) | is_nan(y), __builtin_nanf(""), a);
+    bool is_invalid = either(!(fabs(x) < __builtin_inff()), either(y == 0, is_nan(y)));
+    a = pick(is_invalid, __builtin_nanf(""), a);
     return copysign(a, x);
 }
 } // namespace __mp::math
