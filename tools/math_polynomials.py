@@ -128,6 +128,13 @@ def log_tail(base: Any) -> Callable[[Any], Any]:
     return tail
 
 
+def atanh_tail(z: Any) -> Any:
+    """What is left of the series of atanh behind its second term."""
+    if z < mp.mpf("1e-12"):
+        return mp.mpf(1) / 5
+    return (root(mp.atanh, 1)(z) - mp.mpf(1) / 3) / z
+
+
 def log_weight(f: Any) -> Any:
     return f**3 / mp.log1p(f) if abs(f) > mp.mpf("1e-9") else f**2
 
@@ -140,7 +147,8 @@ FITS = [
     Fit("exp10_tail", "(10^r - 1 - r ln 10) / r^2", exp_tail(mp.mpf(10)), -0.1508, 0.1508, 5,
         lambda r: r**2 / mp.mpf(10) ** r),
     Fit("log_tail", "(log(1 + f) - f + f^2 / 2) / f^3", log_tail(E), LOW_ROOT, HIGH_ROOT, 9, log_weight),
-    Fit("atanh_tail", "(atanh(s) / s - 1) / z, of z = s^2", root(mp.atanh, 1), 0, 0.0296, 4, relative(mp.atanh)),
+    Fit("atanh_tail", "((atanh(s) / s - 1) / z - 1 / 3) / z, of z = s^2", atanh_tail, 0, 0.0296, 3,
+        lambda z: z * relative(mp.atanh)(z)),
     Fit("sin_tail", "(sin(r) / r - 1) / z, of z = r^2", root(mp.sin, 1), 0, 1.6**2, 4, relative(mp.sin)),
     Fit("sinpi_tail", "(sin(pi r) / r - pi) / z, of z = r^2", root(lambda r: mp.sin(mp.pi * r), mp.pi), 0, 0.25, 4,
         relative(lambda r: mp.sin(mp.pi * r))),

@@ -84,7 +84,11 @@ struct two {
 MP_FN two log2_pair(log_parts p) {
     float f = p.f, d = f + 2, d_lost = f - (d - 2), inverse = 1 / d;
     float s = f * inverse, s_lost = (fma(-s, d, f) - s * d_lost) * inverse, z = s * s;
-    float rest = fma(s * z, atanh_tail(z), s_lost);
+    // atanh(s) = s + s w with w = z / 3 + z^2 P(z), whose roundings count: z, 1 / 3 and w are in two parts.
+    float w = z * 0x1.555556p-2f, z_lost = fma(s, s, -z);
+    float w_lost = fma(z_lost, 0x1.555556p-2f, fma(z, 0x1.555556p-2f, -w));
+    w_lost = fma(z, fma(z, atanh_tail(z), -0x1.555556p-27f), w_lost);
+    float rest = fma(s, w, fma(s, w_lost, fma(s_lost, z, s_lost))); // the derivative of atanh is 1 + z + ...
     float y = s * 0x1.715476p1f; // 2 / ln 2
     float y_lost = fma(s, 0x1.715476p1f, -y) + fma(s, 0x1.4ae0cp-25f, rest * 0x1.715476p1f);
     float n = static_cast<float>(p.n), sum = n + y, low = (y - (sum - n)) + y_lost;
