@@ -8,7 +8,7 @@ from .language import Expr, Type
 from .operations import Array, in_type
 
 WIDTH = 32
-INACTIVE_READ_AS = "own"  # or "zero": what a shuffle gives for a lane that takes no part
+INACTIVE_READ_AS = "zero"  # or "own": what a shuffle gives for a lane that takes no part
 REDUCTIONS = ["sum", "product", "min", "max", "and", "or", "xor"]
 SCANS = [f"prefix_{kind}_{op}" for kind in ("inclusive", "exclusive") for op in ("sum", "product")]
 MOVES = ["broadcast", "shuffle", *(f"shuffle_{how}" for how in ("up", "down", "xor", "rotate_up", "rotate_down"))]

@@ -16,7 +16,7 @@ from .language import SCALARS, Program, Type, record_layout
 from .operations import Array, to_bfloat
 from .printer import ATOMICS, INPUT_LENGTH, RECORDS, metal, used
 
-EXECUTORS = ("reference",)
+EXECUTORS = ("reference", "spmd")
 
 
 @dataclass
