@@ -32,8 +32,8 @@ _NAMES = (
 )
 
 
-def write_entries(harvest: Harvest, *, placed: bool = False) -> str:
-    """The text to compile after the user's program.
+def write_entries(harvest: Harvest, part: int = 0, parts: int = 1, *, placed: bool = False) -> str:
+    """The text to compile after the user's program: all of it, or one of several parts (see `parts`).
 
     If `placed`, the entry points say in which address space each argument is (see `spaces`).
 
@@ -43,18 +43,19 @@ def write_entries(harvest: Harvest, *, placed: bool = False) -> str:
     # The program ends here, so its macros can go where they would change what follows.
     roles = {p.role for e in harvest.entries for p in e.parameters} | {i.role for i in harvest.inputs}
     names = [*_NAMES, *sorted(roles)]
-    parts = [line_mark(len(harvest.entries) + 1, ENTRIES_NAME), *(f"#undef {name}\n" for name in names)]
-    parts += [_visible(harvest.visible)] * bool(harvest.visible)
-    parts += [
+    pieces = [line_mark(len(harvest.entries) + 1, ENTRIES_NAME), *(f"#undef {name}\n" for name in names)]
+    pieces += [_visible(harvest.visible)] * bool(harvest.visible)
+    pieces += [
         line_mark(k + 1, ENTRIES_NAME) + _entry(k, e, harvest.inputs, placed) + "\n"
         for k, e in enumerate(harvest.entries)
+        if k % parts == part
     ]
-    parts.append(line_mark(len(harvest.entries) + 1, ENTRIES_NAME))
-    parts += [f'extern "C" {{ {_constant(k, c)} }}\n' for k, c in enumerate(harvest.constants)]
-    parts += [
+    pieces.append(line_mark(len(harvest.entries) + 1, ENTRIES_NAME))
+    pieces += [f'extern "C" {{ {_constant(k, c)} }}\n' for k, c in enumerate(harvest.constants)]
+    pieces += [
         f'extern "C" const void* __mp_input_{k}() {{ return &{i.name}; }}\n' for k, i in enumerate(harvest.inputs)
     ]
-    return "".join(parts)
+    return "".join(pieces)
 
 
 def defined_flags(harvest: Harvest) -> str:

@@ -9,7 +9,7 @@ that can be seen, one overload is left at each place, and it is inlined in turn.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .assembly import Assembly
 from .overloads import MARK, SPACES, OverloadSet
@@ -37,9 +37,9 @@ _DEFINED = re.compile(r"^  (%\S+) = (.*)$", re.MULTILINE)
 _STORED = re.compile(rf"^  store ptr {_POINTER}, ptr {_POINTER}", re.MULTILINE)
 
 
-def asks_for_spaces(assembly: Assembly, count: int) -> bool:
-    """Whether one of the `count` kernels does."""
-    return "__mp_space" in assembly.reachable([f"__mp_thread_{k}" for k in range(count)])
+def asks_for_spaces(assembly: Assembly, numbers: Iterable[int]) -> bool:
+    """Whether one of the kernels with these numbers does."""
+    return "__mp_space" in assembly.reachable([f"__mp_thread_{k}" for k in numbers])
 
 
 def without_marks(ir: str) -> str:
@@ -47,14 +47,15 @@ def without_marks(ir: str) -> str:
     return _PLACED.sub(r"  \1 = getelementptr i8, ptr \3, i64 0", ir)
 
 
-def resolve_spaces(ir: str, kernels: Sequence[KernelInfo], sets: Sequence[OverloadSet], program: str) -> str:
+def resolve_spaces(ir: str, kernels: Mapping[int, KernelInfo], sets: Sequence[OverloadSet], program: str) -> str:
     """The IR with every question answered.
 
     Parameters
     ----------
     ir : str
-        What the kernels reach, without debug information.
-    kernels : sequence of KernelInfo
+        What the kernels reach, without debug information, adapted: it is simplified here.
+    kernels : mapping of int to KernelInfo
+        Those that it has, by number.
     sets : sequence of OverloadSet
         What the questions are about, by number.
     program : str
@@ -67,7 +68,7 @@ def resolve_spaces(ir: str, kernels: Sequence[KernelInfo], sets: Sequence[Overlo
     """
     from .lowering import inline_all_but  # LLVM is needed for such programs alone
 
-    entries = [f"__mp_thread_{k}" for k in range(len(kernels))]
+    entries = {f"__mp_thread_{k}": info for k, info in kernels.items()}
     text = inline_all_but(_ATTRIBUTES.sub(lambda line: _INLINING.sub("", line[0]), ir), _KEPT)
     # Overloads may call overloads of their set, but none leads to itself.
     depth = len(set(_OVERLOAD.findall(text)))
@@ -78,14 +79,15 @@ def resolve_spaces(ir: str, kernels: Sequence[KernelInfo], sets: Sequence[Overlo
             break
         text = inline_all_but(opened, _KEPT)
     else:
-        _refuse_recursion(Assembly(text), kernels, sets, program)
+        _refuse_recursion(Assembly(text), entries, sets, program)
     assembly = Assembly(text)
-    for name, info in zip(entries, kernels, strict=True):
+    for name, info in entries.items():
         _refuse_open_questions(assembly.definition(name), info, sets, program)
-    return without_marks(text)
+    # Lowering adapts what it gets, too, and gives values these names.
+    return without_marks(text).replace("%mp.shift.", "%mp.shifted.")
 
 
-def _answered(text: str, entries: Sequence[str]) -> str:
+def _answered(text: str, entries: Iterable[str]) -> str:
     """The module with the numbers of spaces in place of the questions that can be answered."""
     assembly = Assembly(text)
     thread_local = {name for name in assembly.reachable(entries) if _is_thread_local(assembly, name)}
@@ -107,7 +109,7 @@ def _is_thread_local(assembly: Assembly, name: str) -> bool:
     return not assembly.is_function(name) and " thread_local" in assembly.definition(name)
 
 
-def _opened(text: str, entries: Sequence[str], number: int) -> str:
+def _opened(text: str, entries: Iterable[str], number: int) -> str:
     """The module with copies of the overloads that kernels call, in their place, to be inlined."""
     assembly = Assembly(text)
     suffix = f".opened{number}"
@@ -192,10 +194,10 @@ def _sources(text: str) -> list[str]:
 
 
 def _refuse_recursion(
-    assembly: Assembly, kernels: Sequence[KernelInfo], sets: Sequence[OverloadSet], program: str
+    assembly: Assembly, entries: Mapping[str, KernelInfo], sets: Sequence[OverloadSet], program: str
 ) -> None:
-    for k, info in enumerate(kernels):
-        call = _CALL.search(assembly.definition(f"__mp_thread_{k}"))
+    for name, info in entries.items():
+        call = _CALL.search(assembly.definition(name))
         if call:
             overloads = sets[int(re.findall(rf"{MARK}(\d+)_", call[2])[0])]
             message = f"function '{overloads.name}' of kernel '{info.name}' calls itself; Metal has no recursion"

@@ -56,8 +56,8 @@ def test_methods_that_differ_in_address_space():
 
 def test_functions_that_do_different_things_by_address_space():
     x, c = np.array([1, 2], I4), np.array([3], I4)
-    expected = [11, 23, 35, 42, 28, 11, 12, 6, 3, 152, 1154, 5010, 12, 23, 34, 42]
-    Case("address_space_overloads", "functions", (16, I4), (x, c), expected, launch={"threads": 1}).check()
+    expected = [11, 23, 35, 42, 28, 11, 12, 6, 3, 152, 1154, 5010, 12, 23, 34, 42, 17]
+    Case("address_space_overloads", "functions", (17, I4), (x, c), expected, launch={"threads": 1}).check()
 
 
 def test_methods_that_do_different_things_by_address_space():
