@@ -10,8 +10,8 @@ from metalpy.compiler.reflection import Type
 
 ROOT = Path(__file__).parents[2]
 FILES = [*sorted((ROOT / "tests/msl/kernels").glob("*.metal")), *sorted((ROOT / "examples/kernels").glob("*.metal"))]
-# One takes macros from outside. Apple's driver has neither textures nor tables of functions yet, nor the stand-in Metal 4
-# programs.
+# One takes macros from outside. Apple's driver has neither textures nor tables of functions yet, the stand-in no
+# Metal 4.
 LEFT_OUT = "preprocessor textures texture_atomics tensors bound_tensors function_tables".split()
 FILES = [path for path in FILES if path.stem not in LEFT_OUT]
 
