@@ -21,6 +21,7 @@ _SIZE = 64
 _WIDE = '"min-legal-vector-width"="512" "prefer-vector-width"="512"'  # or LLVM halves vectors for the sake of the clock
 
 
+_LARGE = 600  # lines of a kernel's IR
 # How the lanes lie in the threadgroup: in one row, in two rows of 16, or anyhow.
 _ROWS = {"rows": WIDTH, "half": WIDTH // 2, "any": 0}
 
@@ -62,9 +63,11 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
     if _MEETING.search("\n".join(_DEFINITION.findall(rest))):
         raise Unsupported("a function that is not inlined and meets other threads")
     layout = Layout(module)
-    bodies = [_body(text, layout, "rows", full) for full in (True, False)]
+    # A large kernel is compiled as few times as can be: for any lanes, all of them included.
+    large = text.count("\n") > _LARGE
+    bodies = [_body(text, layout, "rows", full) for full in ((False,) if large else (True, False))]
     positions = bodies[0].writer.shapes.positions
-    if positions - {0}:  # what looks at x alone is hardly launched in two dimensions
+    if positions - {0} and not large:  # what looks at x alone is hardly launched in two dimensions
         bodies += [_body(text, layout, "half", full) for full in (True, False)]
     if positions:
         bodies.append(_body(text, layout, "any", False))
@@ -264,7 +267,8 @@ def _group_function(bodies: list[_Body], frame: int, max_threads: int) -> str:
         *_choice(kinds),
     ]
     for kind in kinds:
-        out += (_turns if suspends else _once)(kind, frame)
+        full = any(body.kind == kind and body.full for body in bodies)
+        out += (_turns if suspends else _once)(kind, full, frame)
     return "\n".join([*out, '"end":', "  ret void", "}"])
 
 
@@ -279,10 +283,14 @@ def _choice(kinds: list[str]) -> list[str]:
     return out or [f'  br label %"to.{kinds[0]}"']
 
 
-def _once(kind: str, frame: int) -> list[str]:
+def _names(full: bool) -> tuple[str, str]:
+    """Which body serves simdgroups whose lanes are all active, and which the others."""
+    return "full" if full else "part", "part"
+
+
+def _once(kind: str, full: bool, frame: int) -> list[str]:
     """Each simdgroup after the other."""
-    full = f"call void @mp.body.{kind}.{'part' if kind == 'any' else 'full'}(ptr %group, ptr %frames"
-    part = f"call void @mp.body.{kind}.part(ptr %group, ptr %frames"
+    whole, part = (f"call void @mp.body.{kind}.{which}(ptr %group, ptr %frames" for which in _names(full))
     return _named(
         kind,
         f"""
@@ -291,7 +299,7 @@ def _once(kind: str, frame: int) -> list[str]:
   br i1 %none.KIND, label %"tail.KIND", label %"loop.KIND"
 "loop.KIND":
   %first.KIND = phi i32 [ 0, %"to.KIND" ], [ %next.KIND, %"loop.KIND" ]
-  {full}, i32 %first.KIND, i32 0, i32 -1)
+  {whole}, i32 %first.KIND, i32 0, i32 -1)
   %next.KIND = add nuw i32 %first.KIND, {WIDTH}
   %more.KIND = icmp ult i32 %next.KIND, %whole
   br i1 %more.KIND, label %"loop.KIND", label %"tail.KIND"
@@ -305,9 +313,9 @@ def _once(kind: str, frame: int) -> list[str]:
     )
 
 
-def _turns(kind: str, frame: int) -> list[str]:
+def _turns(kind: str, full: bool, frame: int) -> list[str]:
     """All simdgroups up to their next barrier, again and again until each has come to its end."""
-    full, part = (f"@mp.body.{kind}.{which}" for which in ("part" if kind == "any" else "full", "part"))
+    whole, part = (f"@mp.body.{kind}.{which}" for which in _names(full))
     return _named(
         kind,
         f"""
@@ -333,7 +341,7 @@ def _turns(kind: str, frame: int) -> list[str]:
   %last.KIND = icmp eq i32 %first.KIND, %whole
   br i1 %last.KIND, label %"part.KIND", label %"full.KIND"
 "full.KIND":
-  %new.full.KIND = call i32 {full}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %state.KIND, i32 -1)
+  %new.full.KIND = call i32 {whole}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %state.KIND, i32 -1)
   br label %"went.KIND"
 "part.KIND":
   %new.part.KIND = call i32 {part}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %state.KIND, i32 %rest)
