@@ -5,7 +5,6 @@
 
 HARDWARE = "Apple's hardware decides"
 COMPILER = "it is metalpy's own compiler, of the software device, that is tested"
-TEXTURES = "Apple's driver has no textures yet"
 LOGS = "of what kernels say Metal hands on os_log's level, names and text, no more; tests/apple tests that"
 STANDIN = "the stand-in for Metal compiles with the software device's compiler"
 
@@ -18,11 +17,6 @@ METAL = {
     "test_memory.py::test_functions_of_different_bodies_are_refused": COMPILER,
     "test_memory_use.py::test_the_leak_check_sees_leaks": "only the software device counts what no array owns",
     "test_memory_use.py::test_wrapped_memory_is_seen_by_both": "an Apple GPU shares whole pages only",
-    "test_textures.py": TEXTURES,
-    "test_texture_atomics.py": TEXTURES,
-    "test_texture_objects.py": TEXTURES,
-    "test_texture_programs.py": TEXTURES,
-    "test_examples.py::test_image_filter": TEXTURES,
     "test_profiler.py::test_compilation": COMPILER,
     "test_profiler.py::test_the_timeline": "traced commands start at once, so the host may have nothing to wait for",
     "test_programs.py::test_methods_that_do_not_forward_are_refused": COMPILER,
