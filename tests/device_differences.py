@@ -6,6 +6,7 @@
 HARDWARE = "Apple's hardware decides"
 COMPILER = "it is metalpy's own compiler, of the software device, that is tested"
 LOGS = "of what kernels say Metal hands on os_log's level, names and text, no more; tests/apple tests that"
+SAMPLES = "an Apple GPU fills multisampled textures by drawing only, so the driver has none"
 STANDIN = "the stand-in for Metal compiles with the software device's compiler"
 
 # Test, or all of a file, without parameters in brackets or with them -> why it does not apply to the driver `metal`.
@@ -17,6 +18,8 @@ METAL = {
     "test_memory.py::test_functions_of_different_bodies_are_refused": COMPILER,
     "test_memory_use.py::test_the_leak_check_sees_leaks": "only the software device counts what no array owns",
     "test_memory_use.py::test_wrapped_memory_is_seen_by_both": "an Apple GPU shares whole pages only",
+    "test_textures.py::test_samples": SAMPLES,
+    "test_texture_programs.py::test_sizes": SAMPLES,
     "test_profiler.py::test_compilation": COMPILER,
     "test_profiler.py::test_the_timeline": "traced commands start at once, so the host may have nothing to wait for",
     "test_programs.py::test_methods_that_do_not_forward_are_refused": COMPILER,

@@ -237,7 +237,8 @@ def _arguments(records: Sequence[dict[str, Any]], entry: Entry | None) -> tuple[
     # A function constant has taken these away: they may be given, and are not looked at.
     found += [_untyped(p, int(p.index)) for p in declared.values() if p.gate and p.index and p.index.isdecimal()]
     order = {p.name: place for place, p in enumerate(entry.parameters)} if entry else {}
-    return tuple(sorted(found, key=lambda a: (order.get(a.name, a.index), a.index)))
+    kinds = list(_ROLES.values())  # where the source does not tell: buffers, threadgroup memory, textures, samplers
+    return tuple(sorted(found, key=lambda a: (order.get(a.name, -1), kinds.index(a.kind), a.index)))
 
 
 def _argument(record: dict[str, Any], role: str, held: Type, parameter: Parameter | None) -> Argument:

@@ -10,8 +10,8 @@ from metalpy.compiler.reflection import Type
 
 ROOT = Path(__file__).parents[2]
 FILES = [*sorted((ROOT / "tests/msl/kernels").glob("*.metal")), *sorted((ROOT / "examples/kernels").glob("*.metal"))]
-# One takes macros from outside; Apple's driver has no textures yet, the stand-in no Metal 4.
-FILES = [path for path in FILES if path.stem not in ("preprocessor", "textures", "texture_atomics", "tensors")]
+# One takes macros from outside; the stand-in has no Metal 4.
+FILES = [path for path in FILES if path.stem not in ("preprocessor", "tensors")]
 
 
 def plain(held: Type):
@@ -25,7 +25,8 @@ def plain(held: Type):
 
 def described(argument):
     held = argument.type.size if argument.kind == "threadgroup" else plain(argument.type)
-    return (argument.name, argument.index, argument.kind, argument.address_space, argument.access,
+    access = "read" if argument.access == "sample" else argument.access  # Metal does not tell these two apart
+    return (argument.name, argument.index, argument.kind, argument.address_space, access,
             argument.is_reference, argument.optional, held)  # fmt: skip
 
 
