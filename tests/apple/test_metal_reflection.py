@@ -18,6 +18,8 @@ def plain(held: Type):
     """What Metal tells of a type: no names, atomics as what they hold, pointers as addresses."""
     if held.kind == "pointer":
         return ("pointer", held.size)
+    if held.kind == "texture":  # its type and what its components are, not the access
+        return (held.kind, held.size, held.scalar, held.name.partition(",")[0])
     kind = "struct" if held.kind == "union" else held.kind
     fields = tuple((f.name, f.offset, plain(f.type)) for f in held.fields)
     return (kind, held.size, held.scalar, held.shape, held.stride, held.element and plain(held.element), fields)

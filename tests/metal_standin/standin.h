@@ -38,6 +38,7 @@ enum standin_fault {
     FAULT_CAPTURE = 9,            /* 1: captures may be written */
     FAULT_EVENT = 10,             /* so many events are refused */
     FAULT_TEXTURE = 11,           /* so many textures and samplers are refused */
+    FAULT_MACOS_12 = 12,          /* 1: resources have no selectors of macOS 13 */
     FAULT_COUNT
 };
 STANDIN_EXPORT void metal_standin_inject(int fault, int value);
@@ -163,6 +164,7 @@ uint64_t standin_check_texture(MTLTextureDescriptor *descriptor, SEL where);
     bool _inArgumentBuffers;
 }
 - (instancetype)initWithDescriptor:(MTLSamplerDescriptor *)descriptor;
+- (struct standin_resource_id)gpuResourceID;
 @end
 
 /* ---- library.m ---- */
