@@ -112,7 +112,7 @@ def answer(request, give, context):
 
 def compile_request(asked):
     source = read_source(asked["source"])
-    options = make_options(None, asked["macros"], asked["math_mode"], "3.2")
+    options = make_options(None, asked["macros"], asked["math_mode"], asked["version"])
     compilation = compile_source(source, options)
     programs.append((compilation, source, options))
     required = {name: required_constants(compilation, name) for name in compilation.kernels}
