@@ -402,9 +402,9 @@ typedef struct mp_driver {
     /* Checks `desc` and tells how many bytes of a buffer the texture takes; 0: the device keeps the memory of such
      * textures itself. MP_ERROR_UNSUPPORTED for a format or type that the device lacks. */
     mp_status (*texture_size)(mp_device *device, const mp_texture_desc *desc, uint64_t *size, mp_error *error);
-    /* A texture over `buffer` from `offset` (a multiple of 16) on, which it retains; NULL where texture_size said 0.
-     * `bytes_per_row` 0: as the device likes. Else a linear texture: 2D or a texture buffer of one level, whose rows
-     * lie so many bytes apart; the device may ask for more alignment (MP_ERROR_INVALID). Not initialised. */
+    /* A texture over `buffer` from `offset` (a multiple of 16) on, which it retains. `bytes_per_row` 0: as the device
+     * likes, and `buffer` is NULL where texture_size said 0. Else a linear texture: 2D or a texture buffer of one level,
+     * whose rows lie so many bytes apart; the device may ask for more alignment (MP_ERROR_INVALID). Not initialised. */
     mp_status (*texture_create)(mp_device *device, const mp_texture_desc *desc, mp_buffer *buffer, uint64_t offset,
                                 uint64_t bytes_per_row, mp_texture **texture, mp_error *error);
     void (*texture_release)(mp_texture *texture);

@@ -182,24 +182,6 @@ def test_regions_that_lie_outside(table, make):
 # ---- kernels ----
 
 
-def test_argument_buffers_keep_what_they_name(standin, lib, rng):
-    """Neither textures nor samplers may go before the kernel is done, though nobody else has them."""
-    x = rng.uniform(size=(4, 4)).astype(np.float32)
-    target = mp.texture((4, 4), "r32Float")
-    names = ("StandinTexture", "StandinSampler")
-    before = [standin.live(name) for name in names]
-    standin.inject(Fault.SLOW, 300)
-    bindings = {"from": mp.texture(x), "how": mp.Sampler(normalized_coordinates=False), "to": target}
-    lib.through(bindings, threads=(4, 4))
-    mp.device().queue.commit()
-    del bindings
-    gc.collect()
-    assert [standin.live(name) - count for name, count in zip(names, before, strict=True)] == [1, 1]
-    np.testing.assert_array_equal(target.numpy(), x * 2)
-    standin.inject(Fault.SLOW, 0)
-    assert_goes_to(lambda: [standin.live(name) - count for name, count in zip(names, before, strict=True)], [0, 0])
-
-
 def assert_goes_to(look, expected):
     """The completion handler may still be at it when a wait returns."""
     deadline = time.monotonic() + 20
@@ -210,37 +192,92 @@ def assert_goes_to(look, expected):
 
 
 @pytest.fixture
-def add(table):
-    """The pipeline of kernel `add`, by the driver's table."""
+def pipeline(table):
+    """Makes a kernel of SOURCE, by the driver's table."""
     desc = abi.LibraryDesc(kind=1, data=ctypes.cast(SOURCE.encode(), ctypes.c_void_p), size=len(SOURCE))
     library = table.made("library_create", table.device, ctypes.byref(desc))
-    pipeline = table.made("pipeline_create", library, ctypes.byref(abi.PipelineDesc(name=b"add")))
-    yield pipeline
-    table.driver.pipeline_release(pipeline)
+    made = []
+
+    def make(name):
+        made.append(table.made("pipeline_create", library, ctypes.byref(abi.PipelineDesc(name=name))))
+        return made[-1]
+
+    yield make
+    for handle in made:
+        table.driver.pipeline_release(handle)
     table.driver.library_release(library)
 
 
-def test_untracked_memory_of_textures_has_barriers(standin, table, make, add):
+@pytest.fixture
+def queue(table):
+    made = table.made("queue_create", table.device)
+    yield made
+    table.driver.queue_release(made)
+
+
+def launch(table, queue, pipeline, *arguments):
+    given = (abi.Argument * len(arguments))(*arguments)
+    dispatch = abi.Dispatch(pipeline, given, len(arguments), (8, 4, 1), (8, 4, 1))
+    table.call("queue_dispatch", queue, ctypes.byref(dispatch), None)
+
+
+def test_argument_buffers_keep_what_they_name(standin, table, make, pipeline, queue, rng):
+    """Neither textures nor samplers may go before the kernel is done, though nobody else has them."""
+    values, back = rng.uniform(size=(1, 4, 8)).astype(np.float32), np.empty((1, 4, 8), np.float32)
+    target, event = make(), table.made("event_create", table.device)
+    names = ("StandinTexture", "StandinSampler")
+    before = [standin.live(name) for name in names]
+    source = table.made("texture_create", table.device, description(), None, 0, 0)
+    texels(table, "texture_replace", source, values)
+    how = table.made("sampler_create", table.device, ctypes.byref(abi.SamplerDesc(lod_max_clamp=9)))
+    addresses = (table.driver.texture_address(source), table.driver.sampler_address(how),
+                 table.driver.texture_address(target))  # fmt: skip
+    bindings = (ctypes.c_uint64 * 3)(*addresses)
+    table.call("queue_wait_event", queue, event, 1, None)
+    launch(
+        table, queue, pipeline(b"through"),
+        abi.Argument(kind=abi.ARGUMENT_BYTES, index=0, bytes=ctypes.addressof(bindings), size=24),
+        abi.Argument(kind=abi.ARGUMENT_RESIDENT, texture=source), abi.Argument(kind=abi.ARGUMENT_RESIDENT, sampler=how),
+        abi.Argument(kind=abi.ARGUMENT_RESIDENT, texture=target),
+    )  # fmt: skip
+    table.call("queue_commit", queue)
+    table.driver.texture_release(source)
+    table.driver.sampler_release(how)
+    assert [standin.live(name) - count for name, count in zip(names, before, strict=True)] == [1, 1]
+    table.call("event_signal", event, 1)
+    table.call("queue_wait", queue, FOREVER, FOREVER)
+    texels(table, "texture_read", target, back)
+    np.testing.assert_array_equal(back, values * 2)
+    assert_goes_to(lambda: [standin.live(name) - count for name, count in zip(names, before, strict=True)], [0, 0])
+    table.driver.event_release(event)
+
+
+def test_python_names_what_argument_buffers_hold(lib, rng):
+    x = rng.uniform(size=(4, 4)).astype(np.float32)
+    target = mp.texture((4, 4), "r32Float")
+    bindings = {"from": mp.texture(x), "how": mp.Sampler(normalized_coordinates=False), "to": target}
+    lib.through(bindings, threads=(4, 4))
+    del bindings
+    np.testing.assert_array_equal(target.numpy(), x * 2)
+
+
+def test_untracked_memory_of_textures_has_barriers(standin, table, make, pipeline, queue):
     """Of a heap in which Metal orders no uses; a texture over it is no better."""
     heap = table.made("heap_create", table.device, 4096, 2)
     memory = table.made("heap_buffer_create", heap, 256)
-    queue = table.made("queue_create", table.device)
+    add = pipeline(b"add")
     ctypes.memset(table.driver.buffer_contents(memory), 0, 256)
     pair = [make(memory, 0, 32), make()]
     before = [standin.counter(name) for name in ("texture barrier", "fence")]
     for number in range(6):
-        arguments = (abi.Argument * 2)(*(
-            abi.Argument(kind=abi.ARGUMENT_TEXTURE, index=i, texture=pair[(number + i) % 2]) for i in range(2)
-        ))  # fmt: skip
-        dispatch = abi.Dispatch(add, arguments, 2, (8, 4, 1), (8, 4, 1))
-        table.call("queue_dispatch", queue, ctypes.byref(dispatch), None)
+        both = (abi.Argument(kind=abi.ARGUMENT_TEXTURE, index=i, texture=pair[(number + i) % 2]) for i in range(2))
+        launch(table, queue, add, *both)
     table.call("queue_wait", queue, FOREVER, FOREVER)
     values = np.empty((1, 4, 8), np.float32)
     texels(table, "texture_read", pair[0], values)
     assert (values == 6).all()
     found = [standin.counter(name) for name in ("texture barrier", "fence")]
     assert [now - then for now, then in zip(found, before, strict=True)] == [5, 1]
-    table.driver.queue_release(queue)
     table.driver.buffer_release(memory)
     table.driver.heap_release(heap)
 
