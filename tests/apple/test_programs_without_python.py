@@ -33,6 +33,8 @@ SINS = {
     "handler_after_commit": "after commit call",
     "event_inside_a_pass": "already encoding",
     "event_that_goes_back": "goes back from 5 to 4",
+    "absent_pointer": "p in an argument buffer holds a resource that is not resident",
+    "absent_texture": "t in an argument buffer holds a resource that is not resident",
     "unset_texture": "missing Texture binding at index 1 for w[0]",
     "unset_sampler": "missing Sampler binding at index 0 for s[0]",
     "wrong_texture_type": "incorrect type of texture (7) bound at Texture binding at index 0 (expect 2) for r",

@@ -140,6 +140,57 @@
         standin_count("texture barrier");
 }
 
+/* Whether a resource with this handle or address has been made resident, or is bound. */
+- (bool)reaches:(uint64_t)address texture:(bool)texture
+{
+    for (NSValue *value in _resident) {
+        id resource = [value pointerValue];
+        if (!standin_is_alive(resource))
+            continue;
+        if (texture && [resource isKindOfClass:[StandinTexture class]] && [resource gpuResourceID].value == address)
+            return true;
+        if (!texture && [resource isKindOfClass:[StandinBuffer class]] &&
+            address - [(StandinBuffer *)resource gpuAddress] <= [(StandinBuffer *)resource length])
+            return true;
+    }
+    for (int i = 0; i < MP_MAX_BUFFERS && !texture; i++) {
+        if ([_bound[i] isKindOfClass:[StandinBuffer class]] &&
+            address - [(StandinBuffer *)_bound[i] gpuAddress] <= [_bound[i] length])
+            return true;
+    }
+    return false;
+}
+
+/* What a struct of arguments names must be resident: a GPU would find nothing there, or the process's end. */
+- (void)checkResidency:(NSDictionary *)facts type:(NSUInteger)type bytes:(const char *)bytes size:(NSUInteger)size
+{
+    if (type == MTLDataTypeStruct) {
+        for (NSDictionary *member in [[facts objectForKey:@"struct"] objectForKey:@"members"]) {
+            NSUInteger offset = [[member objectForKey:@"offset"] unsignedIntegerValue];
+            if (offset < size)
+                [self checkResidency:member
+                                type:[[member objectForKey:@"dataType"] unsignedIntegerValue]
+                               bytes:bytes + offset
+                                size:size - offset];
+        }
+    } else if (type == MTLDataTypeArray) {
+        NSDictionary *array = [facts objectForKey:@"array"];
+        NSUInteger stride = [[array objectForKey:@"stride"] unsignedIntegerValue];
+        NSUInteger length = [[array objectForKey:@"arrayLength"] unsignedIntegerValue];
+        NSUInteger element = [[array objectForKey:@"elementType"] unsignedIntegerValue];
+        bool holds = element == MTLDataTypeStruct || element == MTLDataTypeArray || element >= MTLDataTypeTexture;
+        for (NSUInteger i = 0; holds && i < length && i * stride < size; i++)
+            [self checkResidency:array type:element bytes:bytes + i * stride size:size - i * stride];
+    } else if ((type == MTLDataTypeTexture || type == MTLDataTypePointer) && size >= sizeof(uint64_t)) {
+        uint64_t address;
+        memcpy(&address, bytes, sizeof address);
+        if (address && ![self reaches:address texture:type == MTLDataTypeTexture])
+            standin_misuse(sel_getName(@selector(dispatchThreads:threadsPerThreadgroup:)),
+                           @"Compute Function(%@): %@ in an argument buffer holds a resource that is not resident",
+                           _pipeline->_name, [facts objectForKey:@"name"]);
+    }
+}
+
 /* One argument of the pipeline, as the executor takes it. Returns false if there is none to bind. */
 - (bool)take:(NSDictionary *)facts as:(mp_argument *)argument threadgroup:(NSUInteger *)total
 {
@@ -166,6 +217,16 @@
         return false;
     }
     NSUInteger available;
+    bool constant = [[facts objectForKey:@"constant"] boolValue];
+    const char *start = [bound isKindOfClass:[NSData class]]
+                            ? [bound bytes]
+                            : (const char *)standin_executor->buffer_contents(((StandinBuffer *)bound)->_handle) +
+                                  _offsets[index];
+    if (constant)
+        [self checkResidency:facts
+                        type:[[facts objectForKey:@"dataType"] unsignedIntegerValue]
+                       bytes:start
+                        size:[bound length] - ([bound isKindOfClass:[NSData class]] ? 0 : _offsets[index])];
     if ([bound isKindOfClass:[NSData class]]) {
         argument->kind = MP_ARGUMENT_BYTES;
         argument->size = available = [bound length];
@@ -177,14 +238,12 @@
         argument->buffer = ((StandinBuffer *)bound)->_handle;
         argument->offset = _offsets[index];
         available = [bound length] - _offsets[index];
-        if (_offsets[index] % alignment || ([[facts objectForKey:@"constant"] boolValue] && _offsets[index] % 4))
+        if (_offsets[index] % alignment || (constant && _offsets[index] % 4))
             standin_misuse(where, @"Compute Function(%@): the offset into the buffer %@ that is bound at buffer index %lu "
                            @"must be a multiple of %lu but was set to %lu.", _pipeline->_name, name,
                            (unsigned long)index, (unsigned long)alignment, (unsigned long)_offsets[index]);
     }
-    NSUInteger needed = [[facts objectForKey:@"constant"] boolValue]
-                            ? [[facts objectForKey:@"dataSize"] unsignedIntegerValue]
-                            : 0;
+    NSUInteger needed = constant ? [[facts objectForKey:@"dataSize"] unsignedIntegerValue] : 0;
     if ([[facts objectForKey:@"reference"] boolValue] && available < needed)
         standin_misuse(where, @"Compute Function(%@): argument %@[%lu] from Buffer(%lu) with offset has space for %lu "
                        @"bytes, but argument has a length(%lu).", _pipeline->_name, name, (unsigned long)index,

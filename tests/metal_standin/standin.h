@@ -153,6 +153,7 @@ uint64_t standin_check_texture(MTLTextureDescriptor *descriptor, SEL where);
                             offset:(NSUInteger)offset
                        bytesPerRow:(NSUInteger)row;
 - (MTLTextureDescriptor *)descriptor;
+- (struct standin_resource_id)gpuResourceID;
 - (mp_texture_region)region:(MTLRegion)region level:(NSUInteger)level slice:(NSUInteger)slice row:(NSUInteger)row
                       image:(NSUInteger)image;
 @end

@@ -233,6 +233,30 @@ static void write_with(id<MTLTexture> given)
     dispatch(made, 8);
 }
 
+/* Kernel b with a struct of a pointer and a texture. */
+static void dispatch_bindings(uint64_t pointer, uint64_t handle, id<MTLResource> resident)
+{
+    id<MTLLibrary> library = [device newLibraryWithSource:@"k" options:nil error:NULL];
+    const uint64_t bindings[2] = {pointer, handle};
+    id<MTLComputeCommandEncoder> made = encoder();
+    [made setComputePipelineState:[device newComputePipelineStateWithFunction:[library newFunctionWithName:@"b"]
+                                                                        error:NULL]];
+    [made setBytes:bindings length:sizeof bindings atIndex:1];
+    if (resident)
+        [made useResource:resident usage:MTLResourceUsageRead];
+    dispatch(made, 8);
+}
+
+static void absent_pointer(void)
+{
+    dispatch_bindings([(StandinBuffer *)[device newBufferWithLength:64 options:0] gpuAddress], 0, nil);
+}
+
+static void absent_texture(void)
+{
+    dispatch_bindings(0, [(StandinTexture *)any_texture() gpuResourceID].value, any_texture());
+}
+
 static void unset_texture(void)
 {
     id<MTLComputeCommandEncoder> made = texture_encoder();
@@ -504,7 +528,8 @@ static const struct {
             SIN(too_many_bytes), SIN(index_too_high), SIN(oversized_group), SIN(empty_grid), SIN(no_pipeline),
             SIN(odd_threadgroup_memory), SIN(released_resource), SIN(released_buffer), SIN(private_contents),
             SIN(empty_buffer), SIN(unaligned_pointer), SIN(unaligned_copy), SIN(copy_outside),
-            SIN(handler_after_commit), SIN(event_inside_a_pass), SIN(event_that_goes_back), SIN(unset_texture),
+            SIN(handler_after_commit), SIN(event_inside_a_pass), SIN(event_that_goes_back), SIN(absent_pointer),
+            SIN(absent_texture), SIN(unset_texture),
             SIN(unset_sampler), SIN(wrong_texture_type), SIN(wrong_pixel_format), SIN(texture_not_for_reading),
             SIN(texture_not_for_writing), SIN(format_not_for_both), SIN(released_texture),
             SIN(released_resident_texture), SIN(texture_index_too_high), SIN(unknown_pixel_format),
