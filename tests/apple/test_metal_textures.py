@@ -378,6 +378,28 @@ def test_macos_12_has_no_handles(standin, lib):
     assert array.tolist() == [3, 0, 0, 0]
 
 
+def test_a_gpu_that_is_none_of_apples(standin, lib, rng):
+    """Its textures are private, it reads and writes three formats, and filters no 32-bit floats."""
+    image = rng.integers(0, 256, (5, 6, 4), np.uint8)
+    turn = mp.mps.compile_shader(
+        "#include <metal_stdlib>\nusing namespace metal;\nkernel void turn(texture2d<float, access::read_write> t, "
+        "uint2 at [[thread_position_in_grid]]) { t.write(t.read(at).wzyx, at); }"
+    ).turn
+    turn(mp.texture(image))
+    mp.mps.synchronize()
+    standin.inject(Fault.MAC_GPU)
+    before = copies(standin)
+    texture, floats = mp.texture(image), mp.texture(np.ones((4, 4), np.float32), mipmap_level_count=None)
+    np.testing.assert_array_equal(texture.numpy(), image)
+    assert copies(standin) - before == {"blit texels": 3}
+    with pytest.raises(mp.UnsupportedError, match=r"it can with r32Float, r32Uint, r32Sint$"):
+        turn(texture)
+    turn(floats)
+    assert (floats.numpy() == 1).all()
+    with pytest.raises(mp.UnsupportedError, match="does not filter 32-bit floats"):
+        floats.generate_mipmaps()
+
+
 def test_nothing_is_left(standin, lib, table, rng):
     names = ("StandinTexture", "StandinSampler", "StandinBuffer")
 

@@ -37,7 +37,7 @@ class Fault(IntEnum):
     """As enum standin_fault of standin.h."""
 
     NO_DEVICE, ALLOCATION, QUEUE, LIBRARY, PIPELINE, COMMAND_BUFFER, SLOW, EXCEPTION, COMMAND_BUFFER_NIL, CAPTURE, \
-        EVENT, TEXTURE, MACOS_12 = range(13)  # fmt: skip
+        EVENT, TEXTURE, MACOS_12, MAC_GPU = range(14)  # fmt: skip
 
 
 class Standin:

@@ -76,6 +76,8 @@ static mp_device_info info(void)
 
 - (BOOL)supportsFamily:(MTLGPUFamily)family
 {
+    if (standin_fault(FAULT_MAC_GPU))
+        return family == MTLGPUFamilyMac2;
     return family >= MTLGPUFamilyApple1 && family <= MTLGPUFamilyApple7;
 }
 
@@ -206,12 +208,12 @@ static StandinLibrary *library_of(NSData *data, NSError **error)
 
 - (MTLReadWriteTextureTier)readWriteTextureSupport
 {
-    return MTLReadWriteTextureTier2;
+    return standin_fault(FAULT_MAC_GPU) ? MTLReadWriteTextureTier1 : MTLReadWriteTextureTier2;
 }
 
 - (BOOL)supports32BitFloatFiltering
 {
-    return YES;
+    return !standin_fault(FAULT_MAC_GPU);
 }
 
 - (MTLSizeAndAlign)heapTextureSizeAndAlignWithDescriptor:(MTLTextureDescriptor *)descriptor
@@ -235,6 +237,8 @@ static StandinLibrary *library_of(NSData *data, NSError **error)
 - (id<MTLTexture>)newTextureWithDescriptor:(MTLTextureDescriptor *)descriptor
 {
     uint64_t size = standin_check_texture(descriptor, _cmd);
+    REQUIRE((descriptor.resourceOptions & 0xf0) != MTLResourceStorageModeShared || [self supportsFamily:MTLGPUFamilyApple1],
+            @"Texture Descriptor Validation: MTLStorageModeShared not allowed for textures");
     return standin_take_fault(FAULT_TEXTURE) ? nil : [[StandinTexture alloc] initWithDescriptor:descriptor size:size];
 }
 

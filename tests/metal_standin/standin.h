@@ -39,6 +39,7 @@ enum standin_fault {
     FAULT_EVENT = 10,             /* so many events are refused */
     FAULT_TEXTURE = 11,           /* so many textures and samplers are refused */
     FAULT_MACOS_12 = 12,          /* 1: resources have no selectors of macOS 13 */
+    FAULT_MAC_GPU = 13,           /* 1: the GPU is none of Apple's: private textures, few formats to read and write */
     FAULT_COUNT
 };
 STANDIN_EXPORT void metal_standin_inject(int fault, int value);

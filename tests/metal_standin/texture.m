@@ -73,7 +73,7 @@ MTLDataType standin_format_components(MTLPixelFormat format)
     }
 }
 
-/* "MTLReadWriteTextureTier2": the formats that one kernel may read and write. */
+/* "MTLReadWriteTextureTier": the formats that one kernel may read and write. */
 bool standin_format_is_read_write(MTLPixelFormat format)
 {
     static const MTLPixelFormat tier2[] = {
@@ -83,7 +83,8 @@ bool standin_format_is_read_write(MTLPixelFormat format)
         MTLPixelFormatR16Float,    MTLPixelFormatR16Uint,     MTLPixelFormatR16Sint,   MTLPixelFormatR8Unorm,
         MTLPixelFormatR8Uint,      MTLPixelFormatR8Sint,
     };
-    for (unsigned i = 0; i < sizeof tier2 / sizeof *tier2; i++) {
+    unsigned count = standin_fault(FAULT_MAC_GPU) ? 3 : sizeof tier2 / sizeof *tier2; /* the first three: tier 1 */
+    for (unsigned i = 0; i < count; i++) {
         if (tier2[i] == format)
             return true;
     }
