@@ -70,6 +70,14 @@ def test_gated_and_null_textures(rng):
             np.testing.assert_allclose(out.numpy(), expected, rtol=1e-6)
 
 
+def test_a_texture_that_is_gated_off_may_be_given(rng):
+    t, mask = image(rng, 3, 4), image(rng, 3, 4)
+    for given in (mp.texture(mask), None):
+        out = mp.zeros((3, 4))
+        lib().gated.specialize(has_mask=False)(mp.texture(t), None, given, out, threads=(4, 3))
+        np.testing.assert_array_equal(out.numpy(), t)
+
+
 def test_argument_buffers(rng):
     x = image(rng, 3, 4, 4)
     target = mp.texture((3, 4), "rgba32Float")
