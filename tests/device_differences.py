@@ -5,16 +5,22 @@
 
 HARDWARE = "Apple's hardware decides"
 COMPILER = "it is metalpy's own compiler, of the software device, that is tested"
-LOGS = "of what kernels say Metal hands on os_log's level, names and text, no more; tests/apple tests that"
+LOGS = "of what kernels say Metal hands on os_log's level, names and text, no more"
 SAMPLES = "an Apple GPU fills multisampled textures by drawing only, so the driver has none"
 STANDIN = "the stand-in for Metal compiles with the software device's compiler"
 
-# Test, or all of a file, without parameters in brackets or with them -> why it does not apply to the driver `metal`;
-# None for a test that does, though its file does not.
+# Test, or all of a file, without parameters in brackets or with them -> why it does not apply to the driver `metal`.
 METAL = {
-    "test_messages.py": LOGS,
-    "test_message_delivery.py": LOGS,
-    "test_message_delivery.py::test_the_logger_has_the_say": None,  # needs no more than that
+    "test_message_delivery.py::test_messages_have_all_fields": LOGS,
+    "test_message_delivery.py::test_os_log_goes_to_logging": LOGS,
+    "test_message_delivery.py::test_a_report_is_raised_once_with_all_that_is_known": LOGS,
+    "test_message_delivery.py::test_the_thread_that_reported": LOGS,
+    "test_message_delivery.py::test_undelivered_messages_keep_no_native_objects": LOGS,
+    "test_messages.py::test_os_log_has_levels_subsystem_and_category": f"{LOGS}; tests/apple tests that",
+    "test_messages.py::test_positions_in_three_dimensions": LOGS,
+    "test_messages.py::test_kernels_with_barriers_and_divergent_code": LOGS,
+    "test_messages.py::test_a_kernel_that_is_stopped_is_heard": f"{HARDWARE} how long a kernel may run",
+    "test_messages.py::test_kernels_that_say_nothing_run_group_by_group": COMPILER,
     "test_bad_input.py::test_time_limit": f"{HARDWARE} how long a kernel may run",
     "test_compile_shader.py::test_code_that_was_evicted_before_it_is_loaded_is_made_again": COMPILER,
     "test_memory.py::test_functions_of_different_bodies_are_refused": COMPILER,

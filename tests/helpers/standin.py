@@ -111,7 +111,8 @@ def answer(request, give, context):
 
 
 def compile_request(asked):
-    source = read_source(asked["source"])
+    """Compiles the source as Apple's compiler would see it: without the macro that metalpy's compiler has."""
+    source = read_source(asked["source"].replace("__METALPY__", "__METALPY_IS_ELSEWHERE__"))
     options = make_options(None, asked["macros"], asked["math_mode"], asked["version"])
     compilation = compile_source(source, options)
     programs.append((compilation, source, options))
