@@ -18,9 +18,8 @@ __all__ = ["OWN_HEADERS", "PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Sourc
 
 PROGRAM_SOURCE = "program_source"  # Apple's name for source that has no file
 STANDARD_HEADERS = Path(__file__).parent / "include"
-SPLICED_HEADERS = (
-    "c10/metal/",
-)  # of those, the ones written in Metal: they have kernels, so they are read as a user's
+# Of those, the ones written in Metal: they have kernels, so they are read as a user's.
+SPLICED_HEADERS = ("c10/metal/",)
 OWN_HEADERS = (*SPLICED_HEADERS, "metalpy/")  # those that no other Metal compiler has
 MAX_INCLUDE_DEPTH = 200
 BYTE_ORDER_MARK = "\ufeff"  # some editors' first character; clang knows it only as the first of all it reads
