@@ -26,7 +26,7 @@ METAL = {
     "test_memory.py::test_functions_of_different_bodies_are_refused": COMPILER,
     "test_memory_use.py::test_the_leak_check_sees_leaks": "only the software device counts what no array owns",
     "test_memory_use.py::test_wrapped_memory_is_seen_by_both": "an Apple GPU shares whole pages only",
-    "test_textures.py::test_samples": SAMPLES,
+    "test_texture_types.py::test_samples": SAMPLES,
     "test_texture_programs.py::test_sizes": SAMPLES,
     "test_profiler.py::test_compilation": COMPILER,
     "test_profiler.py::test_the_timeline": "traced commands start at once, so the host may have nothing to wait for",

@@ -5,8 +5,7 @@ of a loop's body wait for the others before the next iteration. Fibers know noth
 into the optimised IR to make them behave alike:
 
 * every call of a simdgroup function is preceded by ``mp_site(n)``. Lanes meet at equal `n`, the smallest first; the
-  numbers follow a weak topological order of the control flow, in which a loop is contiguous and everything behind it
-  comes later (F. Bourdoncle, "Efficient chaotic iteration strategies with widenings", FMPA 1993);
+  numbers follow the weak topological order of `order.py`;
 * the way back to the head of a loop that holds such calls leads through a block where lanes meet, too.
 
 Machine code may lay blocks out as it likes then.
@@ -17,6 +16,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from .order import Loop, weak_order
 
 __all__ = ["order_meetings"]
 
@@ -47,12 +48,6 @@ class _Block:
         return any(_MEETING.search(line) for line in self.body)
 
 
-@dataclass
-class _Loop:
-    header: str
-    members: set[str]
-
-
 def order_meetings(ir: str) -> str:
     """The module's text with its simdgroup calls in order; unchanged where a function has none."""
     numbers = iter(range(1, 1 << 31))
@@ -71,11 +66,11 @@ def _ordered_function(text: str, numbers: Iterator[int]) -> str:
     first, *lines, last = text.split("\n")
     blocks = {block.name: block for block in _blocks(lines)}
     edges = {name: [t for t in block.targets if t in blocks] for name, block in blocks.items()}
-    loops: list[_Loop] = []
-    order = _weak_order(list(blocks), edges, loops)
+    loops: list[Loop] = []
+    order = weak_order(list(blocks), edges, loops)
     loops = [loop for loop in loops if any(blocks[name].meets for name in loop.members)]
     position = {name: i for i, name in enumerate(order)}
-    ends: dict[str, list[_Loop]] = {}  # loops by their last block, inner ones first
+    ends: dict[str, list[Loop]] = {}  # loops by their last block, inner ones first
     for loop in reversed(loops):
         ends.setdefault(max(loop.members, key=position.__getitem__), []).append(loop)
     for name in order:
@@ -108,7 +103,7 @@ def _with_site(line: str, numbers: Iterator[int]) -> list[str]:
     return [f"  call void @mp_site(i32 {next(numbers)})", line]
 
 
-def _meet_before_repeating(loop: _Loop, blocks: dict[str, _Block], number: int) -> None:
+def _meet_before_repeating(loop: Loop, blocks: dict[str, _Block], number: int) -> None:
     """Lead every edge back to the loop's header through a block of its own, where the lanes meet."""
     header = blocks[loop.header]
     for name in sorted(loop.members):
@@ -126,68 +121,3 @@ def _meet_before_repeating(loop: _Loop, blocks: dict[str, _Block], number: int) 
             [f"  call void @mp_site(i32 {number})", "  call void @mp_simdgroup_barrier()"],
             [f"  br {old}"],
         )
-
-
-# ---- the order ----
-
-
-def _weak_order(nodes: list[str], edges: dict[str, list[str]], loops: list[_Loop]) -> list[str]:
-    """Nodes in weak topological order; appends the loops found, outer before inner. `nodes` starts with the entry."""
-    order: list[str] = []
-    inside = set(nodes)
-    for component in _components(nodes, edges):
-        head = component[0]
-        if len(component) == 1 and head not in edges[head]:
-            order.append(head)
-            continue
-        members = set(component)
-        loops.append(_Loop(head, members))
-        inner = {n: [t for t in edges[n] if t in members and t != head] for n in component}
-        order.append(head)
-        order += _weak_order(component[1:], inner, loops)
-    assert len(order) == len(inside)
-    return order
-
-
-def _components(nodes: list[str], edges: dict[str, list[str]]) -> list[list[str]]:
-    """Strongly connected components in topological order, each with the node that is reached first in front.
-
-    Tarjan's algorithm ("Depth-first search and linear graph algorithms", 1972) with an explicit stack.
-    """
-    allowed = set(nodes)
-    number: dict[str, int] = {}
-    low: dict[str, int] = {}
-    pending: list[str] = []
-    on_stack: set[str] = set()
-    found: list[list[str]] = []
-    for root in nodes:
-        if root in number:
-            continue
-        work = [(root, iter(edges[root]))]
-        number[root] = low[root] = len(number)
-        pending.append(root)
-        on_stack.add(root)
-        while work:
-            node, targets = work[-1]
-            for target in targets:
-                if target not in allowed:
-                    continue
-                if target not in number:
-                    number[target] = low[target] = len(number)
-                    pending.append(target)
-                    on_stack.add(target)
-                    work.append((target, iter(edges[target])))
-                    break
-                if target in on_stack:
-                    low[node] = min(low[node], number[target])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
-                if low[node] == number[node]:
-                    at = pending.index(node)
-                    component = pending[at:]
-                    del pending[at:]
-                    on_stack.difference_update(component)
-                    found.append(component)
-    return found[::-1]

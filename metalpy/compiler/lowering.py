@@ -20,11 +20,13 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from ..errors import CompileError, MetalError
-from .assembly import Assembly
+from .assembly import Assembly, adapted
 from .checks import may_recurse
 from .convergence import order_meetings
+from .executor import SPMD, chosen_executor
 from .frontend import Constant, Program
 from .source import Misuse
+from .spmd.program import Unsupported, vectorize
 from .toolchain import linker, run_tool
 
 __all__ = ["becomes_loop", "lower"]
@@ -69,9 +71,11 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
     # What this kernel reaches, under the names that the runtime's loop over the threads of a group knows.
     renamed = {f"__mp_thread_{k}": _THREAD}
     constants = _constants(program, values)
-    text = program.assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants) + "\n".join(constants.values())
+    assembly = program.assembly(k)
+    text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants))
+    text += "\n".join(constants.values())
     text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
-    recurses = may_recurse(program.assembly, k)
+    recurses = may_recurse(assembly, k)
     with _lock:
         _initialize()
         module = llvm.parse_assembly(text)
@@ -81,6 +85,10 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         _run_passes(module, machine, reachable_only=True)
         if recurses:
             _make_loops(module, machine)
+        if chosen_executor() == SPMD:
+            native = _lower_spmd(module, machine, program, k)
+            if native is not None:
+                return native
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
         speaks = any(f.is_declaration and f.name == "mp_kernel_message" for f in module.functions)
         entry = _THREAD if uses_fibers or speaks else _GROUP
@@ -98,6 +106,28 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         record = _record(module.triple, entry, flags, static_memory, program.max_threads[k], stack)
         module.link_in(llvm.parse_assembly(record))
         return _link(machine.emit_object(module))
+
+
+def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int) -> bytes | None:
+    """The kernel as a program for whole simdgroups; None if it cannot be vectorised."""
+    module = module.clone()
+    if program.inputs:
+        module = _place_inputs(module, machine, program, k, _THREAD)
+    module, static_memory = _place_threadgroup_variables(module, machine)
+    _keep_only(module, {_THREAD})
+    _inline_all(module, _THREAD)
+    _run_passes(module, _plain_machine(), vectorize=False)
+    try:
+        made = vectorize(str(module), _THREAD, program.max_threads[k])
+    except Unsupported:
+        return None
+    module = llvm.parse_assembly(made.module)
+    _keep_only(module, {made.entry})
+    _run_passes(module, machine, vectorize=False)
+    stack = _stack_size(module, machine)
+    record = _record(module.triple, made.entry, 0, static_memory, program.max_threads[k], stack)
+    module.link_in(llvm.parse_assembly(record))
+    return _link(machine.emit_object(module))
 
 
 def becomes_loop(assembly: Assembly, name: str) -> bool:
@@ -140,6 +170,11 @@ def _target_machine() -> llvm.TargetMachine:
     )
 
 
+def _plain_machine() -> llvm.TargetMachine:
+    """A processor that gives the optimiser no reason to unroll loops for it."""
+    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(opt=2, reloc="pic")
+
+
 # ---- shaping the module ----
 
 
@@ -156,10 +191,12 @@ def _inline_all(module: llvm.ModuleRef, entry: str) -> None:
             function.add_function_attribute("alwaysinline")
 
 
-def _run_passes(module: llvm.ModuleRef, machine: llvm.TargetMachine, *, reachable_only: bool = False) -> None:
+def _run_passes(
+    module: llvm.ModuleRef, machine: llvm.TargetMachine, *, reachable_only: bool = False, vectorize: bool = True
+) -> None:
     options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = True
-    options.slp_vectorization = True
+    options.loop_vectorization = vectorize
+    options.slp_vectorization = vectorize
     builder = llvm.create_pass_builder(machine, options)
     if reachable_only:
         passes = llvm.create_new_module_pass_manager()
@@ -205,7 +242,7 @@ def _ir_constant(constant: Constant, value: object) -> str:
 
 def _refuse_missing_constants(program: Program, k: int, values: Mapping[int, object]) -> None:
     """Refuse a kernel that reads a function constant without a value, itself or through a global made from it."""
-    assembly = program.assembly
+    assembly = program.assembly(k)
     missing = {
         c.symbol: c
         for c in program.constants

@@ -81,6 +81,43 @@ ACCESS(f32, float)
         }                                                                                                              \
         break;                                                                                                         \
     }
+/* Sums and products of floats depend on the order: halves of the simdgroup are combined, then quarters and so on, with
+ * the identity in place of lanes that are not active. Prefix sums go by powers of two (Hillis and Steele, "Data parallel
+ * algorithms", CACM 1986). Vector programs compute them in the same order. */
+#define ADD_F32(a, b) ((a) + (b))
+#define MULTIPLY_F32(a, b) ((a) * (b))
+#define MIN_F32(a, b) ((a) != (a) || (b) < (a) ? (b) : (a)) /* what llvm.minnum becomes */
+#define MAX_F32(a, b) ((a) != (a) || (b) > (a) ? (b) : (a))
+#define SPREAD(values, identity)                                                                                       \
+    float values[SW_WIDTH];                                                                                            \
+    for (uint32_t i = 0; i < SW_WIDTH; i++)                                                                            \
+        values[i] = set >> i & 1 ? get_f32(&lanes[i]) : (identity);
+#define TREE(combine, identity)                                                                                        \
+    {                                                                                                                  \
+        SPREAD(values, identity)                                                                                       \
+        for (uint32_t half = SW_WIDTH / 2; half; half /= 2)                                                            \
+            for (uint32_t i = 0; i < half; i++)                                                                        \
+                values[i] = combine(values[i], values[i + half]);                                                      \
+        FOR_EACH(lane, set) put_f32(&lanes[lane], values[0]);                                                          \
+        break;                                                                                                         \
+    }
+#define STEPS(combine, identity)                                                                                       \
+    SPREAD(values, identity)                                                                                           \
+    for (uint32_t step = 1; step < SW_WIDTH; step *= 2)                                                                \
+        for (uint32_t i = SW_WIDTH - 1; i >= step; i--)                                                                \
+            values[i] = combine(values[i - step], values[i]);
+#define INCLUSIVE_F32(combine, identity)                                                                               \
+    {                                                                                                                  \
+        STEPS(combine, identity)                                                                                       \
+        FOR_EACH(lane, set) put_f32(&lanes[lane], values[lane]);                                                       \
+        break;                                                                                                         \
+    }
+#define EXCLUSIVE_F32(combine, identity, nothing)                                                                      \
+    {                                                                                                                  \
+        STEPS(combine, identity)                                                                                       \
+        FOR_EACH(lane, set) put_f32(&lanes[lane], combine(lane ? values[lane - 1] : (identity), nothing));             \
+        break;                                                                                                         \
+    }
 /* `order` is the type that min and max compare in, `wrap` the one to add and multiply in; same bits. */
 #define ARITHMETIC_CASES(name, order, order_type, wrap, wrap_type, minimum, maximum)                                   \
     case OP_sum_##name: REDUCE(wrap, wrap_type, ADD)                                                                   \
@@ -109,6 +146,29 @@ static inline float *elements(float *matrix, uint32_t lane)
     return matrix + row * SIDE + column;
 }
 
+static inline __attribute__((always_inline)) void add_rows(matrix_row *sum, const matrix_row *a, const matrix_row *b)
+{
+    for (int i = 0; i < SIDE; i++)
+        for (int k = 0; k < SIDE; k++)
+            sum[i] += a[i][k] * b[k];
+}
+
+#if defined(__x86_64__)
+/* Rounded once, as vector programs do it where the processor can. */
+__attribute__((target("avx2,fma"), optimize("fp-contract=fast"))) static void
+add_fused(matrix_row *sum, const matrix_row *a, const matrix_row *b)
+{
+    add_rows(sum, a, b);
+}
+
+static void add_matrix_product(matrix_row *sum, const matrix_row *a, const matrix_row *b)
+{
+    (__builtin_cpu_supports("fma") ? add_fused : add_rows)(sum, a, b);
+}
+#else
+#define add_matrix_product add_rows
+#endif
+
 static void multiply_accumulate(struct sw_lane *lanes, uint32_t set)
 {
     matrix_row a[SIDE], b[SIDE], sum[SIDE];
@@ -122,9 +182,7 @@ static void multiply_accumulate(struct sw_lane *lanes, uint32_t set)
         memcpy(elements((float *)b, lane), &lanes[lane].factors[1], 2 * sizeof(float));
         memcpy(elements((float *)sum, lane), &lanes[lane].value, 2 * sizeof(float));
     }
-    for (int i = 0; i < SIDE; i++)
-        for (int k = 0; k < SIDE; k++)
-            sum[i] += a[i][k] * b[k];
+    add_matrix_product(sum, a, b);
     FOR_EACH(lane, set) memcpy(&lanes[lane].value, elements((float *)sum, lane), 2 * sizeof(float));
 }
 
@@ -190,16 +248,10 @@ static void add_product(fragment sum, fragment a, fragment b)
     }
 }
 
-static void matmul(struct sw_lane *lanes, uint32_t set)
+void mp_simdgroup_matmul(float *const *a, float *const *b, float *const *c, mp_u32 set, mp_u32 fragments,
+                         mp_u32 transposed)
 {
-    float *a[SW_WIDTH], *b[SW_WIDTH], *c[SW_WIDTH];
-    FOR_EACH(lane, set)
-    {
-        a[lane] = (float *)(uintptr_t)lanes[lane].factors[0];
-        b[lane] = (float *)(uintptr_t)lanes[lane].factors[1];
-        c[lane] = (float *)(uintptr_t)lanes[lane].value;
-    }
-    uint32_t shape = lanes[__builtin_ctz(set)].source;
+    uint32_t shape = fragments | transposed << 24;
     uint32_t rows = shape & 255, columns = shape >> 8 & 255, depth = shape >> 16 & 255;
     for (uint32_t i = 0; i < rows; i++)
         for (uint32_t j = 0; j < columns; j++) {
@@ -213,6 +265,18 @@ static void matmul(struct sw_lane *lanes, uint32_t set)
             }
             scatter(sum, c, set, i * columns + j);
         }
+}
+
+static void matmul(struct sw_lane *lanes, uint32_t set)
+{
+    float *a[SW_WIDTH], *b[SW_WIDTH], *c[SW_WIDTH];
+    FOR_EACH(lane, set)
+    {
+        a[lane] = (float *)(uintptr_t)lanes[lane].factors[0];
+        b[lane] = (float *)(uintptr_t)lanes[lane].factors[1];
+        c[lane] = (float *)(uintptr_t)lanes[lane].value;
+    }
+    mp_simdgroup_matmul(a, b, c, set, lanes[__builtin_ctz(set)].source, 0);
 }
 
 /* `set` is not empty; all of it wants `operation`. */
@@ -236,8 +300,8 @@ static void compute(uint32_t operation, struct sw_lane *lanes, uint32_t set)
         FOR_EACH(lane, set)
         {
             uint32_t source = lanes[lane].source;
-            if (source < SW_WIDTH && (set >> source & 1))
-                lanes[lane].value = before[source];
+            if (source < SW_WIDTH)
+                lanes[lane].value = set >> source & 1 ? before[source] : 0;
         }
         break;
     }
@@ -251,7 +315,14 @@ static void compute(uint32_t operation, struct sw_lane *lanes, uint32_t set)
     ARITHMETIC_CASES(u32, u32, uint32_t, u32, uint32_t, MIN, MAX)
     ARITHMETIC_CASES(i64, i64, int64_t, u64, uint64_t, MIN, MAX)
     ARITHMETIC_CASES(u64, u64, uint64_t, u64, uint64_t, MIN, MAX)
-    ARITHMETIC_CASES(f32, f32, float, f32, float, fminf, fmaxf)
+    case OP_sum_f32: TREE(ADD_F32, -0.0f)
+    case OP_product_f32: TREE(MULTIPLY_F32, 1.0f)
+    case OP_min_f32: TREE(MIN_F32, NAN)
+    case OP_max_f32: TREE(MAX_F32, NAN)
+    case OP_prefix_inclusive_sum_f32: INCLUSIVE_F32(ADD_F32, -0.0f)
+    case OP_prefix_exclusive_sum_f32: EXCLUSIVE_F32(ADD_F32, -0.0f, 0.0f)
+    case OP_prefix_inclusive_product_f32: INCLUSIVE_F32(MULTIPLY_F32, 1.0f)
+    case OP_prefix_exclusive_product_f32: EXCLUSIVE_F32(MULTIPLY_F32, 1.0f, 1.0f)
     BITWISE_CASES(u32, uint32_t)
     BITWISE_CASES(u64, uint64_t)
     }

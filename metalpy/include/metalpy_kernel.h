@@ -191,7 +191,7 @@ MP_KERNEL_CALL unsigned long mp_simd_active(void);
 /* Bit i is set if lane i takes part in this call and passes a non-zero predicate. */
 MP_KERNEL_CALL unsigned long mp_simd_ballot(mp_u32 predicate);
 
-/* `value` of lane `lane`; of the caller if that lane is not active or not in 0..31. */
+/* `value` of lane `lane`: 0 if that lane is not active, the caller's own if it is not in 0..31. */
 MP_KERNEL_CALL mp_u32 mp_simd_shuffle_u32(mp_u32 value, mp_u32 lane);
 MP_KERNEL_CALL unsigned long mp_simd_shuffle_u64(unsigned long value, mp_u32 lane);
 
@@ -206,8 +206,13 @@ MP_KERNEL_CALL unsigned long mp_simd_multiply_accumulate(unsigned long a, unsign
  * 8 bits. a is held transposed if bit 0 of `transposed` is set, b if bit 1 is. What inactive lanes hold counts as zero. */
 MP_KERNEL_CALL void mp_simd_matmul(const float *a, const float *b, float *c, mp_u32 fragments, mp_u32 transposed);
 
-/* Reductions over the active lanes, in lane order; the result is the same in each of them.
- * min and max of floats follow fmin and fmax: a NaN loses against a number. */
+/* The same for vector programs: where each lane of `set` holds its elements. */
+MP_KERNEL_CALL void mp_simdgroup_matmul(float *const *a, float *const *b, float *const *c, mp_u32 set, mp_u32 fragments,
+                                        mp_u32 transposed);
+
+/* Reductions over the active lanes; the result is the same in each of them. Floats are combined half by half: lane i
+ * with lane i + 16, then with i + 8 and so on, identities standing in for lanes that are not active; prefix sums go by
+ * powers of two. min and max of floats follow fmin and fmax: a NaN loses against a number. */
 #define MP_SIMD_REDUCTION(name, suffix, type) MP_KERNEL_CALL type mp_simd_##name##_##suffix(type value);
 #define MP_SIMD_ARITHMETIC(suffix, type)                                                                               \
     MP_SIMD_REDUCTION(sum, suffix, type)                                                                               \

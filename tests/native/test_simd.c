@@ -56,6 +56,27 @@ static uint64_t float_bits(float f)
         return all[t % 8] & (mask);                                                                                    \
     }
 
+/* Lane `i` after the halves of the simdgroup down to lanes `width` apart are combined; recursive, unlike the runtime. */
+static float tree(const float *f, uint32_t set, uint32_t i, uint32_t width, bool multiply)
+{
+    if (width == 32)
+        return set >> i & 1 ? f[i] : multiply ? 1.0f : -0.0f;
+    float a = tree(f, set, i, width * 2, multiply), b = tree(f, set, i + width, width * 2, multiply);
+    return multiply ? a * b : a + b;
+}
+
+/* Lane `i` of a prefix sum or product after the steps below `width`. */
+static float prefix(const float *f, uint32_t set, uint32_t i, uint32_t width, bool multiply)
+{
+    if (width == 1)
+        return set >> i & 1 ? f[i] : multiply ? 1.0f : -0.0f;
+    float own = prefix(f, set, i, width / 2, multiply);
+    if (i < width / 2)
+        return own;
+    float other = prefix(f, set, i - width / 2, width / 2, multiply);
+    return multiply ? other * own : other + own;
+}
+
 static uint64_t expected(uint32_t t, const int64_t *v, const float *f, uint32_t set, uint32_t self, uint32_t x)
 {
     uint32_t first = (uint32_t)__builtin_ctz(set);
@@ -67,8 +88,10 @@ static uint64_t expected(uint32_t t, const int64_t *v, const float *f, uint32_t 
         INTEGER_CASES(int64_t, UINT64_MAX)
     if (t < 32)
         INTEGER_CASES(uint64_t, UINT64_MAX)
-    float sum = f[first], product = f[first], low = f[first], high = f[first];
-    float in_sum = sum, in_product = product, ex_sum = 0, ex_product = 1;
+    float sum = tree(f, set, 0, 1, false), product = tree(f, set, 0, 1, true), low = f[first], high = f[first];
+    float in_sum = prefix(f, set, self, 32, false), in_product = prefix(f, set, self, 32, true);
+    float ex_sum = self ? prefix(f, set, self - 1, 32, false) + 0.0f : 0.0f;
+    float ex_product = self ? prefix(f, set, self - 1, 32, true) : 1.0f;
     uint64_t all_and = (uint64_t)v[first], all_or = all_and, all_xor = all_and, votes = 0;
     for (uint32_t i = 0; i < 32; i++) {
         if (!(set >> i & 1))
@@ -76,20 +99,14 @@ static uint64_t expected(uint32_t t, const int64_t *v, const float *f, uint32_t 
         votes |= (uint64_t)((v[i] & 6) != 0) << i;
         if (i == first)
             continue;
-        if (i == self)
-            ex_sum = sum, ex_product = product;
-        sum += f[i];
-        product *= f[i];
         low = fminf(low, f[i]);
         high = fmaxf(high, f[i]);
-        if (i == self)
-            in_sum = sum, in_product = product;
         all_and &= (uint64_t)v[i];
         all_or |= (uint64_t)v[i];
         all_xor ^= (uint64_t)v[i];
     }
     uint32_t from = t == 48 ? (x + 5) % 40 : (x * 7 + 1) % 32;
-    uint64_t shuffled = (uint64_t)v[from < 32 && (set >> from & 1) ? from : self];
+    uint64_t shuffled = from >= 32 ? (uint64_t)v[self] : set >> from & 1 ? (uint64_t)v[from] : 0;
     switch (t) {
     case 32: return float_bits(sum);
     case 33: return float_bits(product);

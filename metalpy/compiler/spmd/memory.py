@@ -1,0 +1,284 @@
+"""Loads and stores of all lanes at once, as simple as the addresses allow."""
+
+from __future__ import annotations
+
+from .code import ALL, Code, Lanes
+from .ir import Instruction, Unsupported, components, split_list, vector_of
+from .layout import scalar_size
+from .shapes import Shape, is_vector
+
+__all__ = ["interleaved", "joined", "load", "mangled", "split", "store"]
+
+
+def load(
+    code: Code, instruction: Instruction, pointer: Lanes, mask: str, shape: Shape, step: int, constant: bool
+) -> list[Lanes]:
+    """The components of what each lane loads.
+
+    Parameters
+    ----------
+    pointer : Lanes
+        The address.
+    mask : str
+        The lanes that take part.
+    shape : Shape
+        Of the result.
+    step : int
+        Bytes from one component to the next if they are interleaved with the other lanes', else 0.
+    constant : bool
+        Whether nothing ever stores to what is read.
+    """
+    parts = components(instruction.type)
+    if pointer.shape.is_uniform:
+        return _uniform_load(code, instruction, pointer, shape, constant)
+    if instruction.extra:
+        return _one_by_one_load(code, instruction, pointer, mask, shape)
+    size = scalar_size(parts[0])
+    if not _even(instruction.type, parts):
+        raise Unsupported(f"a load of {instruction.type}")
+    align = _alignment(instruction, size, step)
+    moved = (_moved(code, pointer, k * (step or size)) for k in range(len(parts)))
+    loaded = [_load_part(code, t, at, mask, align) for t, at in zip(parts, moved, strict=True)]
+    return [Lanes(t, shape, vector=vector) for t, vector in zip(parts, loaded, strict=True)]
+
+
+def store(code: Code, instruction: Instruction, values: list[Lanes], pointer: Lanes, mask: str, step: int) -> None:
+    """Store the components of each lane's value; of several lanes at one address the last one wins."""
+    if pointer.shape.is_uniform:
+        _uniform_store(code, instruction, values, pointer, mask)
+        return
+    if instruction.extra:
+        _one_by_one_store(code, instruction, values, pointer, mask)
+        return
+    size = scalar_size(values[0].type)
+    if len(values) > 1 and not _even(instruction.operands[0].type, [v.type for v in values]):
+        raise Unsupported(f"a store of {instruction.operands[0].type}")
+    align = _alignment(instruction, size, step)
+    for k, value in enumerate(values):
+        at = _moved(code, pointer, k * (step or size))
+        _store_part(code, value.type, code.vector(value), at, mask, align)
+
+
+def _even(type_: str, parts: list[str]) -> bool:
+    """Whether the components lie in memory one behind the other."""
+    if len(parts) == 1:
+        return parts[0] != "i1"
+    return is_vector(type_) and parts[0] != "i1"
+
+
+def _alignment(instruction: Instruction, size: int, step: int) -> int:
+    """What all components are aligned to."""
+    align = instruction.align or size
+    return min(align, size)
+
+
+def _moved(code: Code, pointer: Lanes, distance: int) -> Lanes:
+    """Addresses a few bytes on."""
+    if not distance:
+        return pointer
+    moved = Lanes("ptr", pointer.shape)
+    if pointer.scalar:
+        moved.scalar = code.new(f"getelementptr i8, ptr {pointer.scalar}, i64 {distance}")
+    if pointer.vector and (pointer.shape.offsets is None or pointer.shape.relaxed):
+        vector = f"{code.vector_type('ptr')} {code.vector(pointer)}"
+        moved.vector = code.new(f"getelementptr i8, {vector}, i64 {distance}")
+    return moved
+
+
+# ---- the same address in all lanes ----
+
+
+def _uniform_load(code: Code, instruction: Instruction, pointer: Lanes, shape: Shape, constant: bool) -> list[Lanes]:
+    words = f"{instruction.flags} " if instruction.flags else ""
+    ordering = f" {instruction.extra}" if instruction.extra else ""
+    type_ = instruction.type
+    known = ", !invariant.load !{}" if constant else ""
+    whole = code.new(f"load {words}{type_}, ptr {pointer.scalar}{ordering}, align {instruction.align}{known}")
+    return split(code, type_, whole, shape)
+
+
+def split(code: Code, type_: str, whole: str, shape: Shape) -> list[Lanes]:
+    """The components of a first-class value."""
+    parts = components(type_)
+    if len(parts) == 1 and type_ == parts[0]:
+        return [Lanes(type_, shape, whole)]
+    return [Lanes(part, shape, code.new(text)) for part, text in zip(parts, _part_texts(type_, whole), strict=True)]
+
+
+def _part_texts(type_: str, whole: str) -> list[str]:
+    parts = components(type_)
+    if is_vector(type_):
+        return [f"extractelement {type_} {whole}, i32 {k}" for k in range(len(parts))]
+    if any(member not in parts for member in _flat_members(type_)):
+        raise Unsupported(f"a value of type {type_}")
+    return [f"extractvalue {type_} {whole}, {k}" for k in range(len(parts))]
+
+
+def _flat_members(type_: str) -> list[str]:
+    if type_[0] == "{":
+        return split_list(type_[1:-1].strip())
+    return [type_[1:-1].partition(" x ")[2].strip()]
+
+
+def joined(code: Code, type_: str, parts: list[str]) -> str:
+    """A first-class value of its components."""
+    types = components(type_)
+    if len(types) == 1 and type_ == types[0]:
+        return parts[0]
+    whole = "poison"
+    for k, (part, part_type) in enumerate(zip(parts, types, strict=True)):
+        if is_vector(type_):
+            whole = code.new(f"insertelement {type_} {whole}, {part_type} {part}, i32 {k}")
+        else:
+            whole = code.new(f"insertvalue {type_} {whole}, {part_type} {part}, {k}")
+    return whole
+
+
+def _uniform_store(code: Code, instruction: Instruction, values: list[Lanes], pointer: Lanes, mask: str) -> None:
+    words = f"{instruction.flags} " if instruction.flags else ""
+    ordering = f" {instruction.extra}" if instruction.extra else ""
+    type_ = instruction.operands[0].type
+    if all(value.shape.is_uniform for value in values):
+        parts = [value.scalar for value in values]
+    else:
+        word = f"i{code.width}"
+        zeros = "0" if mask == ALL else code.call(word, f"llvm.ctlz.{word}", (f"{word} {code.bits(mask)}", "i1 true"))
+        last = code.new(f"sub {word} {code.width - 1}, {zeros}")
+        parts = [
+            value.scalar
+            if value.shape.is_uniform
+            else code.new(f"extractelement {code.vector_type(value.type)} {code.vector(value)}, {word} {last}")
+            for value in values
+        ]
+    whole = joined(code, type_, parts)
+    code.do(f"store {words}{type_} {whole}, ptr {pointer.scalar}{ordering}, align {instruction.align}")
+
+
+# ---- side by side, or anywhere ----
+
+
+def _load_part(code: Code, type_: str, pointer: Lanes, mask: str, align: int) -> str:
+    full, width = code.vector_type(type_), code.width
+    suffix = f"v{width}{mangled(type_)}"
+    if pointer.shape.stride() == scalar_size(type_):
+        if mask == ALL:
+            return code.new(f"load {full}, ptr {pointer.scalar}, align {align}")
+        return code.call(
+            full,
+            f"llvm.masked.load.{suffix}.p0",
+            (f"ptr align {align} {pointer.scalar}", f"{code.mask_type} {mask}", f"{full} poison"),
+        )
+    if mask == ALL and (halves := _halves(pointer.shape, scalar_size(type_))):
+        return _load_halves(code, type_, pointer, halves, align)
+    pointers = f"{code.vector_type('ptr')} align {align} {code.vector(pointer)}"
+    return code.call(
+        full,
+        f"llvm.masked.gather.{suffix}.v{width}p0",
+        (pointers, f"{code.mask_type} {mask}", f"{full} poison"),
+    )
+
+
+def _halves(shape: Shape, size: int) -> list[tuple[int, bool]]:
+    """Where each half of the lanes reads, if it reads neighbours or, True, a single place; empty if it does neither."""
+    if shape.offsets is None:
+        return []
+    half, found = len(shape.offsets) // 2, []
+    for start in (0, half):
+        offsets = [o - shape.offsets[start] for o in shape.offsets[start : start + half]]
+        if any(offsets) and offsets != [i * size for i in range(half)]:
+            return []
+        found.append((shape.offsets[start], not any(offsets)))
+    return found
+
+
+def _load_halves(code: Code, type_: str, pointer: Lanes, halves: list[tuple[int, bool]], align: int) -> str:
+    half = code.width // 2
+    part = vector_of(half, type_)
+    made = []
+    for offset, same in halves:
+        at = code.new(f"getelementptr i8, ptr {pointer.scalar}, i64 {offset}")
+        if same:
+            one = code.new(f"load {type_}, ptr {at}, align {align}")
+            one = code.new(f"insertelement {part} poison, {type_} {one}, i32 0")
+            zeros = f"<{half} x i32> zeroinitializer"
+            made.append(code.new(f"shufflevector {part} {one}, {part} poison, {zeros}"))
+        else:
+            made.append(code.new(f"load {part}, ptr {at}, align {align}"))
+    picks = ", ".join(f"i32 {i}" for i in range(code.width))
+    return code.new(f"shufflevector {part} {made[0]}, {part} {made[1]}, <{code.width} x i32> <{picks}>")
+
+
+def _store_part(code: Code, type_: str, value: str, pointer: Lanes, mask: str, align: int) -> None:
+    full, width = code.vector_type(type_), code.width
+    suffix = f"v{width}{mangled(type_)}"
+    if pointer.shape.stride() == scalar_size(type_):
+        if mask == ALL:
+            code.do(f"store {full} {value}, ptr {pointer.scalar}, align {align}")
+            return
+        arguments = (f"{full} {value}", f"ptr align {align} {pointer.scalar}", f"{code.mask_type} {mask}")
+        code.call("void", f"llvm.masked.store.{suffix}.p0", arguments)
+        return
+    pointers = f"{code.vector_type('ptr')} align {align} {code.vector(pointer)}"
+    code.call(
+        "void", f"llvm.masked.scatter.{suffix}.v{width}p0", (f"{full} {value}", pointers, f"{code.mask_type} {mask}")
+    )
+
+
+def mangled(type_: str) -> str:
+    """A type's name in the names of intrinsics."""
+    return {"float": "f32", "half": "f16", "bfloat": "bf16", "double": "f64", "ptr": "p0"}.get(type_, type_)
+
+
+# ---- vectors that lie one behind the other ----
+
+
+def _concatenated(code: Code, type_: str, vectors: list[str]) -> tuple[str, int]:
+    """One vector of several, and its length, a power of two times theirs."""
+    length = code.width
+    while len(vectors) > 1:
+        if len(vectors) % 2:
+            vectors = [*vectors, "poison"]
+        source = vector_of(length, type_)
+        picks = ", ".join(f"i32 {i}" for i in range(2 * length))
+        vectors = [
+            code.new(f"shufflevector {source} {a}, {source} {b}, <{2 * length} x i32> <{picks}>")
+            for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+        length *= 2
+    return vectors[0], length
+
+
+def interleaved(code: Code, type_: str, vectors: list[str]) -> str:
+    """One vector in which the components of each lane lie together."""
+    if len(vectors) == 1:
+        return vectors[0]
+    count, width = len(vectors), code.width
+    all_, length = _concatenated(code, type_, vectors)
+    picks = ", ".join(f"i32 {i % count * width + i // count}" for i in range(width * count))
+    source = vector_of(length, type_)
+    return code.new(f"shufflevector {source} {all_}, {source} poison, <{width * count} x i32> <{picks}>")
+
+
+# ---- one lane after another: atomics ----
+
+
+def _one_by_one_load(code: Code, instruction: Instruction, pointer: Lanes, mask: str, varying: Shape) -> list[Lanes]:
+    type_ = instruction.type
+    addresses, result = code.spill(pointer), code.result_slot(type_)
+    with code.each_lane(mask) as lane:
+        at = code.peek("ptr", addresses, lane)
+        words = f"{instruction.flags} " if instruction.flags else ""
+        value = code.new(f"load {words}{type_}, ptr {at} {instruction.extra}, align {instruction.align}")
+        code.poke(type_, result, lane, value)
+    return [Lanes(type_, varying, vector=code.collected(type_, result))]
+
+
+def _one_by_one_store(code: Code, instruction: Instruction, values: list[Lanes], pointer: Lanes, mask: str) -> None:
+    (value,) = values
+    addresses = code.spill(pointer)
+    slot = "" if value.shape.is_uniform else code.spill(value)
+    with code.each_lane(mask) as lane:
+        at = code.peek("ptr", addresses, lane)
+        words = f"{instruction.flags} " if instruction.flags else ""
+        one = code.one_lane(value, slot, lane)
+        code.do(f"store {words}{value.type} {one}, ptr {at} {instruction.extra}, align {instruction.align}")
