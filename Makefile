@@ -9,8 +9,8 @@ PY := $(BIN)/python
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-objc check-apple-sdk build lint format test-asan test-tsan soak bench bench-peers bench-smoke \
-	bench-compare wheel sdist annotate docs-test clean
+.PHONY: help demo test test-objc check-apple-sdk build lint format test-asan test-tsan soak fuzz \
+	bench bench-peers bench-smoke bench-compare wheel sdist annotate docs-test clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,9 @@ test-tsan: $(VENV)/.with-test ## C tests, then threads, streams and events from 
 
 soak: $(VENV)/.with-test build ## OPERATIONS=2000000: mixed work from 8 threads; results stay right and memory flat
 	@$(PY) tools/soak.py $(if $(OPERATIONS),--operations $(OPERATIONS))
+
+fuzz: $(VENV)/.with-test build ## SECONDS=600 [SEED=n]: random kernels on every executor, against an evaluator in NumPy
+	@$(PY) -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
 BENCH = $(PY) -m pytest -q --benchmark-only --benchmark-autosave --benchmark-storage=.benchmarks \
 	--benchmark-columns=median,iqr,min,rounds --benchmark-sort=name $(if $(ONLY),-k "$(ONLY)")

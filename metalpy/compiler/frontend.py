@@ -80,6 +80,9 @@ _STANDARD_INCLUDE = re.compile(
 )
 # Options of texture lookups whose names programs like for constants of their own; those are meant, then.
 _AMBIGUOUS = re.compile(r"error: reference to '(bias|level)' is ambiguous")
+# In fast math clang says of calls what it says of operations, and of parameters that they are finite: of those of
+# precise functions too, which float_control (see __mp/math_core.h) does not change.
+_CALL_FLAGS = re.compile(r"(?<= call )(?:fast|reassoc nsz arcp contract afn) (?=[^@\n]*@_Z)")
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         raise misuse_error(misuse, source) from None
     return Program(
         ir=tuple(
-            assembly.pruned([*(f"__mp_thread_{k}" for k in those), "__mp_group"])
+            _without_call_flags(assembly.pruned([*(f"__mp_thread_{k}" for k in those), "__mp_group"]), options)
             for assembly, those in zip(assemblies, numbers, strict=True)
         ),
         kernels=kernels,
@@ -285,3 +288,10 @@ def _told_once(found: Sequence[Diagnostic]) -> list[Diagnostic]:
 
 def _included(headers: list[str]) -> list[str]:
     return [part for header in headers for part in ("-include", header)]
+
+
+def _without_call_flags(ir: str, options: Options) -> str:
+    """What is assumed of arithmetic stands at the operations only."""
+    if options.math_mode == "safe":
+        return ir
+    return _CALL_FLAGS.sub("", ir.replace("nofpclass(nan inf) ", ""))

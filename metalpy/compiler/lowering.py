@@ -97,6 +97,7 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         module, static_memory = _place_threadgroup_variables(module, machine)
         _keep_only(module, {entry})
         if uses_fibers:
+            module = _allow_inlining_meetings(module)
             _inline_all(module, entry)  # so that every meeting is in one function, where its order is known
         _run_passes(module, machine)
         if uses_fibers:
@@ -115,6 +116,7 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
         module = _place_inputs(module, machine, program, k, _THREAD)
     module, static_memory = _place_threadgroup_variables(module, machine)
     _keep_only(module, {_THREAD})
+    module = _allow_inlining_meetings(module)
     _inline_all(module, _THREAD)
     _run_passes(module, _plain_machine(), vectorize=False)
     try:
@@ -189,6 +191,23 @@ def _inline_all(module: llvm.ModuleRef, entry: str) -> None:
         attributes = b" ".join(function.attributes)
         if not function.is_declaration and function.name != entry and b"noinline" not in attributes:
             function.add_function_attribute("alwaysinline")
+
+
+def _allow_inlining_meetings(module: llvm.ModuleRef) -> llvm.ModuleRef:
+    """Drop the attributes of functions that hold meetings and are not to be inlined.
+
+    Lanes that call such a function from different places must not meet inside it.
+    """
+    apart = [f.name for f in module.functions if b"noinline" in b" ".join(f.attributes) and not f.is_declaration]
+    if not apart:
+        return module
+    text = str(module)
+    assembly = Assembly(text)
+    for name in apart:
+        if any(_RENDEZVOUS.fullmatch(other) for other in assembly.reachable([name], constructors=False)):
+            head = assembly.definition(name).partition("\n")[0]
+            text = text.replace(head, re.sub(r" #\d+(?=[^()]*\{$)", "", head))
+    return llvm.parse_assembly(text)
 
 
 def _run_passes(
