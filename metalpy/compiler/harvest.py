@@ -380,7 +380,13 @@ class _Harvester:
         handle = _handle_role(attributes, spelled)
         if handle:
             index = attributes.get(handle)
-            return Parameter(name, handle, index=spell(index) if index else None, gate=spell(gate) if gate else None)
+            return Parameter(
+                name,
+                handle,
+                index=spell(index) if index else None,
+                gate=spell(gate) if gate else None,
+                type_name=type_name(plain, name),
+            )
         if any(t in _BOUND_OBJECTS for t in outer):
             index = attributes.get("buffer")
             return Parameter(
