@@ -21,6 +21,8 @@ METAL = {
     "test_messages.py::test_kernels_with_barriers_and_divergent_code": LOGS,
     "test_messages.py::test_a_kernel_that_is_stopped_is_heard": f"{HARDWARE} how long a kernel may run",
     "test_messages.py::test_kernels_that_say_nothing_run_group_by_group": COMPILER,
+    "test_texture_atomics.py::test_64_bits": "texels of 64 bits are the software device's alone",
+    "test_texture_atomics.py::test_texels_of_64_bits": "texels of 64 bits are the software device's alone",
     "test_bound_objects.py": "Apple's driver binds neither tensors nor tables of functions yet",
     "test_bad_input.py::test_time_limit": f"{HARDWARE} how long a kernel may run",
     "test_compile_shader.py::test_code_that_was_evicted_before_it_is_loaded_is_made_again": COMPILER,
