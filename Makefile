@@ -9,8 +9,8 @@ PY := $(BIN)/python
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-objc check-apple-sdk build lint format test-asan test-tsan soak bench bench-smoke \
-	bench-compare wheel sdist annotate docs-test clean
+.PHONY: help demo test test-objc check-apple-sdk build lint format test-asan test-tsan soak fuzz \
+	bench bench-peers bench-smoke bench-compare wheel sdist annotate docs-test clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -56,9 +56,17 @@ test-tsan: $(VENV)/.with-test ## C tests, then threads, streams and events from 
 soak: $(VENV)/.with-test build ## OPERATIONS=2000000: mixed work from 8 threads; results stay right and memory flat
 	@$(PY) tools/soak.py $(if $(OPERATIONS),--operations $(OPERATIONS))
 
-bench: $(VENV)/.with-test build ## run the benchmarks and keep the results, with machine and commit, in .benchmarks/
-	@$(PY) -m pytest -q benchmarks --benchmark-only --benchmark-autosave --benchmark-storage=.benchmarks \
-		--benchmark-columns=median,iqr,min,rounds --benchmark-sort=name $(if $(ONLY),-k "$(ONLY)")
+fuzz: $(VENV)/.with-test build ## SECONDS=600 [SEED=n]: random kernels on every executor, against an evaluator in NumPy
+	@$(PY) -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+
+BENCH = $(PY) -m pytest -q --benchmark-only --benchmark-autosave --benchmark-storage=.benchmarks \
+	--benchmark-columns=median,iqr,min,rounds --benchmark-sort=name $(if $(ONLY),-k "$(ONLY)")
+
+bench: $(VENV)/.with-peers build ## run the benchmarks and keep the results, with machine and commit, in .benchmarks/
+	@$(BENCH) benchmarks
+
+bench-peers: $(VENV)/.with-peers build ## [ONLY="saxpy or scan"]: kernels against OpenCL on the CPU, NumPy and Numba
+	@$(BENCH) benchmarks/bench_peers.py
 
 bench-smoke: $(VENV)/.with-test build ## run each benchmark once, without timing, to see that it works
 	@$(PY) -m pytest -q benchmarks --benchmark-disable
@@ -102,4 +110,4 @@ $(VENV)/.with-%: pyproject.toml setup.py | $(PY)
 		> $(VENV)/build-requires.txt
 	@$(PY) -m pip install -q --disable-pip-version-check -r $(VENV)/build-requires.txt
 	@$(PY) -m pip install -q --disable-pip-version-check --no-build-isolation -e '.$(if $(filter base,$*),,[$*])'
-	@touch $@ $(VENV)/.with-base $(if $(filter dev,$*),$(VENV)/.with-test)
+	@touch $@ $(VENV)/.with-base $(if $(filter dev peers,$*),$(VENV)/.with-test)

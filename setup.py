@@ -77,6 +77,7 @@ EXTENSIONS = [
     extension("message"),
     extension("trace"),
     driver(),
+    extension("registry"),
     extension("library"),
     extension("stream"),
     extension("observer"),

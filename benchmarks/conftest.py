@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from native_loops import NativeLoops
+from peers.comparison import Comparison
 from verdict import duration
 
 import metalpy as mp
@@ -16,6 +17,8 @@ from metalpy.compiler.source import read_source
 from metalpy.testing import kernel_timer
 
 __all__ = ["kernel_timer"]
+
+_comparison = pytest.StashKey[Comparison]()
 
 FULL = """
 #include <metal_stdlib>
@@ -44,6 +47,13 @@ def native_loops(tmp_path_factory):
     loops.close()
 
 
+@pytest.fixture(scope="session")
+def comparison(request) -> Comparison:
+    """The sides of bench_peers.py, whose table is printed at the end."""
+    request.config.stash[_comparison] = Comparison()
+    return request.config.stash[_comparison]
+
+
 def pytest_benchmark_update_machine_info(config, machine_info):
     """Add the device under test to what pytest-benchmark says of the machine."""
     device = mp.device()
@@ -58,13 +68,17 @@ def pytest_benchmark_update_machine_info(config, machine_info):
 
 @pytest.hookimpl(trylast=True)  # behind pytest-benchmark's tables
 def pytest_terminal_summary(terminalreporter, config):
-    """Print what each layer adds, and the kernels against NumPy."""
+    """Print what each layer adds, the kernels against NumPy, and the kernels against those of peers."""
     session = getattr(config, "_benchmarksession", None)
     stats = {b.name: b for b in getattr(session, "benchmarks", ()) if b.stats.rounds}
     lines = [*_layers(stats), *_kernels(stats)]
     if lines:
         terminalreporter.section("what the layers add, and kernels against NumPy")
         for line in lines:
+            terminalreporter.write_line(line)
+    if _comparison in config.stash:
+        terminalreporter.section("metalpy and its peers")
+        for line in config.stash[_comparison].table():
             terminalreporter.write_line(line)
 
 

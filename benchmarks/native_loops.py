@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import metalpy
-from metalpy._core import driver
+from metalpy._core import registry
 
 SOURCE = Path(__file__).parent / "native" / "loops.c"
 
@@ -39,7 +39,7 @@ class NativeLoops:
         self._code.bench_size.restype = ctypes.c_uint64
         self._code.bench_message.restype = ctypes.c_char_p
         self._handles = ctypes.create_string_buffer(self._code.bench_size())
-        (table, *_) = driver.driver_tables()
+        (table, *_) = registry.driver_tables()
         opened = self._code.bench_open(
             self._handles, ctypes.c_void_p(table), str(kernel).encode(), ctypes.c_uint64(buffer_bytes)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from metalpy._core import driver
+from metalpy._core import registry
 from metalpy._core.driver import Device
 from metalpy.errors import MetalError
 
@@ -16,18 +16,18 @@ _PROFILING = ("LOG_PROFILE_INFO", "TRACE_SIGNPOSTS")
 
 def _found() -> list[tuple[int, int]]:
     """Driver table and index of each device, the default one first; opens none."""
-    tables = driver.driver_tables()
+    tables = registry.driver_tables()
     wanted = os.environ.get("METALPY_DRIVER")
     if wanted:
         if wanted not in known_drivers():
             raise MetalError(f"METALPY_DRIVER is {wanted!r}; drivers are {', '.join(known_drivers())}")
-        tables = [table for table in tables if driver.driver_name(table) == wanted]
-    return [(table, index) for table in tables for index in range(driver.device_count(table))]
+        tables = [table for table in tables if registry.driver_name(table) == wanted]
+    return [(table, index) for table in tables for index in range(registry.device_count(table))]
 
 
 def known_drivers() -> tuple[str, ...]:
     """Names of the drivers of this build and of Apple's, the preferred one first."""
-    built = [driver.driver_name(table) for table in driver.driver_tables()]
+    built = [registry.driver_name(table) for table in registry.driver_tables()]
     return tuple(built) if "metal" in built else ("metal", *built)
 
 
@@ -46,7 +46,7 @@ def devices() -> tuple[Device, ...]:
 
 def _open(found: tuple[int, int], number: int) -> Device:
     """The device `number`; then what the environment asks to profile is heeded."""
-    opened = driver.open_device(*found, f"mps:{number}")
+    opened = registry.open_device(*found, f"mps:{number}")
     if any(f"{owner}_{name}" in os.environ for owner in ("METALPY", "PYTORCH_MPS") for name in _PROFILING):
         from metalpy.profiling.log import follow_environment
 

@@ -116,9 +116,9 @@ def _cache() -> Facts:
 
 
 def _build() -> Facts:
-    from metalpy._core import driver
+    from metalpy._core import registry
 
-    yield from driver.build_facts().items()
+    yield from registry.build_facts().items()
     yield "folder", os.path.dirname(os.path.abspath(__file__))
 
 

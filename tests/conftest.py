@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import metalpy as mp
-from metalpy._core import driver
+from metalpy._core import registry
 from tests.device_differences import difference
 from tests.helpers.leaks import LeakCheck
 from tests.helpers.mock import MockDriver
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         parameters = getattr(item, "callspec", None)
         table = parameters.params.get("device") if parameters else None
-        on_metal = driver.driver_name(table) == "metal" if table else "device" not in item.fixturenames
+        on_metal = registry.driver_name(table) == "metal" if table else "device" not in item.fixturenames
         reason = difference(item.nodeid, has_standin) if on_metal else None
         if reason:
             item.add_marker(pytest.mark.skip(reason=f"differs on Apple's device: {reason}"))
@@ -70,8 +70,8 @@ def pytest_collection_modifyitems(config, items):
 
 def available():
     """(driver name, table) of each driver of this build that has a device."""
-    tables = driver.driver_tables()
-    return [(driver.driver_name(table), table) for table in tables if driver.device_count(table)]
+    tables = registry.driver_tables()
+    return [(registry.driver_name(table), table) for table in tables if registry.device_count(table)]
 
 
 def pytest_generate_tests(metafunc):
@@ -88,7 +88,7 @@ def device(request):
     """A Metal device; nothing that the test allocates there may outlive it."""
     table = request.param
     default = mp.device()
-    opened = default if default.driver == driver.driver_name(table) else driver.open_device(table, 0, "mps:0")
+    opened = default if default.driver == registry.driver_name(table) else registry.open_device(table, 0, "mps:0")
     opened.synchronize()
     return opened
 

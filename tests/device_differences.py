@@ -22,6 +22,7 @@ METAL = {
     "test_texture_atomics.py": TEXTURES,
     "test_texture_objects.py": TEXTURES,
     "test_texture_programs.py": TEXTURES,
+    "test_texture_types.py": TEXTURES,
     "test_examples.py::test_image_filter": TEXTURES,
     "test_profiler.py::test_compilation": COMPILER,
     "test_profiler.py::test_the_timeline": "traced commands start at once, so the host may have nothing to wait for",

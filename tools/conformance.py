@@ -28,7 +28,8 @@ components (vectors of half and bfloat in one length), and compare with NumPy, w
 
 Errors are bounds that the tests hold, in units in the last place (ULP) of single precision; the results of half and
 bfloat come from single precision and are rounded once more. *Exact* means the same bits. The bounds are those of
-Metal's table for precise math, or smaller. `fast::` and `precise::` are the same functions here.
+Metal's table for precise math, or smaller; [accuracy.md](accuracy.md) has the errors themselves, and says which
+functions `fast::` has other code for.
 """
 
 
@@ -58,10 +59,14 @@ def widths(found: tuple[int, ...]) -> str:
     return {(1, 2, 3, 4): "scalars, vectors", (2, 3, 4): "vectors", (3,): "vectors of 3"}[found]
 
 
+def in_namespaces(f: table.Function) -> str:
+    if f.fast_ulp is not None:
+        return f"yes; {error(f.fast_ulp)} in `fast::`"
+    return "yes" if f.namespaces else ""
+
+
 def floating(group: list[table.Function], columns: str = "error") -> str:
-    lines = [
-        (f"`{f.name}`", types(f.types), widths(f.widths), error(f.ulp), "yes" if f.namespaces else "") for f in group
-    ]
+    lines = [(f"`{f.name}`", types(f.types), widths(f.widths), error(f.ulp), in_namespaces(f)) for f in group]
     return rows(f"function | types | for | {columns} | in `fast::`, `precise::`", lines)
 
 

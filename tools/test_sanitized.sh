@@ -53,7 +53,7 @@ export PYTHONMALLOC=malloc PYTHONPATH=.
 launch=()
 [ "$kind" != thread ] || launch=(setarch --addr-no-randomize)
 run() { LD_PRELOAD="$runtime" "${launch[@]}" "$python" "$@"; }
-run -c "import sys; from metalpy._core.driver import build_facts; sys.exit(
+run -c "import sys; from metalpy._core.registry import build_facts; sys.exit(
     None if build_facts()['sanitizer'] == '$kind' else 'these extension modules have no sanitizer: $kind')"
 run -m pytest -q --benchmark-disable -p no:cacheprovider "$@"
 [ "$kind" != thread ] || run tools/soak.py --operations 10000 --resident-tolerance 8000000000  # its shadow memory is not flat

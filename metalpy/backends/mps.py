@@ -12,7 +12,7 @@ import platform
 import sys
 from typing import NamedTuple
 
-from metalpy._core import driver as _driver
+from metalpy._core import registry as _registry
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
 from metalpy.device import known_drivers as _known_drivers
@@ -65,11 +65,11 @@ def is_available() -> bool:
 
 def drivers() -> tuple[DriverState, ...]:
     """Each driver that metalpy knows, the preferred one first, with its devices or the reason of its absence."""
-    tables = {_driver.driver_name(table): table for table in _driver.driver_tables()}
+    tables = {_registry.driver_name(table): table for table in _registry.driver_tables()}
     found = []
     number = 0
     for name in _known_drivers():
-        count = _driver.device_count(tables[name]) if name in tables else 0
+        count = _registry.device_count(tables[name]) if name in tables else 0
         reason = ""
         if name not in tables:
             reason = _why_not_built(name)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from functools import cached_property
 
-__all__ = ["Assembly"]
+__all__ = ["Assembly", "adapted"]
 
 _SYMBOL = re.compile(r'@("[^"\n]+"|[\w.$-]+)')
 _CALL = re.compile(rf"\bcall [^\n@]*{_SYMBOL.pattern}\(")
@@ -22,6 +22,13 @@ _NODE = re.compile(r"^!(\d+) = [^\n]*$", re.M)
 _REFERENCE = re.compile(r"!(\d+)")
 _DEBUG = re.compile(r",? !dbg !\d+|^ +#dbg_[^\n]*\n", re.M)
 _CONSTRUCTORS = "llvm.global_ctors"
+
+# IR for any CPU: which one is decided when a kernel is lowered.
+_TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack-protector-buffer-size)"="[^"]*"')
+# `#pragma unroll` and its kin say what is good on a GPU; LLVM would print a warning wherever it cannot follow them.
+_LOOP_HINTS = re.compile(r'!"llvm\.loop\.(?=(?:unroll|vectorize|interleave|distribute)\.(?:enable|full|count|width)")')
+# A scalar is shifted by the low bits of the amount, as on a GPU; C++ leaves it open.
+_SHIFT = re.compile(r"^( +%\S+ = (?:shl|lshr|ashr) i(8|16|32|64|128) [^,\n]+, )([^,\n]+)(.*)$", re.MULTILINE)
 
 
 class Assembly:
@@ -131,8 +138,12 @@ class Assembly:
         initializers = [name for name in self._spans if name.startswith("__cxx_global_var_init")]
         return [{used for used in self.uses(name) if not self.is_function(used)} for name in initializers]
 
+    def pruned(self, roots: Iterable[str]) -> str:
+        """A module of what `roots` lead to, without debug information."""
+        return self._module(self._body(self.reachable(roots)))
+
     def slice(self, roots: Iterable[str], renamed: Mapping[str, str] | None = None, given: Container[str] = ()) -> str:
-        """A module of what `roots` lead to, without debug information.
+        """A module of what `roots` lead to, for lowering: without debug information, symbols renamed or left out.
 
         Parameters
         ----------
@@ -144,19 +155,41 @@ class Assembly:
         """
         renamed = renamed or {}
         names = [name for name in self.reachable(roots) if name not in renamed.values() and name not in given]
-        definitions = [self.definition(name) for name in names]
-        body = "\n".join(_DEBUG.sub("", text) if "dbg" in text else text for text in definitions) + "\n"
+        body = self._body(names)
         for old, new in renamed.items():
             body = re.sub(rf"@{re.escape(old)}(?![\w.$-])", f"@{new}", body)
-        before, behind = self._common
-        return before + body + behind + self._metadata(body + behind)
+        return self._module(body)
 
-    def _metadata(self, text: str) -> str:
+    def _body(self, names: Iterable[str]) -> str:
+        definitions = [self.definition(name) for name in names]
+        return "\n".join(_DEBUG.sub("", text) if "dbg" in text else text for text in definitions) + "\n"
+
+    def _module(self, body: str) -> str:
+        before, behind = self._common
+        return "".join((before, body, behind, self._metadata(body, behind)))
+
+    def _metadata(self, *texts: str) -> str:
         found: set[str] = set()
-        waiting = set(_REFERENCE.findall(text))
+        waiting = {number for text in texts for number in _REFERENCE.findall(text)}
         while waiting:
             found |= waiting
             lines = [self._nodes.get(number, "") for number in waiting]
             waiting = {n for line in lines for n in _REFERENCE.findall(line)} - found
         numbers = sorted((n for n in found if n in self._nodes), key=int)
         return "".join(f"{self._nodes[n]}\n" for n in numbers)
+
+
+def adapted(ir: str) -> str:
+    """A slice as Metal means it, for any CPU: shifts by the low bits of the amount, no hints about a GPU's loops."""
+    start = max(ir.find("\nattributes #"), 0)  # attributes and metadata stand behind the functions
+    behind = _LOOP_HINTS.sub('!"mp.', _TARGET_ATTRIBUTES.sub("", ir[start:]))
+    number = itertools.count()
+
+    def mask(match: re.Match[str]) -> str:
+        start, width, amount, rest = match.groups()
+        if amount.isdecimal():
+            return f"{start}{int(amount) % int(width)}{rest}"
+        masked = f"%mp.shift.{next(number)}"
+        return f"  {masked} = and i{width} {amount}, {int(width) - 1}\n{start}{masked}{rest}"
+
+    return _SHIFT.sub(mask, ir[:start]) + behind

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from .assembly import Assembly
@@ -25,10 +25,10 @@ _MEMORY = {"memcpy", "memmove", "memset", "memcmp", "bcmp"}  # what LLVM itself 
 Offence = tuple[str, int, str]
 
 
-def find_offence(assembly: Assembly, count: int) -> Offence | None:
-    """The first function that one of the `count` kernels reaches and must not."""
+def find_offence(assembly: Assembly, kernels: Iterable[int]) -> Offence | None:
+    """The first function that one of the kernels with these numbers reaches and must not."""
     known: set[str] = set()
-    for k in range(count):
+    for k in kernels:
         functions = [name for name in _explore(assembly, f"__mp_thread_{k}", known) if assembly.is_function(name)]
         for name in functions:
             if assembly.is_declaration(name) and not _is_provided(name):

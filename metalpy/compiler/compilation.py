@@ -10,7 +10,7 @@ import hashlib
 import os
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -63,19 +63,34 @@ def _compile(source: Source, options: Options, store: Cache, noted: dict[str, An
     from .frontend import compile_program
 
     program = compile_program(source, options, store)
-    ir = program.ir.encode("utf-8", "surrogateescape")
     facts: dict[str, Any] = {
         "constants": [asdict(c) for c in program.constants],
         "max_threads": list(program.max_threads),
         "inputs": list(program.inputs),
         "warnings": [list(w) for w in program.warnings],
-        "ir": make_key("ir", hashlib.blake2b(ir).hexdigest()),
+        "ir": _keep(program.ir, store),
     }
     record = pack(facts, program.kernels)
-    store.store(facts["ir"], _IR, zlib.compress(ir, 1))
     if source.is_closed:
         store.store(key, _PROGRAM, record)
     return Compilation(record, store, source, options, program)
+
+
+def _keep(ir: Sequence[str], store: Cache) -> list[str]:
+    """Store the parts of a program's IR, side by side if there are several; returns their keys."""
+
+    def keep(part: str) -> str:
+        data = part.encode("utf-8", "surrogateescape")
+        key = make_key("ir", hashlib.blake2b(data).hexdigest())
+        store.store(key, _IR, zlib.compress(data, 1))
+        return key
+
+    if len(ir) == 1:
+        return [keep(ir[0])]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(len(ir)) as pool:
+        return list(pool.map(keep, ir))
 
 
 class Compilation:
@@ -144,7 +159,8 @@ class Compilation:
         """`native`; `noted` hears whether the cache had it."""
         # The same index may stand for differently typed constants in two programs, but the IR's digest is in the key.
         compilers = (_compiler_identity(), *versions(), chosen_executor())
-        key = make_key("kernel", *compilers, self._facts["ir"], name, repr(sorted(values.items())), cpu_identity())
+        ir = self._facts["ir"][self.kernels.number(name) % len(self._facts["ir"])]
+        key = make_key("kernel", *compilers, ir, name, repr(sorted(values.items())), cpu_identity())
         noted["cached"] = not rebuild and self._store.load(key, _KERNEL) is not None
         if noted["cached"]:
             return self._store.path(key, _KERNEL)
@@ -170,17 +186,17 @@ class Compilation:
         return self.native(name, values, rebuild=True).read_bytes() if code is None else code
 
     def lowered(self, name: str, values: Mapping[int, object] | None = None) -> Lowered:
-        """The same with how it runs."""
+        """The same, and how it runs."""
         return Lowered.read(self.code(name, values))
 
-    def ir(self) -> str:
-        """The program's IR: from the cache, or from the source again if the cache has lost it."""
-        packed = self._store.load(self._facts["ir"], _IR)
-        if packed is not None:
-            return zlib.decompress(packed).decode("utf-8", "surrogateescape")
+    def ir(self) -> tuple[str, ...]:
+        """The parts of the program's IR: from the cache, or from the source again if the cache has lost one."""
+        packed = [self._store.load(key, _IR) for key in self._facts["ir"]]
+        if None not in packed:
+            return tuple(zlib.decompress(part or b"").decode("utf-8", "surrogateescape") for part in packed)
         from .frontend import compile_program
 
-        return compile_program(self._source, self._options, self._store).ir
+        return compile_program(self._source, self._options, self._store, len(packed)).ir
 
     def _whole_program(self) -> Program:
         if self._program is None:

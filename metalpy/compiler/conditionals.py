@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from .lexer import Token, closing, tokenize
+from .lexer import Token, closing, in_directive, tokenize
 from .twins import lines_of
 
 __all__ = ["Arms"]
@@ -102,10 +102,10 @@ def _complaints(messages: str) -> list[tuple[str, int, int]]:
 def _operand_end(program: str, tokens: list[Token], at: int) -> int:
     """Index of the token behind the operand of a conditional that begins at index `at`."""
     questions = 0
-    in_directive = _in_directive(program, tokens[at].start) if at < len(tokens) else False
+    is_macro = in_directive(program, tokens[at].start) if at < len(tokens) else False
     while at < len(tokens):
         token = tokens[at]
-        if in_directive and not _in_directive(program, token.start):
+        if is_macro and not in_directive(program, token.start):
             return at
         if token.kind == "punct":
             if token.text in (",", ";", ")", "]", "}", "]]") or (token.text == ":" and not questions):
@@ -121,10 +121,3 @@ def _opens_arguments(tokens: list[Token], at: int) -> bool:
     """Whether the ``<`` at `at` opens the template arguments of a function or type that is called."""
     end = closing(tokens, at)
     return tokens[at - 1].kind == "id" and end + 1 < len(tokens) and tokens[end + 1].text in ("(", "{", "::")
-
-
-def _in_directive(program: str, offset: int) -> bool:
-    start = program.rfind("\n", 0, offset) + 1
-    while start > 1 and program[start - 2] == "\\":
-        start = program.rfind("\n", 0, start - 1) + 1
-    return program[start:offset].lstrip().startswith("#")

@@ -58,9 +58,15 @@ _REFERENCE = re.compile(r"!(\d+)|null")
 
 
 def read_kernels(
-    ir: str, harvest: Harvest
+    parts: Sequence[str], harvest: Harvest
 ) -> tuple[tuple[KernelInfo, ...], list[tuple[str, int, str, tuple[int, ...], str]], tuple[int, ...]]:
     """Match what the harvest found with what clang made of it.
+
+    Parameters
+    ----------
+    parts : sequence of str
+        The program's IR, or all of it but the functions: kernel number ``k`` is in part ``k % len(parts)``.
+    harvest : Harvest
 
     Returns
     -------
@@ -70,15 +76,16 @@ def read_kernels(
     limits : tuple of int
         ``max_total_threads_per_threadgroup`` of each kernel.
     """
-    reader = _Reader(ir)
-    kernels = tuple(reader.kernel(k, entry) for k, entry in enumerate(harvest.entries))
+    readers = [_Reader(ir) for ir in parts]
+    kernels = tuple(readers[k % len(readers)].kernel(k, entry) for k, entry in enumerate(harvest.entries))
+    reader = readers[0]
     constants = []
     for k, constant in enumerate(harvest.constants):
         held = reader.pointee(reader.variable(f"__mp_constant_{k}"))
         symbol = reader.initializer(f"__mp_constant_{k}").rsplit("@", 1)[-1].split(",")[0].strip()
         name = constant.name.removeprefix("::")
         constants.append((name, reader.number(f"__mp_constant_index_{k}"), held.scalar or "", held.shape, symbol))
-    limits = tuple(reader.limit(k, entry) for k, entry in enumerate(harvest.entries))
+    limits = tuple(readers[k % len(readers)].limit(k, entry) for k, entry in enumerate(harvest.entries))
     return kernels, constants, limits
 
 

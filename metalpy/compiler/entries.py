@@ -29,8 +29,8 @@ ENTRIES_NAME = "metalpy_entries"  # the "file" of generated code in compiler mes
 _NAMES = "count fill from handles implicit_index indices input number parameter signature threadgroup_memory".split()
 
 
-def write_entries(harvest: Harvest) -> str:
-    """The text to compile after the user's program.
+def write_entries(harvest: Harvest, part: int = 0, parts: int = 1) -> str:
+    """The text to compile after the user's program: all of it, or one of several parts (see `parts`).
 
     All that belongs to entry number ``k`` stands on line ``k + 1`` of "file" `ENTRIES_NAME`, so that messages about
     it can be told about the kernel; the rest is on lines behind them.
@@ -38,16 +38,18 @@ def write_entries(harvest: Harvest) -> str:
     # The program ends here, so its macros can go where they would change what follows.
     roles = {p.role for e in harvest.entries for p in e.parameters} | {i.role for i in harvest.inputs}
     names = [*_NAMES, *sorted(roles)]
-    parts = [line_mark(len(harvest.entries) + 1, ENTRIES_NAME), *(f"#undef {name}\n" for name in names)]
-    parts += [
-        line_mark(k + 1, ENTRIES_NAME) + _entry(k, e, harvest.inputs) + "\n" for k, e in enumerate(harvest.entries)
+    pieces = [line_mark(len(harvest.entries) + 1, ENTRIES_NAME), *(f"#undef {name}\n" for name in names)]
+    pieces += [
+        line_mark(k + 1, ENTRIES_NAME) + _entry(k, e, harvest.inputs) + "\n"
+        for k, e in enumerate(harvest.entries)
+        if k % parts == part
     ]
-    parts.append(line_mark(len(harvest.entries) + 1, ENTRIES_NAME))
-    parts += [f'extern "C" {{ {_constant(k, c)} }}\n' for k, c in enumerate(harvest.constants)]
-    parts += [
+    pieces.append(line_mark(len(harvest.entries) + 1, ENTRIES_NAME))
+    pieces += [f'extern "C" {{ {_constant(k, c)} }}\n' for k, c in enumerate(harvest.constants)]
+    pieces += [
         f'extern "C" const void* __mp_input_{k}() {{ return &{i.name}; }}\n' for k, i in enumerate(harvest.inputs)
     ]
-    return "".join(parts)
+    return "".join(pieces)
 
 
 def defined_flags(harvest: Harvest) -> str:

@@ -9,9 +9,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from .diagnostics import compile_error, misuse_error, parse_diagnostics, placed
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, Skipped, harvest
 from .options import MATH_MODES, Options
+from .parts import part_count, without_instantiations
 from .precompiled import precompiled_headers
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
@@ -79,12 +80,9 @@ _STANDARD_INCLUDE = re.compile(
 )
 # Options of texture lookups whose names programs like for constants of their own; those are meant, then.
 _AMBIGUOUS = re.compile(r"error: reference to '(bias|level)' is ambiguous")
-# IR for any CPU: which one is decided when a kernel is lowered.
-_TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack-protector-buffer-size)"="[^"]*"')
-# `#pragma unroll` and its kin say what is good on a GPU; LLVM would print a warning wherever it cannot follow them.
-_LOOP_HINTS = re.compile(r'!"llvm\.loop\.(?=(?:unroll|vectorize|interleave|distribute)\.(?:enable|full|count|width)")')
-# A scalar is shifted by the low bits of the amount, as on a GPU; C++ leaves it open.
-_SHIFT = re.compile(r"^( +%\S+ = (?:shl|lshr|ashr) i(8|16|32|64|128) [^,\n]+, )([^,\n]+)(.*)$", re.MULTILINE)
+# In fast math clang says of calls what it says of operations, and of parameters that they are finite: of those of
+# precise functions too, which float_control (see __mp/math_core.h) does not change.
+_CALL_FLAGS = re.compile(r"(?<= call )(?:fast|reassoc nsz arcp contract afn) (?=[^@\n]*@_Z)")
 
 
 @dataclass(frozen=True)
@@ -102,10 +100,11 @@ class Constant:
 class Program:
     """What the front end makes of a source: IR for any CPU, and what the host needs to know.
 
-    `kernels` are in the order of the source; number ``k`` has the entry points ``__mp_thread_k`` and ``__mp_group_k``.
+    `kernels` are in the order of the source; number ``k`` has the entry point ``__mp_thread_k`` in part
+    ``k % len(ir)`` of the IR.
     """
 
-    ir: str  # without debug information
+    ir: tuple[str, ...]  # each part a module of its own, without debug information
     kernels: tuple[KernelInfo, ...]
     constants: tuple[Constant, ...]
     max_threads: tuple[int, ...]
@@ -113,12 +112,15 @@ class Program:
     inputs: tuple[str, ...] = ()  # symbols of the inputs that are declared outside functions
 
     @cached_property
-    def assembly(self) -> Assembly:
-        """The IR with an index of its symbols."""
-        return Assembly(self.ir)
+    def _assemblies(self) -> list[Assembly]:
+        return [Assembly(part) for part in self.ir]
+
+    def assembly(self, k: int) -> Assembly:
+        """The IR that kernel number `k` is in, with an index of its symbols."""
+        return self._assemblies[k % len(self.ir)]
 
 
-def compile_program(source: Source, options: Options, store: Cache | None = None) -> Program:
+def compile_program(source: Source, options: Options, store: Cache | None = None, parts: int | None = None) -> Program:
     """Compile a program as far as LLVM IR.
 
     Parameters
@@ -127,6 +129,8 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
     options : Options
     store : Cache, optional
         Where precompiled headers are kept; the process's own cache by default.
+    parts : int, optional
+        Into how many parts the IR is split; by default what suits the program and this machine's processors.
 
     Raises
     ------
@@ -138,22 +142,26 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
     try:
         found = harvest(_expand_macros(source, options), source.name)
         unit = _Unit(source, options, found, store or default_cache())
-        text, warnings = unit.compile()
-        assembly = Assembly(text)
-        kernels, constants, limits = read_kernels(assembly.surroundings, found)
-        offence = find_offence(assembly, len(kernels))
-        if offence is not None:
-            raise misuse_of(offence, kernels, unit.describe_functions())
+        texts, warnings = unit.compile(parts or part_count(len(found.entries)))
+        assemblies = [Assembly(text) for text in texts]
+        numbers = [range(part, len(found.entries), len(texts)) for part in range(len(texts))]
+        kernels, constants, limits = read_kernels([assembly.surroundings for assembly in assemblies], found)
+        for assembly, those in zip(assemblies, numbers, strict=True):
+            offence = find_offence(assembly, those)
+            if offence is not None:
+                raise misuse_of(offence, kernels, unit.describe_functions())
     except Misuse as misuse:
         raise misuse_error(misuse, source) from None
-    ir = assembly.slice([f"__mp_thread_{k}" for k in range(len(kernels))] + ["__mp_group"])
     return Program(
-        ir=_masked_shifts(_LOOP_HINTS.sub('!"mp.', _without_target(ir))),
+        ir=tuple(
+            _without_call_flags(assembly.pruned([*(f"__mp_thread_{k}" for k in those), "__mp_group"]), options)
+            for assembly, those in zip(assemblies, numbers, strict=True)
+        ),
         kernels=kernels,
         constants=tuple(Constant(*c) for c in constants),
         max_threads=limits,
         warnings=(*map(_skipped_note, found.skipped), *warnings),
-        inputs=_input_symbols(text, len(found.inputs)),
+        inputs=_input_symbols(texts[0], len(found.inputs)),
     )
 
 
@@ -206,15 +214,16 @@ class _Unit:
         self._program = drop_plain_twins(source.text, blank_for_cpp(source.text))
         self._arms = Arms()
 
-    def compile(self) -> tuple[str, tuple[Diagnostic, ...]]:
-        """IR with debug information about types, and clang's warnings."""
-        entries, include_dirs = self._found.entries, self._options.include_dirs
+    def compile(self, parts: int) -> tuple[list[str], tuple[Diagnostic, ...]]:
+        """IR with debug information about types, in so many parts, and clang's warnings."""
+        include_dirs = self._options.include_dirs
         for _ in range(MAX_ROUNDS):
-            result = self._run(*_FUNCTIONS_UNDESCRIBED)
-            messages = self._arms.restore(self._program, result.stderr.decode("utf-8", "replace"))
-            if result.returncode == 0:
-                warnings = placed(parse_diagnostics(messages, entries), self._source, include_dirs, self._lines_before)
-                return result.stdout.decode("utf-8", "surrogateescape"), tuple(warnings)
+            results = self._run_parts(parts)
+            printed = [result.stderr.decode("utf-8", "replace") for result in results]
+            messages = self._arms.restore(self._program, "".join(printed))
+            if all(result.returncode == 0 for result in results):
+                texts = [result.stdout.decode("utf-8", "surrogateescape") for result in results]
+                return texts, tuple(self._warnings(messages))
             hidden = {f"-D__METALPY_HIDE_{name}" for name in _AMBIGUOUS.findall(messages)} - set(self._flags)
             if hidden:
                 self._flags += sorted(hidden)
@@ -223,17 +232,35 @@ class _Unit:
             if not self._arms.settle(self._program, messages) and without_twins is None:
                 break
             self._program = without_twins or self._program
+        if parts > 1:  # messages are always those about the program as it stands
+            return self.compile(1)
         messages = explain_twins(self._source.text, messages)
-        raise compile_error(messages, self._source, include_dirs, entries, self._lines_before)
+        raise compile_error(messages, self._source, include_dirs, self._found.entries, self._lines_before)
+
+    def _warnings(self, messages: str) -> list[Diagnostic]:
+        found = parse_diagnostics(messages, self._found.entries)
+        return placed(_told_once(found), self._source, self._options.include_dirs, self._lines_before)
 
     def describe_functions(self) -> str:
         """The IR again with debug information about functions: where they are."""
         return self._run("", "").stdout.decode("utf-8", "surrogateescape")
 
-    def _run(self, before: str, behind: str) -> subprocess.CompletedProcess[bytes]:
+    def _run_parts(self, parts: int) -> list[subprocess.CompletedProcess[bytes]]:
+        if parts == 1:
+            return [self._run(*_FUNCTIONS_UNDESCRIBED)]
+        from concurrent.futures import ThreadPoolExecutor
+
+        program = without_instantiations(self._source.text, self._program)
+        with ThreadPoolExecutor(parts) as pool:
+            runs = [pool.submit(self._run, *_FUNCTIONS_UNDESCRIBED, program, part, parts) for part in range(parts)]
+            return [run.result() for run in runs]
+
+    def _run(
+        self, before: str, behind: str, program: str | None = None, part: int = 0, parts: int = 1
+    ) -> subprocess.CompletedProcess[bytes]:
         text = defined_flags(self._found) + self._options.directives + before
         self._lines_before = text.count("\n")
-        text += self._arms.insert(self._program) + write_entries(self._found) + behind
+        text += self._arms.insert(program or self._program) + write_entries(self._found, part, parts) + behind
         data = text.encode("utf-8", "surrogateescape")
         own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
         command = [*clang(), "-x", "c++", *self._flags, *_include_flags(self._source, self._options), *_OUTPUT]
@@ -245,24 +272,26 @@ class _Unit:
         return run_tool([*command, *_included([*self._headers, *self._texts]), "-"], data)
 
 
+def _told_once(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Without warnings that another part of the program has given already, and their notes."""
+    kept: list[Diagnostic] = []
+    seen: set[Diagnostic] = set()
+    is_new = True
+    for diagnostic in found:
+        if diagnostic.severity != "note":
+            is_new = diagnostic not in seen
+            seen.add(diagnostic)
+        if is_new:
+            kept.append(diagnostic)
+    return kept
+
+
 def _included(headers: list[str]) -> list[str]:
     return [part for header in headers for part in ("-include", header)]
 
 
-def _without_target(ir: str) -> str:
-    """IR for any CPU; attributes stand behind the functions."""
-    start = max(ir.find("\nattributes #"), 0)
-    return ir[:start] + _TARGET_ATTRIBUTES.sub("", ir[start:])
-
-
-def _masked_shifts(ir: str) -> str:
-    number = count()
-
-    def mask(match: re.Match[str]) -> str:
-        start, width, amount, rest = match.groups()
-        if amount.isdecimal():
-            return f"{start}{int(amount) % int(width)}{rest}"
-        masked = f"%mp.shift.{next(number)}"
-        return f"  {masked} = and i{width} {amount}, {int(width) - 1}\n{start}{masked}{rest}"
-
-    return _SHIFT.sub(mask, ir)
+def _without_call_flags(ir: str, options: Options) -> str:
+    """What is assumed of arithmetic stands at the operations only."""
+    if options.math_mode == "safe":
+        return ir
+    return _CALL_FLAGS.sub("", ir.replace("nofpclass(nan inf) ", ""))

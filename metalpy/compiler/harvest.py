@@ -28,7 +28,7 @@ from .declarations import (
     string,
     type_name,
 )
-from .lexer import Token, closing, tokenize
+from .lexer import Token, closing, tokenize, without_bodies
 from .source import Misuse
 
 __all__ = [
@@ -78,7 +78,7 @@ _HOST_OBJECTS = {
     "render_pipeline_state": "a pipeline state",
     "tensor": "a tensor bound by the host, instead of a pointer to make a tensor_inline of",
 }
-_LINE_MARK = re.compile(r'[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\])*)"')
+_LINE_MARK = re.compile(r'^[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\])*)"', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def harvest(text: str, name: str) -> Harvest:
 
 class _Harvester:
     def __init__(self, text: str, name: str) -> None:
-        self._tokens = tokenize(text)
+        self._tokens = tokenize(without_bodies(text))
         self._text = text
         self._name = name
         self._result = Harvest()
@@ -197,14 +197,11 @@ class _Harvester:
         self._definitions: dict[str, list[tuple[Parameter, ...]]] = {}  # kernels by qualified name
         # In the order of the source, with the number of parameters that an instantiation spells out (None: none).
         self._found: list[tuple[Entry, bool, int | None]] = []
-        self._line_ends = [i for i, character in enumerate(text) if character == "\n"]
-        self._mark_starts: list[int] = []
-        self._marks: list[tuple[str, int, int]] = []  # file and line that begin at an offset
-        for token in self._tokens:
-            match = _LINE_MARK.match(token.text) if token.kind == "directive" else None
-            if match:
-                self._mark_starts.append(token.start)
-                self._marks.append((re.sub(r"\\(.)", r"\1", match[2]), int(match[1]), token.end + 1))
+        self._line_ends = [match.start() for match in re.finditer("\n", text)]
+        marks = list(_LINE_MARK.finditer(text))
+        self._mark_starts = [match.start() for match in marks]
+        # The file and line that begin at an offset.
+        self._marks = [(re.sub(r"\\(.)", r"\1", m[2]), int(m[1]), text.find("\n", m.end()) + 1) for m in marks]
 
     def run(self) -> Harvest:
         i = 0
@@ -282,7 +279,8 @@ class _Harvester:
         return (len(tokens) if body is None else body), len(tokens)
 
     def _ends_function_head(self, brace: int) -> bool:
-        for token in reversed(self._tokens[:brace]):
+        for i in range(brace - 1, -1, -1):
+            token = self._tokens[i]
             if token.text == ")":
                 return True
             if token.kind == "directive" or token.text in ADDRESS_SPACES or token.text in ("const", "noexcept"):

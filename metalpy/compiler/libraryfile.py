@@ -28,7 +28,7 @@ from .toolchain import cpu_features, machine
 
 __all__ = ["FORMAT", "read_library", "write_library"]
 
-FORMAT = 1
+FORMAT = 2
 _MAGIC = b"\x93MTLP\r\n\x1a"
 _HEAD = struct.Struct("<8sII")
 _DIGEST_BYTES = 32
@@ -50,7 +50,8 @@ def write_library(path: str | os.PathLike[str], compilation: Compilation, values
     CompileError
         A kernel cannot be compiled to machine code.
     """
-    sections = [compilation.record, zlib.compress(compilation.ir().encode("utf-8", "surrogateescape"), 6)]
+    sections = [compilation.record]
+    sections += [zlib.compress(part.encode("utf-8", "surrogateescape"), 6) for part in compilation.ir()]
     sections += [compilation.code(name, values) for name in compilation.kernels]
     places = []
     at = 0
@@ -143,8 +144,9 @@ class _FileCompilation(Compilation):
     """A compiled program from a file."""
 
     def __init__(self, name: str, sections: list[bytes], values: dict[int, object], fits: bool, store: Cache) -> None:
-        record, self._ir, *code = sections
-        super().__init__(record, store, Source("", name, {}, is_closed=True), Options())
+        super().__init__(sections[0], store, Source("", name, {}, is_closed=True), Options())
+        count = len(self._facts["ir"])
+        self._ir, code = sections[1 : 1 + count], sections[1 + count :]
         self._values = values
         self._code = dict(zip(self.kernels, code, strict=True)) if fits else {}
 
@@ -158,5 +160,5 @@ class _FileCompilation(Compilation):
             self._store.store(key, ".so", code)
         return self._store.path(key, ".so")
 
-    def ir(self) -> str:
-        return zlib.decompress(self._ir).decode("utf-8", "surrogateescape")
+    def ir(self) -> tuple[str, ...]:
+        return tuple(zlib.decompress(part).decode("utf-8", "surrogateescape") for part in self._ir)

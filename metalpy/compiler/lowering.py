@@ -20,7 +20,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from ..errors import CompileError, MetalError
-from .assembly import Assembly
+from .assembly import Assembly, adapted
 from .checks import may_recurse
 from .convergence import order_meetings
 from .executor import REFERENCE, SPMD, Lowered, chosen_executor, executor_label
@@ -71,9 +71,11 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
     # What this kernel reaches, under the names that the runtime's loop over the threads of a group knows.
     renamed = {f"__mp_thread_{k}": _THREAD}
     constants = _constants(program, values)
-    text = program.assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants) + "\n".join(constants.values())
+    assembly = program.assembly(k)
+    text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants))
+    text += "\n".join(constants.values())
     text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
-    recurses = may_recurse(program.assembly, k)
+    recurses = may_recurse(assembly, k)
     with _lock:
         _initialize()
         module = llvm.parse_assembly(text)
@@ -98,6 +100,7 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
         module, static_memory = _place_threadgroup_variables(module, machine)
         _keep_only(module, {entry})
         if uses_fibers:
+            module = _allow_inlining_meetings(module)
             _inline_all(module, entry)  # so that every meeting is in one function, where its order is known
         _run_passes(module, machine)
         if uses_fibers:
@@ -115,6 +118,7 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
         module = _place_inputs(module, machine, program, k, _THREAD)
     module, static_memory = _place_threadgroup_variables(module, machine)
     _keep_only(module, {_THREAD})
+    module = _allow_inlining_meetings(module)
     _inline_all(module, _THREAD)
     _run_passes(module, _plain_machine(), vectorize=False)
     made = vectorize(str(module), _THREAD, program.max_threads[k])
@@ -199,6 +203,23 @@ def _inline_all(module: llvm.ModuleRef, entry: str) -> None:
             function.add_function_attribute("alwaysinline")
 
 
+def _allow_inlining_meetings(module: llvm.ModuleRef) -> llvm.ModuleRef:
+    """Drop the attributes of functions that hold meetings and are not to be inlined.
+
+    Lanes that call such a function from different places must not meet inside it.
+    """
+    apart = [f.name for f in module.functions if b"noinline" in b" ".join(f.attributes) and not f.is_declaration]
+    if not apart:
+        return module
+    text = str(module)
+    assembly = Assembly(text)
+    for name in apart:
+        if any(_RENDEZVOUS.fullmatch(other) for other in assembly.reachable([name], constructors=False)):
+            head = assembly.definition(name).partition("\n")[0]
+            text = text.replace(head, re.sub(r" #\d+(?=[^()]*\{$)", "", head))
+    return llvm.parse_assembly(text)
+
+
 def _run_passes(
     module: llvm.ModuleRef, machine: llvm.TargetMachine, *, reachable_only: bool = False, vectorize: bool = True
 ) -> None:
@@ -250,7 +271,7 @@ def _ir_constant(constant: Constant, value: object) -> str:
 
 def _refuse_missing_constants(program: Program, k: int, values: Mapping[int, object]) -> None:
     """Refuse a kernel that reads a function constant without a value, itself or through a global made from it."""
-    assembly = program.assembly
+    assembly = program.assembly(k)
     missing = {
         c.symbol: c
         for c in program.constants

@@ -14,8 +14,8 @@ __all__ = ["DEFAULT_VERSION", "MATH_MODES", "Options", "make_options"]
 MATH_MODES = {
     # Results do not depend on whether the CPU has fused multiply-add.
     "safe": ("-ffp-contract=off",),
-    "relaxed": ("-ffast-math", "-fno-finite-math-only", "-ffp-contract=fast"),
-    "fast": ("-ffast-math", "-ffp-contract=fast"),
+    "relaxed": ("-ffast-math", "-fno-finite-math-only", "-ffp-contract=fast", "-D__METALPY_FAST_MATH__=1"),
+    "fast": ("-ffast-math", "-ffp-contract=fast", "-D__METALPY_FAST_MATH__=1"),
 }
 
 # Metal's language versions and their __METAL_VERSION__.

@@ -1,7 +1,7 @@
 """What is known about a program's kernels, as bytes: kept in the cache and in library files.
 
-A line of JSON for the program, then one for each kernel. Types are shared by all kernels, and a kernel's line is read
-when somebody asks for it: a program may have thousands, of which a process uses a few.
+A line of JSON for the program, then one for each way of declaring a kernel that occurs: a program may have thousands
+of kernels, with a few hundred of these, and of types, that differ. A line is read when somebody asks for a kernel.
 """
 
 from __future__ import annotations
@@ -24,24 +24,32 @@ def pack(facts: Mapping[str, Any], kernels: Iterable[KernelInfo]) -> bytes:
     """Facts about a program, all of them JSON's own types, and its kernels."""
     table = _TypeTable()
     kernels = tuple(kernels)
-    lines = [json.dumps(_packed(kernel, table)) for kernel in kernels]
-    head = {**facts, "names": [k.name for k in kernels], "types": table.rows}
-    return "\n".join([json.dumps(head), *lines]).encode()
+    declarations: dict[str, int] = {}  # their numbers, by their lines
+    index = {
+        "names": [kernel.name for kernel in kernels],
+        "declared": [declarations.setdefault(_packed(k, table), len(declarations)) for k in kernels],
+        "lines": [kernel.line for kernel in kernels],
+        "types": table.rows,
+    }
+    return "\n".join([json.dumps({**facts, **index}), *declarations]).encode()
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], Kernels]:
     """What `pack` was given."""
-    head, *lines = data.split(b"\n")
+    head, *declarations = data.split(b"\n")
     facts = json.loads(head)
-    return facts, Kernels(facts.pop("names"), lines, facts.pop("types"))
+    names, declared, lines, types = (facts.pop(key) for key in ("names", "declared", "lines", "types"))
+    return facts, Kernels(names, declared, lines, declarations, types)
 
 
 class Kernels(Mapping[str, KernelInfo]):
     """The kernels of a program by name, in the order of the source."""
 
-    def __init__(self, names: list[str], lines: list[bytes], types: list[Any]) -> None:
-        self._numbers = {name: number for number, name in enumerate(names)}
-        self._lines, self._rows = lines, types
+    def __init__(
+        self, names: list[str], declared: list[int], lines: list[int], declarations: list[bytes], types: list[Any]
+    ) -> None:
+        self._numbers = dict(zip(names, range(len(names)), strict=True))
+        self._declared, self._lines, self._declarations, self._rows = declared, lines, declarations, types
         self._types: dict[int, Type] = {}
         self._made: dict[str, KernelInfo] = {}
 
@@ -64,13 +72,14 @@ class Kernels(Mapping[str, KernelInfo]):
         return self._numbers[name]
 
     def _read(self, name: str) -> KernelInfo:
-        arguments, builtins, file, line = json.loads(self._lines[self._numbers[name]])
+        number = self._numbers[name]
+        arguments, builtins, file = json.loads(self._declarations[self._declared[number]])
         return KernelInfo(
             name=name,
             arguments=tuple(self._argument(*a) for a in arguments),
             builtins=tuple(Builtin(*b) for b in builtins),
             file=file,
-            line=line,
+            line=self._lines[number],
         )
 
     def _argument(self, held: int, *plain: Any) -> Argument:
@@ -104,7 +113,8 @@ class _TypeTable:
         return self._numbers[of]
 
 
-def _packed(kernel: KernelInfo, table: _TypeTable) -> list[Any]:
+def _packed(kernel: KernelInfo, table: _TypeTable) -> str:
+    """All about a kernel but its name and line."""
     arguments = [[table.number(a.type), *(getattr(a, name) for name in _ARGUMENT)] for a in kernel.arguments]
     builtins = [[b.name, b.attribute, b.type_name] for b in kernel.builtins]
-    return [arguments, builtins, kernel.file, kernel.line]
+    return json.dumps([arguments, builtins, kernel.file])

@@ -128,7 +128,8 @@ def _storage_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
     The word to replace is ``constant``, or a macro in front that stands for it.
     """
     words: list[Token] = []
-    for token in reversed(tokens[:at]):
+    for i in range(at - 1, -1, -1):
+        token = tokens[i]
         if token.text in (";", "{", "}") or _in_directive(text, tokens[at].start, token.start):
             break
         words.insert(0, token)
@@ -226,7 +227,8 @@ def _in_directive(text: str, here: int, since: int) -> bool:
 def _in_parameters(tokens: list[Token], at: int) -> bool:
     """Whether the token at `at` lies in parentheses or a template argument list of the same statement."""
     depth = 0
-    for token in reversed(tokens[:at]):
+    for i in range(at - 1, -1, -1):
+        token = tokens[i]
         if token.text in (";", "{", "}"):
             return False
         if token.text in (")", "]"):

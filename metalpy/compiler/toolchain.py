@@ -72,8 +72,9 @@ def _installed(package: str) -> str:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return f"{package} absent"
-    metadata = Path(spec.origin).parent.parent.glob(f"{package}-*.dist-info")
-    return " ".join(sorted(folder.name for folder in metadata)) or f"{package} {os.stat(spec.origin).st_mtime_ns}"
+    names = os.listdir(Path(spec.origin).parent.parent)
+    metadata = [name for name in names if name.startswith(f"{package}-") and name.endswith(".dist-info")]
+    return " ".join(sorted(metadata)) or f"{package} {os.stat(spec.origin).st_mtime_ns}"
 
 
 def versions() -> tuple[str, ...]:

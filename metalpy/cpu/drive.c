@@ -17,12 +17,10 @@ static uint64_t group_threads(const struct sw_command *command)
 }
 
 /* Nanoseconds that one unit (threadgroup, chunk of a copy) takes at worst by experience; 0: no experience. */
-static uint64_t unit_ns(const struct sw_command *command)
+static inline uint64_t unit_ns(const struct sw_command *command)
 {
-    if (command->kind == SW_LEVELS)
-        return 0;
     if (command->kind != SW_DISPATCH)
-        return COPY_NS;
+        return command->kind == SW_LEVELS ? 0 : COPY_NS;
     uint64_t cost = atomic_load_explicit(&command->u.dispatch.pipeline->cost, memory_order_relaxed);
     return cost ? cost * group_threads(command) / 1000 + 1 : 0;
 }
@@ -80,6 +78,8 @@ static bool must_leave(const mp_queue *queue, const struct sw_errand *errand)
 
 static uint64_t chunk_size(uint64_t total, uint64_t unit)
 {
+    if (total == 1) /* small launches are common, and divisions slow */
+        return 1;
     uint64_t balanced = total / (8 * (uint64_t)sw_device.threads);
     uint64_t chunk = balanced ? balanced : 1;
     if (unit == 0)

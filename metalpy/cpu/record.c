@@ -246,7 +246,7 @@ static uint64_t arena_needed(const struct needs *needs)
 }
 
 /* `size` zeroed bytes if there is a need for them; sets `failed` where there is no memory. */
-static void *table(struct sw_batch *batch, bool needed, uint64_t size, bool *failed)
+static inline void *table(struct sw_batch *batch, bool needed, uint64_t size, bool *failed)
 {
     if (!needed)
         return NULL;

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from metalpy._core.memory import release_owners as _release_owners
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
+from metalpy.mps import profiler
 from metalpy.mps.event import Event
 from metalpy.mps.memory import (
     AllocationEvent,
@@ -35,9 +34,6 @@ from metalpy.mps.messages import KernelMessage, set_message_handler
 from metalpy.mps.rng import get_rng_state, manual_seed, seed, set_rng_state
 from metalpy.mps.shader import ShaderLibrary, compile_shader, load_metallib
 from metalpy.mps.stream import Stream, StreamContext, current_stream, default_stream, set_stream, stream
-
-if TYPE_CHECKING:
-    from metalpy.mps import profiler
 
 __all__ = [
     "AllocationEvent",
@@ -120,11 +116,3 @@ def set_time_limit(seconds: float | None) -> None:
         On hardware that sets its own limit.
     """
     _device().set_time_limit(seconds)
-
-
-def __getattr__(name: str) -> Any:
-    if name == "profiler":  # few programs have use for it, and it brings much along
-        from importlib import import_module
-
-        return import_module("metalpy.mps.profiler")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from metalpy._core import driver, message
+from metalpy._core import message, registry
 
 __all__ = ["KernelMessage", "set_message_handler"]
 
@@ -139,7 +139,7 @@ def _log(said: KernelMessage) -> None:
 
 def _flush_at_exit() -> None:
     """Deliver what nobody has waited for."""
-    for queue in driver.all_queues():
+    for queue in registry.all_queues():
         try:
             queue.flush_messages(EXIT_SECONDS)
         except Exception as failure:

@@ -8,16 +8,18 @@ import weakref
 from collections.abc import Iterator
 from contextlib import ContextDecorator, contextmanager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from metalpy._core import driver, trace
+from metalpy._core import driver, registry, trace
 from metalpy.device import Device
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
 from metalpy.errors import MetalError, ProfilerError, UnsupportedError
-from metalpy.profiling.profile import Profile
-from metalpy.profiling.resolve import TraceEvent
-from metalpy.profiling.statistics import Statistics
+
+if TYPE_CHECKING:  # what makes profiles is imported by the first one
+    from metalpy.profiling.profile import Profile
+    from metalpy.profiling.resolve import TraceEvent
+    from metalpy.profiling.statistics import Statistics
 
 __all__ = [
     "Profile",
@@ -62,6 +64,8 @@ def _start(mode: str, wait_until_completed: bool, max_events: int) -> Profile:
         running = _running() if _running is not None else None
         if running is not None and running.running:
             raise ProfilerError("a profile is running already, and goes on; end it first, with stop() or its context")
+        from metalpy.profiling.profile import Profile
+
         made = Profile(mode, flags, bool(wait_until_completed), max_events)
         made._start()
         _running = weakref.ref(made)
@@ -179,7 +183,7 @@ def is_metal_capture_enabled() -> bool:
 
 def is_capturing_metal() -> bool:
     """True while a device writes a `metal_capture` document. Opens no device."""
-    return any(device.capture_running for device in driver.open_devices())
+    return any(device.capture_running for device in registry.open_devices())
 
 
 @contextmanager
@@ -212,7 +216,7 @@ def metal_capture(fname: str | os.PathLike[str]) -> Iterator[None]:
         yield
         device.synchronize()  # work in flight would be cut off
     except BaseException:
-        driver.settle()  # likewise; the next wait raises what a kernel did besides
+        registry.settle()  # likewise; the next wait raises what a kernel did besides
         raise
     finally:
         device.stop_capture()
@@ -245,5 +249,11 @@ def _forget() -> None:
 
 os.register_at_fork(after_in_child=_forget)
 
-# Where users find them.
-Profile.__module__ = TraceEvent.__module__ = Statistics.__module__ = __name__
+
+def __getattr__(name: str) -> Any:
+    homes = {"Profile": "profile", "Statistics": "statistics", "TraceEvent": "resolve"}
+    if name in homes:
+        from importlib import import_module
+
+        return getattr(import_module(f"metalpy.profiling.{homes[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

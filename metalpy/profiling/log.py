@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from metalpy import environment
-from metalpy._core import driver, trace
+from metalpy._core import driver, registry, trace
 from metalpy.profiling.resolve import OPERATIONS, TraceEvent, clock_offset, resolve, times_of
 from metalpy.profiling.statistics import Statistics, Tally, table
 
@@ -55,7 +55,7 @@ def follow_environment() -> None:
         _log = Log(asked)
         trace.begin(_log.recording)
         atexit.register(_log.close)
-    driver.follow_trace()
+    registry.follow_trace()
 
 
 def _signposts(text: str) -> tuple[int, bool]:
@@ -107,7 +107,7 @@ class Log:
             self._busy.release()
 
     def _read(self, events: list[tuple[Any, ...]], timings: dict[int, bytearray]) -> None:
-        for device in driver.open_devices():
+        for device in registry.open_devices():
             if device.identity not in self._offsets:
                 self._offsets[device.identity] = clock_offset(device)
         times = times_of(timings)
@@ -136,7 +136,7 @@ class Log:
         """Print the tables. Work that still runs is not waited for: it may have no end."""
         if os.getpid() != self._process:
             return
-        driver.drain_queues()
+        registry.drain_queues()
         self.fold()
         trace.end(self.recording)
         rows = self._tally.statistics()

@@ -10,7 +10,7 @@ import weakref
 from collections import Counter
 from typing import Any
 
-from metalpy._core import driver, trace
+from metalpy._core import driver, registry, trace
 from metalpy.errors import MetalError, MetalWarning
 from metalpy.profiling import chrome
 from metalpy.profiling.resolve import MEMORY, OPERATIONS, TraceEvent, clock_offset, resolve, times_of
@@ -55,7 +55,7 @@ class Profile:
         """Let everything be recorded; nothing has changed if it raises."""
         trace.begin(self._recording)
         try:
-            driver.follow_trace()
+            registry.follow_trace()
         except BaseException:
             _abandon(self._recording)
             raise
@@ -73,7 +73,7 @@ class Profile:
         self._end = trace.monotonic()
         try:
             if trace.is_active(self._recording):  # not in a forked child
-                driver.settle()
+                registry.settle()
                 self._look_at_devices()
         finally:
             self._finalizer()
@@ -83,13 +83,16 @@ class Profile:
 
     def _look_at_devices(self) -> None:
         """Compare clocks."""
-        for device in driver.open_devices():
+        for device in registry.open_devices():
             self._offsets.setdefault(device.identity, clock_offset(device))
 
     def _raw(self) -> tuple[list[tuple[Any, ...]], dict[int, bytes]]:
-        """The recording's events up to the end, and the driver's times."""
+        """The recording's events up to the end, and the driver's times.
+
+        A call that went on at the end is left out: what it gave to a device may be more than `stop` has waited for.
+        """
         end = self._end
-        events = [event for event in list(self._recording.events) if end is None or event[2] <= end]
+        events = [event for event in list(self._recording.events) if end is None or event[3] <= end]
         return events, {queue: bytes(data) for queue, data in list(self._recording.timings.items())}
 
     def _count_lost(self) -> int:
@@ -127,7 +130,7 @@ class Profile:
         if self._events is not None:
             return self._events
         if self.running:
-            driver.drain_queues()
+            registry.drain_queues()
         raw, timings = self._raw()
         raw.sort(key=lambda event: event[2])
         found = tuple(resolve(raw, timings, self._recording, self._offsets))
@@ -224,4 +227,7 @@ def _abandon(recording: trace.Recording) -> None:
     """End a recording; queues that cannot be told any more, in a forked child, do not matter."""
     trace.end(recording)
     with contextlib.suppress(MetalError):
-        driver.follow_trace()
+        registry.follow_trace()
+
+
+Profile.__module__ = "metalpy.mps.profiler"  # where users find it

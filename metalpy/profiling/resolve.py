@@ -128,3 +128,6 @@ def _details(kind: str, details: Any) -> Mapping[str, Any]:
     if kind in MEMORY:
         return dict(zip(("bytes", "allocated", "reserved"), details, strict=True))
     return details or _NOTHING
+
+
+TraceEvent.__module__ = "metalpy.mps.profiler"  # where users find it

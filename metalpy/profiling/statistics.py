@@ -169,3 +169,6 @@ def _rate(value: float | None, base: int, unit: str) -> str:
     while value >= base and power < len(prefixes) - 1:
         value, power = value / base, power + 1
     return f"{value:.2f} {prefixes[power]}{unit}".rstrip()
+
+
+Statistics.__module__ = "metalpy.mps.profiler"  # where users find it

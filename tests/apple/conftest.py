@@ -4,7 +4,7 @@ import ctypes
 
 import pytest
 
-from metalpy._core import driver
+from metalpy._core import registry
 from tests.helpers import abi
 from tests.helpers import standin as standin_module
 
@@ -59,4 +59,4 @@ def table(standin):
 @pytest.fixture
 def metal(standin):
     """The device of Apple's driver, as Python sees it."""
-    return driver.open_device(standin.table, 0, "mps:0")
+    return registry.open_device(standin.table, 0, "mps:0")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import metalpy as mp
-from metalpy._core import driver
+from metalpy._core import registry
 from tests.helpers.standin import Fault
 
 ADD = "kernel void add(device float* x, constant float& y, uint i [[thread_position_in_grid]]) { x[i] += y; }"
@@ -38,12 +38,12 @@ def works_afterwards(request, metal):
 def test_no_device(standin, monkeypatch):
     monkeypatch.delenv("METALPY_DRIVER", raising=False)
     standin.inject(Fault.NO_DEVICE)
-    assert driver.device_count(standin.table) == 0
+    assert registry.device_count(standin.table) == 0
     states = {state.name: state for state in mp.backends.mps.drivers()}
     assert "finds no device" in states["metal"].reason and not states["metal"].available
     assert states["software"].devices == ("mps:0",)
     with pytest.raises(mp.MetalError, match="no Metal device 7; this machine has 0"):
-        driver.open_device(standin.table, 7, "mps:7")
+        registry.open_device(standin.table, 7, "mps:7")
 
 
 def test_memory_that_is_refused(standin):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import metalpy as mp
-from metalpy._core import driver
+from metalpy._core import registry
 from metalpy.compiler.reflection import Type
 
 ROOT = Path(__file__).parents[2]
@@ -31,8 +31,8 @@ def described(argument):
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_arguments(standin, metal, path):
-    software = next(t for t in driver.driver_tables() if driver.driver_name(t) == "software")
-    reference = mp.compile_file(path, device=driver.open_device(software, 0, "mps:1"))
+    software = next(t for t in registry.driver_tables() if registry.driver_name(t) == "software")
+    reference = mp.compile_file(path, device=registry.open_device(software, 0, "mps:1"))
     lib = mp.compile_file(path, device=metal)
     assert set(lib) == set(reference) and len(lib) > 0
     for name in lib:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from metalpy.compiler.assembly import Assembly
+from metalpy.compiler.assembly import Assembly, adapted
 
 TEXT = """source_filename = "x"
 target triple = "any"
@@ -108,3 +108,30 @@ def test_names_that_begin_alike_are_not_renamed():
     text = Assembly("define void @__mp_thread_1() {\n  call void @__mp_thread_10()\n  ret void\n}\n"
                     "define void @__mp_thread_10() {\n  ret void\n}\n")  # fmt: skip
     assert "call void @__mp_thread_10()" in text.slice(["__mp_thread_1"], {"__mp_thread_1": "__mp_thread"})
+
+
+def test_adapted():
+    out = adapted("""define i32 @f(i32 %a, i64 %b) #0 {
+  %1 = shl i32 %a, 40
+  %2 = lshr i32 %1, %a, !range !5
+  %3 = ashr i64 %b, %b
+  %4 = add i64 %3, 40
+  br label %5, !llvm.loop !0
+}
+
+attributes #0 = { nounwind "target-cpu"="x86-64" "tune-cpu"="generic" "no-nans"="true" }
+!0 = distinct !{!0, !1, !2}
+!1 = !{!"llvm.loop.mustprogress"}
+!2 = !{!"llvm.loop.unroll.full"}
+""")
+    assert out.splitlines()[1:8] == [
+        "  %1 = shl i32 %a, 8",
+        "  %mp.shift.0 = and i32 %a, 31",
+        "  %2 = lshr i32 %1, %mp.shift.0, !range !5",
+        "  %mp.shift.1 = and i64 %b, 63",
+        "  %3 = ashr i64 %b, %mp.shift.1",
+        "  %4 = add i64 %3, 40",
+        "  br label %5, !llvm.loop !0",
+    ]
+    assert 'attributes #0 = { nounwind "no-nans"="true" }' in out
+    assert '!{!"llvm.loop.mustprogress"}' in out and '!{!"mp.unroll.full"}' in out

@@ -135,7 +135,7 @@ def test_longer_file(file):
 def test_file_of_another_format(file):
     data = file.read_bytes()
     file.write_bytes(data[:8] + struct.pack("<I", 99) + data[12:])
-    with pytest.raises(mp.LibraryError, match=r"format 99, and this metalpy reads format 1"):
+    with pytest.raises(mp.LibraryError, match=rf"format 99, and this metalpy reads format {libraryfile.FORMAT}\b"):
         mp.load_library(file)
 
 

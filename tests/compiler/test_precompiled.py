@@ -67,7 +67,7 @@ def test_ir_is_that_of_the_headers_as_text(store, monkeypatch):
     assert with_headers.kernels == as_text.kernels
 
     def definitions(program):
-        return sorted(name for name in program.assembly.reachable(["__mp_thread_0"]))
+        return sorted(name for name in program.assembly(0).reachable(["__mp_thread_0"]))
 
     assert definitions(with_headers) == definitions(as_text)
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from metalpy._core import driver
+from metalpy._core import registry
 from tests.helpers.process import python
 
 COUNTER = """
@@ -41,7 +41,7 @@ print(count() - before)
 """
 
 
-@pytest.mark.skipif(driver.build_facts()["sanitizer"] != "none", reason="sanitizers have a malloc of their own")
+@pytest.mark.skipif(registry.build_facts()["sanitizer"] != "none", reason="sanitizers have a malloc of their own")
 def test_launching_allocates_nothing(tmp_path):
     source, shim = tmp_path / "count.c", tmp_path / "count.so"
     source.write_text(COUNTER)

@@ -148,7 +148,8 @@ def test_division_by_zero(device):
             expected = expect(function, f, np.float32(number))
             got = function(mp.array(f, device=device), number).numpy()
             np.testing.assert_array_equal(got, expected)
-            np.testing.assert_array_equal(np.signbit(got[:3]), np.signbit(expected[:3]))
+            signed = ~np.isnan(expected)  # the sign of a NaN is the processor's choice
+            np.testing.assert_array_equal(np.signbit(got[signed]), np.signbit(expected[signed]))
 
 
 def test_powers_of_integers(device):

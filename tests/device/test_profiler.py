@@ -6,13 +6,15 @@ import json
 import os
 import re
 import threading
+import time
 from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
 
 import metalpy as mp
-from metalpy._core import pool
+from metalpy._core import driver, pool
+from metalpy._core.stream import selected_queue
 from metalpy.mps import Event, Stream, profiler, stream
 from tests.helpers.process import python
 
@@ -330,6 +332,53 @@ def test_many_threads_and_streams(device, lib, tmp_path):
     found = tracks(exported(p, tmp_path / "t.json"))
     assert len([track for process, track in found if process == "host"]) == workers
     assert len([track for process, track in found if process != "host"]) == workers + 1
+
+
+def test_times_of_a_stream_that_is_gone(device, lib):
+    """An array remembers the queue of its last use, so that the queue outlives its stream."""
+    x = mp.zeros(8, dtype=mp.uint32, device=device)
+    with profiler.profile() as p:
+        own = Stream(device)
+        with stream(own):
+            lib.add(x, 1)
+        while not own.query():  # no wait, which would fetch the times
+            time.sleep(0.001)
+        del own
+        Stream(device)  # lets go of queues whose streams are gone and whose work is done
+    (launch,) = (event for event in p.events if event.kind == "launch")
+    assert launch.run_end > launch.run_start >= launch.start
+    assert p.lost == 0
+
+
+def test_a_launch_that_goes_on_when_the_profile_ends(device, lib):
+    """It is recorded after `stop` has noted what to wait for, so it is no part of the profile."""
+    x = mp.zeros(8, dtype=mp.uint32, device=device)
+    gate, later = driver.Event(device), driver.Event(device)
+    launching = threading.Event()
+
+    class Threads:  # what a launch looks at after it has begun
+        def __index__(self):
+            launching.set()
+            while p.running:
+                time.sleep(0.001)
+            selected_queue(device).wait_event(later, 1)
+            return 8
+
+    def work():
+        with stream(Stream(device)):
+            lib.add(x, 1, threads=Threads())
+            gate.signal(1)
+
+    thread = threading.Thread(target=work)
+    with profiler.profile() as p, stream(Stream(device)):
+        thread.start()
+        launching.wait()
+        selected_queue(device).wait_event(gate, 1)  # what `stop` waits for
+    later.signal(1)
+    thread.join()
+    assert x.tolist() == [1] * 8
+    assert p.lost == 0
+    assert [event.kind for event in p.events if event.kind in ("launch", "wait_event")] == ["wait_event"]
 
 
 def test_profiles_while_others_launch(device, lib):

@@ -5,7 +5,7 @@ import mmap
 import threading
 from dataclasses import dataclass, field
 
-from metalpy._core import driver
+from metalpy._core import registry
 
 from . import abi
 
@@ -135,7 +135,7 @@ class MockDriver:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.table))
 
     def open(self, label="mps:0"):
-        device = driver.open_device(abi.address_of(self.table), 0, label)
+        device = registry.open_device(abi.address_of(self.table), 0, label)
         opened.append(device)
         return device
 
@@ -143,7 +143,7 @@ class MockDriver:
     def forget():
         """Let go of all devices while Python can still run their functions."""
         for device in opened:
-            driver.forget_device(device)
+            registry.forget_device(device)
         opened.clear()
 
     def complete(self, queue, serial):

@@ -11,7 +11,7 @@ from enum import IntEnum
 from functools import cache
 from pathlib import Path
 
-from metalpy._core import driver
+from metalpy._core import registry
 from metalpy.compiler.compilation import compile_source
 from metalpy.compiler.frontend import _expand_macros
 from metalpy.compiler.harvest import harvest
@@ -49,7 +49,7 @@ class Standin:
     """
 
     def __init__(self, path):
-        software = next(t for t in driver.driver_tables() if driver.driver_name(t) == "software")
+        software = next(t for t in registry.driver_tables() if registry.driver_name(t) == "software")
         self.library = ctypes.CDLL(os.fspath(path))
         self.library.mp_metal_driver.restype = ctypes.c_void_p
         self.library.mp_metal_live_objects.restype = ctypes.c_int64
@@ -85,7 +85,7 @@ class Standin:
 def load(path=LIBRARY):
     """The stand-in, loaded once, with its driver registered."""
     made = Standin(path)
-    driver.add_driver_table(made.table)
+    registry.add_driver_table(made.table)
     return made
 
 

@@ -12,11 +12,12 @@ import metalpy as mp
 LANES = np.arange(32)
 
 
-def run(body, n):
+def run(body, n, helpers=""):
     """Results of a kernel whose `body` computes `result` for each lane from `n`."""
     lib = mp.mps.compile_shader(f"""
         #include <metal_stdlib>
         using namespace metal;
+        {helpers}
         kernel void k(device int* out, device const int* n_of, uint i [[thread_position_in_grid]]) {{
             const int lane = i, n = n_of[i];
             int result = 0;
@@ -128,6 +129,17 @@ def test_a_helper_called_in_two_places(n):
     expected = np.where(odd, odd.sum(), 100 * (~odd).sum())
     expected = expected + sum(np.where(j < n, 1000 * (j < n).sum(), 0) for j in range(9))
     np.testing.assert_array_equal(got, expected)
+
+
+def test_a_helper_that_is_not_to_be_inlined(n):
+    got = run(
+        "if (n & 1) result = total(1); else result = total(100);\nresult += 10000 * simd_sum(1);",
+        n,
+        "__attribute__((noinline)) int inner(int x) { return simd_sum(x); }"
+        "__attribute__((noinline)) int total(int x) { return inner(x) + 1; }",
+    )
+    odd = n % 2 == 1
+    np.testing.assert_array_equal(got, np.where(odd, odd.sum(), 100 * (~odd).sum()) + 320001)
 
 
 def test_lanes_that_have_returned(n):

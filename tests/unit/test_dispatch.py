@@ -344,7 +344,7 @@ def test_handles_are_not_made_by_hand(mock):
 
 
 def test_drivers_of_another_build_are_refused(mock):
-    from metalpy._core import driver
+    from metalpy._core import registry
     from tests.helpers import abi
     from tests.helpers.mock import MockDriver
 
@@ -352,4 +352,4 @@ def test_drivers_of_another_build_are_refused(mock):
         other = MockDriver()
         setattr(other.table, field, 5)
         with pytest.raises(mp.MetalError, match="rebuild metalpy"):
-            driver.open_device(abi.address_of(other.table), 0, "mps:0")
+            registry.open_device(abi.address_of(other.table), 0, "mps:0")

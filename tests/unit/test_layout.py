@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "metalpy"
 # Each may use those before it.
 CORE = (
-    "check facts message trace driver library stream observer memory reserve pool array texture plan number encode "
-    "dispatch"
+    "check facts message trace driver registry library stream observer memory reserve pool array texture plan number "
+    "encode dispatch"
 ).split()
 OUTSIDE = {"metalpy._abi", "metalpy.errors", "metalpy.environment"}
 
@@ -73,7 +73,7 @@ def run(code):
 
 def test_importing_loads_nothing_heavy():
     heavy = ("ml_dtypes", "llvmlite", "ziglang", "asyncio", "unittest", "metalpy.compiler.harvest",
-             "metalpy.mps.profiler")  # fmt: skip
+             "metalpy.profiling.profile")  # fmt: skip
     assert run(f"import sys, metalpy; print(*[m for m in {heavy} if m in sys.modules])") == []
 
 

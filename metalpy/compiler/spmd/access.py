@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .code import Lanes
 from .ir import Instruction
 from .memory import load, store
+from .records import loaded_record, read_record, stored_record, write_record
 from .shapes import literal
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ def write_load(w: Vectorizer, instruction: Instruction) -> None:
     if source in w.shapes.thread:
         w.define(instruction, _thread_parts(w, instruction, w.shapes.thread[source]))
         return
+    if id(instruction) in w.written:
+        return
+    record = loaded_record(w, instruction)
+    if record is not None:
+        w.written |= {id(access) for access, _ in record.accesses}
+        read_record(w, record)
+        return
     shapes = w.shapes.defined(instruction.result)
     step = _step(w, source)
     pointer = w.one(instruction.operands[0])
@@ -27,6 +35,16 @@ def write_load(w: Vectorizer, instruction: Instruction) -> None:
 
 
 def write_store(w: Vectorizer, instruction: Instruction) -> None:
+    if id(instruction) in w.written:
+        return
+    record = w.records.pop(id(instruction), None) or stored_record(w, instruction)
+    if record is not None and record.accesses[-1][0] is instruction:
+        write_record(w, record)
+        return
+    if record is not None:  # the last one will write them all
+        w.written |= {id(access) for access, _ in record.accesses[:-1]}
+        w.records[id(record.accesses[-1][0])] = record
+        return
     value, target = instruction.operands
     store(w.code, instruction, w.get(value), w.one(target), w.mask, _step(w, target.text))
 

@@ -203,6 +203,18 @@ class Code:
         self.branch(self.new(f"icmp ult i32 {next_}, {self.width}"), loop, done)
         self.label(done)
 
+    def if_all(self, mask: str) -> Iterator[bool]:
+        """Two ways to do the same: the caller writes the one for a mask of all lanes, True, then the other one."""
+        some, all_, done = self.fresh("some"), self.fresh("all"), self.fresh("done")
+        self.branch(self.new(f"icmp eq i{self.width} {self.bits(mask)}, -1"), all_, some)
+        self.label(all_)
+        yield True
+        self.jump(done)
+        self.label(some)
+        yield False
+        self.jump(done)
+        self.label(done)
+
     def spill(self, lanes: Lanes) -> str:
         """A variable in memory that holds the lanes' values one behind the other."""
         type_ = "i8" if lanes.type == "i1" else lanes.type

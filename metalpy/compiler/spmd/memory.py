@@ -37,19 +37,13 @@ def load(
     if not _even(instruction.type, parts):
         raise Unsupported(f"a load of {instruction.type}")
     align = _alignment(instruction, size, step)
-    stride = pointer.shape.stride()
-    if len(parts) > 1 and not step and stride == len(parts) * size:
-        return _wide_load(code, parts, pointer, mask, shape, align)
-    made = []
-    for k, type_ in enumerate(parts):
-        at = _moved(code, pointer, k * (step or size))
-        made.append(Lanes(type_, shape, vector=_load_part(code, type_, at, mask, align)))
-    return made
+    moved = (_moved(code, pointer, k * (step or size)) for k in range(len(parts)))
+    loaded = [_load_part(code, t, at, mask, align) for t, at in zip(parts, moved, strict=True)]
+    return [Lanes(t, shape, vector=vector) for t, vector in zip(parts, loaded, strict=True)]
 
 
 def store(code: Code, instruction: Instruction, values: list[Lanes], pointer: Lanes, mask: str, step: int) -> None:
     """Store the components of each lane's value; of several lanes at one address the last one wins."""
-    type_ = instruction.operands[0].type
     if pointer.shape.is_uniform:
         _uniform_store(code, instruction, values, pointer, mask)
         return
@@ -57,13 +51,9 @@ def store(code: Code, instruction: Instruction, values: list[Lanes], pointer: La
         _one_by_one_store(code, instruction, values, pointer, mask)
         return
     size = scalar_size(values[0].type)
-    if not _even(type_, [v.type for v in values]):
-        raise Unsupported(f"a store of {type_}")
+    if len(values) > 1 and not _even(instruction.operands[0].type, [v.type for v in values]):
+        raise Unsupported(f"a store of {instruction.operands[0].type}")
     align = _alignment(instruction, size, step)
-    stride = pointer.shape.stride()
-    if len(values) > 1 and not step and stride == len(values) * size:
-        _wide_store(code, values, pointer, mask, align)
-        return
     for k, value in enumerate(values):
         at = _moved(code, pointer, k * (step or size))
         _store_part(code, value.type, code.vector(value), at, mask, align)
@@ -79,7 +69,7 @@ def _even(type_: str, parts: list[str]) -> bool:
 def _alignment(instruction: Instruction, size: int, step: int) -> int:
     """What all components are aligned to."""
     align = instruction.align or size
-    return min(align, size) if step or is_vector(instruction.type) else align
+    return min(align, size)
 
 
 def _moved(code: Code, pointer: Lanes, distance: int) -> Lanes:
@@ -240,37 +230,6 @@ def mangled(type_: str) -> str:
 
 
 # ---- vectors that lie one behind the other ----
-
-
-def _wide_mask(code: Code, mask: str, count: int) -> str:
-    if mask == ALL:
-        return ALL
-    picks = ", ".join(f"i32 {i // count}" for i in range(code.width * count))
-    lanes = code.mask_type
-    return code.new(f"shufflevector {lanes} {mask}, {lanes} poison, <{code.width * count} x i32> <{picks}>")
-
-
-def _wide_load(code: Code, parts: list[str], pointer: Lanes, mask: str, shape: Shape, align: int) -> list[Lanes]:
-    count, type_ = len(parts), parts[0]
-    full = vector_of(code.width * count, type_)
-    wide_mask = f"<{code.width * count} x i1> {_wide_mask(code, mask, count)}"
-    name = f"llvm.masked.load.v{code.width * count}{mangled(type_)}.p0"
-    all_ = code.call(full, name, (f"ptr align {align} {pointer.scalar}", wide_mask, f"{full} poison"))
-    made = []
-    for k in range(count):
-        picks = ", ".join(f"i32 {i * count + k}" for i in range(code.width))
-        part = code.new(f"shufflevector {full} {all_}, {full} poison, <{code.width} x i32> <{picks}>")
-        made.append(Lanes(type_, shape, vector=part))
-    return made
-
-
-def _wide_store(code: Code, values: list[Lanes], pointer: Lanes, mask: str, align: int) -> None:
-    count, type_ = len(values), values[0].type
-    full = vector_of(code.width * count, type_)
-    mixed = interleaved(code, type_, [code.vector(value) for value in values])
-    wide_mask = f"<{code.width * count} x i1> {_wide_mask(code, mask, count)}"
-    name = f"llvm.masked.store.v{code.width * count}{mangled(type_)}.p0"
-    code.call("void", name, (f"{full} {mixed}", f"ptr align {align} {pointer.scalar}", wide_mask))
 
 
 def _concatenated(code: Code, type_: str, vectors: list[str]) -> tuple[str, int]:

@@ -16,6 +16,7 @@ from .flow import EXIT, Flow
 from .ir import Function, Instruction, Unsupported, Value, components, constant_parts
 from .layout import Layout
 from .linear import Plan
+from .records import Record
 from .shapes import VARYING, Shape, Shapes
 
 __all__ = ["Vectorizer"]
@@ -48,6 +49,16 @@ class Vectorizer:
         Pointers into threadgroup memory.
     used : set of str
         Values that some instruction uses.
+    block : str
+        The block that is being written.
+    following : list of Instruction
+        What follows in it.
+    written : set of int
+        Identities of loads and stores that others were written with.
+    records : dict of int to Record
+        By their last stores: stores to be written together.
+    home : dict of str to (str, Instruction)
+        The block and the instruction that define a value.
     private_bytes : int
         Memory for variables of the lanes so far.
 
@@ -69,10 +80,13 @@ class Vectorizer:
         self.threadgroup_pointers = atomics.threadgroup_pointers(function)
         self.used = {v.text for i in function.instructions() for v in i.operands}
         self.private_bytes = 0
+        self.following: list[Instruction] = []
+        self.written: set[int] = set()
+        self.records: dict[int, Record] = {}
         self.suspensions = 0
         self.empty: list[set[str]] = []  # for each barrier: variables that hold no lanes then
         self._values: dict[str, list[Lanes]] = {}
-        self._block = ""
+        self.block = ""
         self.mask = ""
         self._variables: dict[tuple[str, int, str], str] = {}
         self._phis: dict[tuple[str, int, str], str] = {}
@@ -81,7 +95,7 @@ class Vectorizer:
             for name in self.flow.blocks
             if name not in self.plan.whole
         }
-        self._home = {
+        self.home = {
             i.result: (name, i) for name, block in self.flow.blocks.items() for i in block.instructions() if i.result
         }
         self._escaping, self._leaving = self._find_escaping()
@@ -89,7 +103,7 @@ class Vectorizer:
     # ---- the whole ----
 
     def run(self) -> None:
-        """Write all blocks into `code`; the entry, which defines %group, %first, %frame and %active, is the caller's."""
+        """Write all blocks into `code`; the entry, which defines %group, %first and so on, is the caller's."""
         code = self.code
         for slot in self._waiting.values():
             code.store(slot, "zeroinitializer")
@@ -109,7 +123,7 @@ class Vectorizer:
         return f"{'b' if self.plan.turns[name].skip is None else 'g'}.{name}"
 
     def _write_block(self, name: str) -> None:
-        self._block = name
+        self.block = name
         if name == EXIT:
             self.code.jump("mp.done")
             return
@@ -126,7 +140,8 @@ class Vectorizer:
             code.store(self._waiting[name], "zeroinitializer")
         for phi in block.phis:
             self.define(phi, self._load_variables(phi.result, self._phis, self.shapes.defined(phi.result), phi.type))
-        for instruction in block.body:
+        for i, instruction in enumerate(block.body):
+            self.following = block.body[i + 1 :]
             _write(self, instruction)
         self._write_terminator(block.terminator)
 
@@ -137,13 +152,13 @@ class Vectorizer:
         escaping, leaving, seen = set[str](), set[str](), set[tuple[str, str]]()
 
         def used(value: Value, block: str) -> None:
-            if (value.text, block) in seen or self._home.get(value.text, (block,))[0] == block:
+            if (value.text, block) in seen or self.home.get(value.text, (block,))[0] == block:
                 return
             seen.add((value.text, block))
             if self.shapes.leaves_loop(value.text, block):
                 leaving.add(value.text)
             elif self._is_repeated(value.text, block):
-                for operand in self._home[value.text][1].operands:
+                for operand in self.home[value.text][1].operands:
                     used(operand, block)
             else:
                 escaping.add(value.text)
@@ -161,13 +176,13 @@ class Vectorizer:
 
     def _is_repeated(self, name: str, block: str) -> bool:
         """Whether `block` computes the value again rather than keep it: addresses and the like, which cost nothing."""
-        _, instruction = self._home[name]
+        _, instruction = self.home[name]
         op, sources = instruction.op, [v for v in instruction.operands if v.is_local]
         if op == "load":
             return sources[0].text in self.shapes.thread or (
                 sources[0].text in self.tables and self._still_holds(sources, block)
             )
-        if any(shape.offsets is None for shape in self.shapes.defined(name)) or self._home[name][1].type[0] in "<[{":
+        if any(shape.offsets is None for shape in self.shapes.defined(name)) or self.home[name][1].type[0] in "<[{":
             return False
         cheap = op in ("getelementptr", "zext", "sext", "trunc") or (
             op in ("add", "sub", "shl", "and", "or", "lshr") and len(sources) == 1
@@ -178,16 +193,16 @@ class Vectorizer:
         """Whether values are the same in `block` as where they were used: no loop has begun anew in between."""
         around = self.flow.loops_of[block]
         return all(
-            all(any(loop is other for other in around) for loop in self.flow.loops_of[self._home[v.text][0]])
+            all(any(loop is other for other in around) for loop in self.flow.loops_of[self.home[v.text][0]])
             for v in sources
-            if v.text in self._home
+            if v.text in self.home
         )
 
     def get(self, value: Value) -> list[Lanes]:
         """The components of an operand, for the block that is being written."""
         if not value.is_local:
             types = components(value.type)
-            shapes = self.shapes.of(value, self._block)
+            shapes = self.shapes.of(value, self.block)
             return [Lanes(t, s, text) for t, s, text in zip(types, shapes, constant_parts(value), strict=True)]
         found = self._values.get(value.text)
         if found is None:
@@ -204,18 +219,18 @@ class Vectorizer:
         parameters = [p.text for p in self.function.parameters]
         if value.text in parameters:
             if value.text == parameters[0]:
-                return [Lanes("ptr", self.shapes.of(value, self._block)[0], "%group")]
+                return [Lanes("ptr", self.shapes.of(value, self.block)[0], "%group")]
             raise Unsupported("the address of the thread's record")
         if value.text in self.shapes.thread:
             raise Unsupported("the address of the thread's record")
-        if self.shapes.leaves_loop(value.text, self._block):
+        if self.shapes.leaves_loop(value.text, self.block):
             types = components(value.type)
             return [
                 Lanes(t, VARYING, vector=self.code.load(self._variable(value.text, k, "left", t)))
                 for k, t in enumerate(types)
             ]
         if value.text not in self._escaping:
-            _write(self, self._home[value.text][1])
+            _write(self, self.home[value.text][1])
             return self._values[value.text]
         return self._load_variables(value.text, self._variables, self.shapes.defined(value.text), value.type)
 
@@ -255,7 +270,7 @@ class Vectorizer:
         """Give the result of an instruction."""
         name = instruction.result
         self._values[name] = values
-        if self._home[name][0] != self._block:
+        if self.home[name][0] != self.block:
             return  # computed again
         if name in self._escaping:
             self._store_variables(name, self._variables, values)
@@ -268,9 +283,9 @@ class Vectorizer:
     # ---- going on ----
 
     def _write_terminator(self, terminator: Instruction) -> None:
-        code, turn = self.code, self.plan.turns[self._block]
-        targets = self.flow.succs[self._block]
-        if self._block in self.shapes.divergent:
+        code, turn = self.code, self.plan.turns[self.block]
+        targets = self.flow.succs[self.block]
+        if self.block in self.shapes.divergent:
             for target, mask in self._shares(terminator):
                 self._send(target, mask)
             code.jump(self._door(turn.next[targets[0]]))
@@ -295,7 +310,7 @@ class Vectorizer:
                 code.jump(self._next(target))
 
     def _next(self, target: str) -> str:
-        turn = self.plan.turns[self._block]
+        turn = self.plan.turns[self.block]
         first = turn.next[target]
         return f"b.{first}" if turn.certain[target] else self._door(first)
 
@@ -324,7 +339,7 @@ class Vectorizer:
             code.store(self._waiting[target], code.new(f"or {code.mask_type} {old}, {mask}"))
         incoming = []
         for phi in self.flow.blocks[target].phis:
-            value = phi.operands[phi.targets.index(self._block)]
+            value = phi.operands[phi.targets.index(self.block)]
             incoming.append((phi, self.get(value)))
         for phi, values in incoming:
             self._store_phi(phi, values, mask, target in self.shapes.joins)

@@ -81,26 +81,23 @@ MP_CX auto select(A a, B b, C c) {
     }
 }
 
-// There is one accuracy: that of libm.
+// Functions that are one and the same in fast and in precise math; math.h has the others.
 namespace fast {
 using metal::abs, metal::acos, metal::acosh, metal::asin, metal::asinh, metal::atan, metal::atan2, metal::atanh,
-    metal::ceil, metal::clamp, metal::copysign, metal::cos, metal::cosh, metal::cospi, metal::divide, metal::exp,
-    metal::exp2, metal::exp10, metal::fabs, metal::fdim, metal::floor, metal::fma, metal::fmax, metal::fmax3,
-    metal::fmedian3, metal::fmin, metal::fmin3, metal::fmod, metal::fract, metal::frexp, metal::ilogb, metal::ldexp,
-    metal::log, metal::log2, metal::log10, metal::max, metal::max3, metal::median3, metal::min, metal::min3,
-    metal::mix, metal::modf, metal::nextafter, metal::pow, metal::powr, metal::rint, metal::round, metal::rsqrt,
-    metal::saturate, metal::sign, metal::sin, metal::sincos, metal::sinh, metal::sinpi, metal::smoothstep,
-    metal::sqrt, metal::step, metal::tan, metal::tanh, metal::tanpi, metal::trunc;
+    metal::ceil, metal::clamp, metal::copysign, metal::cosh, metal::cospi, metal::divide, metal::fabs, metal::fdim,
+    metal::floor, metal::fma, metal::fmax, metal::fmax3, metal::fmedian3, metal::fmin, metal::fmin3, metal::fmod,
+    metal::fract, metal::frexp, metal::ilogb, metal::ldexp, metal::log, metal::log2, metal::log10, metal::max,
+    metal::max3, metal::median3, metal::min, metal::min3, metal::mix, metal::modf, metal::nextafter, metal::rint,
+    metal::round, metal::saturate, metal::sign, metal::sinh, metal::sinpi, metal::smoothstep, metal::sqrt,
+    metal::step, metal::tanh, metal::tanpi, metal::trunc;
 }
 namespace precise {
 using metal::abs, metal::acos, metal::acosh, metal::asin, metal::asinh, metal::atan, metal::atan2, metal::atanh,
-    metal::ceil, metal::clamp, metal::copysign, metal::cos, metal::cosh, metal::cospi, metal::divide, metal::exp,
-    metal::exp2, metal::exp10, metal::fabs, metal::fdim, metal::floor, metal::fma, metal::fmax, metal::fmax3,
-    metal::fmedian3, metal::fmin, metal::fmin3, metal::fmod, metal::fract, metal::frexp, metal::ilogb, metal::ldexp,
-    metal::log, metal::log2, metal::log10, metal::max, metal::max3, metal::median3, metal::min, metal::min3,
-    metal::mix, metal::modf, metal::nextafter, metal::pow, metal::powr, metal::rint, metal::round, metal::rsqrt,
-    metal::saturate, metal::sign, metal::sin, metal::sincos, metal::sinh, metal::sinpi, metal::smoothstep,
-    metal::sqrt, metal::step, metal::tan, metal::tanh, metal::tanpi, metal::trunc;
+    metal::ceil, metal::clamp, metal::copysign, metal::cosh, metal::cospi, metal::fabs, metal::fdim, metal::floor,
+    metal::fma, metal::fmax3, metal::fmedian3, metal::fmin3, metal::fmod, metal::fract, metal::frexp, metal::ilogb,
+    metal::ldexp, metal::log, metal::log2, metal::log10, metal::max, metal::max3, metal::median3, metal::min,
+    metal::min3, metal::mix, metal::modf, metal::nextafter, metal::rint, metal::round, metal::saturate, metal::sign,
+    metal::sinh, metal::sinpi, metal::smoothstep, metal::step, metal::tanh, metal::tanpi, metal::trunc;
 }
 } // namespace metal
 MP_END

@@ -27,17 +27,21 @@
     return r;
 
 // ---- templates around scalar overloads of f; `args` is __mp::floats, integers or numbers, `to` the common type ----
+// Those of one and two arguments also stand in namespaces `fast` and `precise`: (f) is the f of its own namespace, which
+// f alone would not be where an argument is of a class of namespace metal.
 #define MP_LIFT1(f, args, to)                                                                                         \
+    template <class T, int N> requires args<T> MP_CX vec<T, N> f(vec<T, N> a);                                        \
     template <class A> requires args<A> MP_CX to<A> f(A a) {                                                          \
-        return static_cast<to<A>>(f(static_cast<__mp::wide_t<to<A>>>(a)));                                            \
+        return static_cast<to<A>>((f)(static_cast<__mp::wide_t<to<A>>>(a)));                                          \
     }                                                                                                                 \
-    template <class T, int N> requires args<T> MP_CX vec<T, N> f(vec<T, N> a) { MP_EACH1(T, f) }
+    template <class T, int N> requires args<T> MP_CX vec<T, N> f(vec<T, N> a) { MP_EACH1(T, (f)) }
 #define MP_LIFT2(f, args, to)                                                                                         \
+    template <class T, int N> requires args<T> MP_CX vec<T, N> f(vec<T, N> a, vec<T, N> b);                           \
     template <class A, class B> requires args<A, B> MP_CX to<A, B> f(A a, B b) {                                      \
         using R = to<A, B>;                                                                                           \
-        return static_cast<R>(f(static_cast<__mp::wide_t<R>>(a), static_cast<__mp::wide_t<R>>(b)));                   \
+        return static_cast<R>((f)(static_cast<__mp::wide_t<R>>(a), static_cast<__mp::wide_t<R>>(b)));                 \
     }                                                                                                                 \
-    template <class T, int N> requires args<T> MP_CX vec<T, N> f(vec<T, N> a, vec<T, N> b) { MP_EACH2(T, f) }
+    template <class T, int N> requires args<T> MP_CX vec<T, N> f(vec<T, N> a, vec<T, N> b) { MP_EACH2(T, (f)) }
 #define MP_LIFT3(f, args, to)                                                                                         \
     template <class A, class B, class C> requires args<A, B, C> MP_CX to<A, B, C> f(A a, B b, C c) {                  \
         using R = to<A, B, C>;                                                                                        \

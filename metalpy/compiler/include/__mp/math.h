@@ -2,48 +2,13 @@
 #pragma once
 #pragma clang system_header
 #include <__mp/lift.h>
+#include <__mp/math_arc.h>
+#include <__mp/math_log.h>
+#include <__mp/math_other.h>
+#include <__mp/math_trig.h>
 
 MP_BEGIN
 namespace __mp {
-// sin(pi x) and cos(pi x): x is reduced exactly to a quarter turn around zero, so that multiples of 1/2 come out exact.
-struct half_turns {
-    float r; // in [-1/4, 1/4]
-    int quarter;
-};
-inline half_turns reduce_half_turns(float x) {
-    float whole = __builtin_truncf(x * 0.5f) * 2; // even, and exact: a multiple of 2 no larger than x
-    float part = x - whole;                       // in (-2, 2)
-    float quarter = __builtin_rintf(part * 2);
-    return {part - quarter * 0.5f, static_cast<int>(quarter) & 3};
-}
-inline float sin_quarter(half_turns t) {
-    constexpr float pi = M_PI_F;
-    float s = __builtin_sinf(t.r * pi), c = __builtin_cosf(t.r * pi);
-    float value = t.quarter & 1 ? c : s;
-    return t.quarter & 2 ? -value : value;
-}
-inline float sinpi(float x) {
-    if (!(__builtin_fabsf(x) < 0x1p24f)) return __builtin_isfinite(x) ? __builtin_copysignf(0, x) : NAN;
-    float y = sin_quarter(reduce_half_turns(x));
-    return y == 0 ? __builtin_copysignf(0, x) : y;
-}
-inline float cospi(float x) {
-    x = __builtin_fabsf(x);
-    if (!(x < 0x1p25f)) return __builtin_isfinite(x) ? 1.0f : NAN;
-    half_turns t = reduce_half_turns(x);
-    t.quarter = (t.quarter + 1) & 3;
-    return sin_quarter(t) + 0.0f;
-}
-inline float tanpi(float x) { return sinpi(x) / cospi(x); }
-
-// 1 / sqrt(x) with one Newton step, after which hardly any result is not the nearest number.
-inline float rsqrt(float x) {
-    float y = 1 / __builtin_sqrtf(x);
-    float h = x * y, l = __builtin_fmaf(x, y, -h); // x y, exactly, is h + l
-    float missing = __builtin_fmaf(-h, y, 1) - l * y; // 1 - x y y
-    return x > 0 && x < INFINITY ? __builtin_fmaf(y * 0.5f, missing, y) : y;
-}
-
 inline float nextafter(float x, float y) {
     if (x != x || y != y) return x + y;
     if (x == y) return y;
@@ -72,24 +37,70 @@ inline bfloat nextafter(bfloat from, bfloat to) {
 } // namespace __mp
 
 namespace metal {
-MP_FLOAT1(acos, __builtin_acosf(x))
-MP_FLOAT1(acosh, __builtin_acoshf(x))
-MP_FLOAT1(asin, __builtin_asinf(x))
-MP_FLOAT1(asinh, __builtin_asinhf(x))
-MP_FLOAT1(atan, __builtin_atanf(x))
-MP_FLOAT2(atan2, __builtin_atan2f(x, y))
-MP_FLOAT1(atanh, __builtin_atanhf(x))
+// What has two versions. Which one has no namespace, the math mode says; divide, fmax, fmin and sqrt are fast without one
+// as far as the mode lets the compiler be.
+#define MP_SINCOS                                                                                                     \
+    template <__mp::floating T> MP_FN T sincos(T x, T &cosine) {                                                      \
+        cosine = (cos)(x);                                                                                            \
+        return (sin)(x);                                                                                              \
+    }                                                                                                                 \
+    template <__mp::floating T, int N> MP_FN vec<T, N> sincos(vec<T, N> x, vec<T, N> &cosine) {                       \
+        cosine = (cos)(x);                                                                                            \
+        return (sin)(x);                                                                                              \
+    }
+MP_EXACT_BEGIN
+namespace precise {
+MP_CX_FLOAT2(divide, x / y)
+MP_CX_FLOAT2(fmax, __builtin_fmaxf(x, y))
+MP_CX_FLOAT2(fmin, __builtin_fminf(x, y))
+MP_FLOAT1(sqrt, __mp::math::sqrt(x))
+MP_FLOAT1(cos, __mp::math::cos(x))
+MP_FLOAT1(exp, __mp::math::exp(x))
+MP_FLOAT1(exp2, __mp::math::exp2(x))
+MP_FLOAT1(exp10, __mp::math::exp10(x))
+MP_FLOAT2(pow, __mp::math::pow(x, y))
+MP_FLOAT2(powr, __mp::math::powr(x, y))
+MP_FLOAT1(rsqrt, __mp::math::rsqrt(x))
+MP_FLOAT1(sin, __mp::math::sin(x))
+MP_FLOAT1(tan, __mp::math::tan(x))
+MP_SINCOS
+} // namespace precise
+MP_EXACT_END
+namespace fast {
+MP_FLOAT1(cos, __mp::math::fast_cos(x))
+MP_FLOAT1(exp, __mp::math::fast_exp(x))
+MP_FLOAT1(exp2, __mp::math::fast_exp2(x))
+MP_FLOAT1(exp10, __mp::math::fast_exp10(x))
+MP_FLOAT2(pow, __mp::math::fast_pow(x, y))
+MP_FLOAT2(powr, __mp::math::fast_powr(x, y))
+MP_FLOAT1(rsqrt, __mp::math::fast_rsqrt(x))
+MP_FLOAT1(sin, __mp::math::fast_sin(x))
+MP_FLOAT1(tan, __mp::math::fast_tan(x))
+MP_SINCOS
+} // namespace fast
+#undef MP_SINCOS
+#if __METALPY_FAST_MATH__
+using fast::cos, fast::exp, fast::exp2, fast::exp10, fast::pow, fast::powr, fast::rsqrt, fast::sin, fast::sincos,
+    fast::tan;
+#else
+using precise::cos, precise::exp, precise::exp2, precise::exp10, precise::pow, precise::powr, precise::rsqrt,
+    precise::sin, precise::sincos, precise::tan;
+#endif
+
+MP_FLOAT1(acos, __mp::math::acos(x))
+MP_FLOAT1(acosh, __mp::math::acosh(x))
+MP_FLOAT1(asin, __mp::math::asin(x))
+MP_FLOAT1(asinh, __mp::math::asinh(x))
+MP_FLOAT1(atan, __mp::math::atan(x))
+MP_FLOAT2(atan2, __mp::math::atan2(x, y))
+MP_FLOAT1(atanh, __mp::math::atanh(x))
 MP_FLOAT1(ceil, __builtin_ceilf(x))
 MP_CX_FLOAT2(copysign, __builtin_copysignf(x, y))
-MP_FLOAT1(cos, __builtin_cosf(x))
-MP_FLOAT1(cosh, __builtin_coshf(x))
-MP_FLOAT1(cospi, __mp::cospi(x))
+MP_FLOAT1(cosh, __mp::math::cosh(x))
+MP_FLOAT1(cospi, __mp::math::cospi(x))
 MP_CX_FLOAT2(divide, x / y)
-MP_FLOAT1(exp, __builtin_expf(x))
-MP_FLOAT1(exp2, __builtin_exp2f(x))
-MP_FLOAT1(exp10, __builtin_exp10f(x))
 MP_CX_FLOAT1(fabs, __builtin_fabsf(x))
-MP_FLOAT2(fdim, __builtin_fdimf(x, y))
+MP_FLOAT2(fdim, __mp::math::fdim(x, y))
 MP_FLOAT1(floor, __builtin_floorf(x))
 MP_FLOAT3(fma, __builtin_fmaf(x, y, z))
 MP_CX_FLOAT2(fmax, __builtin_fmaxf(x, y))
@@ -97,22 +108,17 @@ MP_CX_FLOAT2(fmin, __builtin_fminf(x, y))
 MP_CX_FLOAT3(fmax3, fmax(x, fmax(y, z)))
 MP_CX_FLOAT3(fmin3, fmin(x, fmin(y, z)))
 MP_CX_FLOAT3(fmedian3, fmax(fmin(x, y), fmin(fmax(x, y), z)))
-MP_FLOAT2(fmod, __builtin_fmodf(x, y))
-MP_FLOAT1(log, __builtin_logf(x))
-MP_FLOAT1(log2, __builtin_log2f(x))
-MP_FLOAT1(log10, __builtin_log10f(x))
-MP_FLOAT2(pow, __builtin_powf(x, y))
-MP_FLOAT2(powr, x >= 0 ? __builtin_powf(x, y) : NAN)
+MP_FLOAT2(fmod, __mp::math::fmod(x, y))
+MP_FLOAT1(log, __mp::math::log(x))
+MP_FLOAT1(log2, __mp::math::log2(x))
+MP_FLOAT1(log10, __mp::math::log10(x))
 MP_FLOAT1(rint, __builtin_rintf(x))
 MP_FLOAT1(round, __builtin_roundf(x))
-MP_FLOAT1(rsqrt, __mp::rsqrt(x))
-MP_FLOAT1(sin, __builtin_sinf(x))
-MP_FLOAT1(sinh, __builtin_sinhf(x))
-MP_FLOAT1(sinpi, __mp::sinpi(x))
+MP_FLOAT1(sinh, __mp::math::sinh(x))
+MP_FLOAT1(sinpi, __mp::math::sinpi(x))
 MP_FLOAT1(sqrt, __builtin_sqrtf(x))
-MP_FLOAT1(tan, __builtin_tanf(x))
-MP_FLOAT1(tanh, __builtin_tanhf(x))
-MP_FLOAT1(tanpi, __mp::tanpi(x))
+MP_FLOAT1(tanh, __mp::math::tanh(x))
+MP_FLOAT1(tanpi, __mp::math::tanpi(x))
 MP_FLOAT1(trunc, __builtin_truncf(x))
 
 // fract stays below 1, also in half precision.
@@ -135,21 +141,18 @@ template <__mp::same<bfloat> T> MP_FN T nextafter(T x, T y) { return __mp::nexta
 template <__mp::floating T, int N> MP_FN vec<T, N> nextafter(vec<T, N> a, vec<T, N> b) { MP_EACH2(T, nextafter) }
 
 // ---- functions with an integer: its vector has as many components ----
-MP_FN float ldexp(float x, int k) { return __builtin_ldexpf(x, k); }
-MP_FN half ldexp(half x, int k) { return static_cast<half>(__builtin_ldexpf(static_cast<float>(x), k)); }
+MP_FN float ldexp(float x, int k) { return __mp::math::ldexp(x, k); }
+MP_FN half ldexp(half x, int k) { return static_cast<half>(__mp::math::ldexp(static_cast<float>(x), k)); }
 template <__mp::same<bfloat> T> MP_FN T ldexp(T x, int k) { return static_cast<T>(ldexp(static_cast<float>(x), k)); }
 template <__mp::integer T> MP_FN float ldexp(T x, int k) { return ldexp(static_cast<float>(x), k); }
 template <__mp::floating T, int N> MP_FN vec<T, N> ldexp(vec<T, N> a, __mp::plain<vec<int, N>> b) { MP_EACH2(T, ldexp) }
 
-MP_FN int ilogb(float x) {
-    if (x == 0 || x != x) return FP_ILOGB0;
-    return __builtin_fabsf(x) == INFINITY ? INT_MAX : __builtin_ilogbf(x);
-}
+MP_FN int ilogb(float x) { return __mp::math::ilogb(x); }
 template <__mp::floating T> MP_FN int ilogb(T x) { return ilogb(static_cast<float>(x)); }
 template <__mp::floating T, int N> MP_FN vec<int, N> ilogb(vec<T, N> a) { MP_EACH1(int, ilogb) }
 
 template <__mp::floating T> MP_FN T frexp(T x, int &exponent) {
-    return static_cast<T>(__builtin_frexpf(static_cast<float>(x), &exponent));
+    return static_cast<T>(__mp::math::frexp(static_cast<float>(x), exponent));
 }
 template <__mp::floating T, int N> MP_FN vec<T, N> frexp(vec<T, N> x, vec<int, N> &exponent) {
     vec<T, N> r;
@@ -165,16 +168,6 @@ template <__mp::floating T, int N> MP_FN vec<T, N> modf(vec<T, N> x, vec<T, N> &
     vec<T, N> r;
     for (int i = 0; i < N; ++i) r[i] = modf(x[i], whole[i]);
     return r;
-}
-template <__mp::floating T> MP_FN T sincos(T x, T &cosine) {
-    T s = sin(x);
-    cosine = cos(x);
-    return s;
-}
-template <__mp::floating T, int N> MP_FN vec<T, N> sincos(vec<T, N> x, vec<T, N> &cosine) {
-    vec<T, N> s = sin(x);
-    cosine = cos(x);
-    return s;
 }
 } // namespace metal
 MP_END

@@ -14,9 +14,9 @@ MP_FN uint to_snorm(float x, float scale, uint mask) {
 MP_FN float from_snorm(int x, float scale) { return __builtin_fmaxf(static_cast<float>(x) / scale, -1); }
 MP_FN float to_srgb(float x) {
     x = metal::saturate(x);
-    return x <= 0.0031308f ? x * 12.92f : 1.055f * __builtin_powf(x, 1 / 2.4f) - 0.055f;
+    return x <= 0.0031308f ? x * 12.92f : 1.055f * __mp::math::pow_above(x, 1 / 2.4f) - 0.055f;
 }
-MP_FN float from_srgb(float x) { return x <= 0.04045f ? x / 12.92f : __builtin_powf((x + 0.055f) / 1.055f, 2.4f); }
+MP_FN float from_srgb(float x) { return x <= 0.04045f ? x / 12.92f : __mp::math::pow_above((x + 0.055f) / 1.055f, 2.4f); }
 
 template <class T, int N> using floats_t = vec<float_for<T>, N>;
 template <class T> MP_FN uint pack_unorm4x8(vec<T, 4> v) {
