@@ -5,7 +5,7 @@ from __future__ import annotations
 from .code import ALL, Code, Lanes
 from .ir import Instruction, Unsupported, components, split_list, vector_of
 from .layout import scalar_size
-from .shapes import Shape, is_vector
+from .shapes import VARYING, Shape, is_vector
 
 __all__ = ["interleaved", "joined", "load", "mangled", "split", "store"]
 
@@ -170,6 +170,12 @@ def _load_part(code: Code, type_: str, pointer: Lanes, mask: str, align: int) ->
         )
     if mask == ALL and (halves := _halves(pointer.shape, scalar_size(type_))):
         return _load_halves(code, type_, pointer, halves, align)
+    size = scalar_size(type_)
+    if size < 4:
+        if align >= size:
+            return _gather_narrow(code, type_, pointer, mask)
+        part = Instruction("load", "", type_, [], align=align)
+        return _one_by_one_load(code, part, pointer, mask, pointer.shape)[0].vector
     pointers = f"{code.vector_type('ptr')} align {align} {code.vector(pointer)}"
     return code.call(
         full,
@@ -208,6 +214,24 @@ def _load_halves(code: Code, type_: str, pointer: Lanes, halves: list[tuple[int,
     return code.new(f"shufflevector {part} {made[0]}, {part} {made[1]}, <{code.width} x i32> <{picks}>")
 
 
+def _gather_narrow(code: Code, type_: str, pointer: Lanes, mask: str) -> str:
+    """Parts of words from the words that they are in, which lie in the same page: processors gather words."""
+    longs, ints, bits = code.vector_type("i64"), code.vector_type("i32"), f"i{8 * scalar_size(type_)}"
+    pointers = f"{code.vector_type('ptr')} {code.vector(pointer)}"
+    address = code.new(f"ptrtoint {pointers} to {longs}")
+    place = code.new(f"and {longs} {address}, splat (i64 3)")
+    back = code.new(f"sub {longs} zeroinitializer, {place}")
+    words = code.new(f"getelementptr i8, {pointers}, {longs} {back}")
+    arguments = (f"{code.vector_type('ptr')} align 4 {words}", f"{code.mask_type} {mask}", f"{ints} poison")
+    word = code.call(ints, f"llvm.masked.gather.v{code.width}i32.v{code.width}p0", arguments)
+    shift = code.new(f"shl {ints} {code.new(f'trunc {longs} {place} to {ints}')}, splat (i32 3)")
+    moved = code.new(f"lshr {ints} {word}, {shift}")
+    narrow = code.new(f"trunc {ints} {moved} to {code.vector_type(bits)}")
+    if bits == type_:
+        return narrow
+    return code.new(f"bitcast {code.vector_type(bits)} {narrow} to {code.vector_type(type_)}")
+
+
 def _store_part(code: Code, type_: str, value: str, pointer: Lanes, mask: str, align: int) -> None:
     full, width = code.vector_type(type_), code.width
     suffix = f"v{width}{mangled(type_)}"
@@ -217,6 +241,10 @@ def _store_part(code: Code, type_: str, value: str, pointer: Lanes, mask: str, a
             return
         arguments = (f"{full} {value}", f"ptr align {align} {pointer.scalar}", f"{code.mask_type} {mask}")
         code.call("void", f"llvm.masked.store.{suffix}.p0", arguments)
+        return
+    if scalar_size(type_) < 4:  # processors scatter words; LLVM would write 32 branches
+        part = Instruction("store", "", "void", [], align=align)
+        _one_by_one_store(code, part, [Lanes(type_, VARYING, vector=value)], pointer, mask)
         return
     pointers = f"{code.vector_type('ptr')} align {align} {code.vector(pointer)}"
     code.call(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .ir import Block, Function, Instruction, Unsupported, parse_function
 from .layout import Layout
-from .suspend import DONE, suspend
+from .suspend import DONE, split_at_barriers
 from .vectorize import Vectorizer
 
 __all__ = ["Unsupported", "Vectorized", "vectorize"]
@@ -21,6 +21,7 @@ _SIZE = 64
 _WIDE = '"min-legal-vector-width"="512" "prefer-vector-width"="512"'  # or LLVM halves vectors for the sake of the clock
 
 
+_LARGE = 600  # lines of a kernel's IR
 # How the lanes lie in the threadgroup: in one row, in two rows of 16, or anyhow.
 _ROWS = {"rows": WIDTH, "half": WIDTH // 2, "any": 0}
 
@@ -62,9 +63,11 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
     if _MEETING.search("\n".join(_DEFINITION.findall(rest))):
         raise Unsupported("a function that is not inlined and meets other threads")
     layout = Layout(module)
-    bodies = [_body(text, layout, "rows", full) for full in (True, False)]
+    # A large kernel is compiled as few times as can be: for any lanes, all of them included.
+    large = text.count("\n") > _LARGE
+    bodies = [_body(text, layout, "rows", full) for full in ((False,) if large else (True, False))]
     positions = bodies[0].writer.shapes.positions
-    if positions - {0}:  # what looks at x alone is hardly launched in two dimensions
+    if positions - {0} and not large:  # what looks at x alone is hardly launched in two dimensions
         bodies += [_body(text, layout, "half", full) for full in (True, False)]
     if positions:
         bodies.append(_body(text, layout, "any", False))
@@ -77,18 +80,19 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
     loop = _group_function(bodies, frame, max_threads)
     if "mp_threadgroup_variable" not in known:
         declarations += "\ndeclare ptr @mp_threadgroup_variable(i32) nounwind willreturn memory(none)"
-    parts = [rest, declarations, *(body.text for body in bodies), loop]
+    parts = [rest, declarations, *(text for body in bodies for text in body.texts), loop]
     return Vectorized("\n".join(parts), "mp.group")
 
 
 @dataclass
 class _Body:
+    """The functions of a simdgroup: one, or one for each region between barriers."""
+
     kind: str
     full: bool
-    text: str
+    texts: list[str]
     writer: Vectorizer
     frame_bytes: int
-    suspends: bool
 
 
 def _body(text: str, layout: Layout, kind: str, full: bool) -> _Body:
@@ -97,27 +101,36 @@ def _body(text: str, layout: Layout, kind: str, full: bool) -> _Body:
     writer = Vectorizer(function, layout, WIDTH, _ROWS[kind], full)
     writer.run()
     code = writer.code
-    lines, start = ['"start":', *code.lines], writer.private_bytes
-    frame_bytes = start
-    if suspends:
-        done = suspend([*lines, '"mp.done":', f"  ret i32 {DONE}"], code.variables, writer.empty, layout, start)
-        lines, frame_bytes = done.lines, done.frame_bytes
-    else:
-        lines += ['"mp.done":', "  ret void"]
-    states = " ".join(f'i32 {k}, label %"resume.{k}"' for k in range(1, writer.suspensions + 1))
     entry = ['"entry":', *(f"  {name} = alloca {type_}" for name, type_ in code.variables.items())]
     entry += _geometry(kind, bool(writer.shapes.positions))
-    if suspends:
-        entry.append(f'  switch i32 %state, label %"start" [ {states} ]')
-    else:
-        entry.append('  br label %"start"')
-    returned = "i32" if suspends else "void"
-    inline = "alwaysinline" if full and not suspends else "noinline"
-    parameters = "ptr noalias readonly captures(none) %group, ptr noalias %frame, i32 %first, i32 %state, i32 %bits"
-    name = f"mp.body.{kind}.{'full' if full else 'part'}"
-    head = f"define internal {returned} @{name}({parameters}) {inline} nounwind null_pointer_is_valid {_WIDE} {{"
-    whole = "\n".join([head, *entry, *lines, "}"])
-    return _Body(kind, full, whole, writer, frame_bytes, suspends)
+    name = f"mp.{kind}.{'full' if full else 'part'}"
+    inline = "alwaysinline" if full else "noinline"
+    if not suspends:
+        lines = ['  br label %"start"', '"start":', *code.lines, '"mp.done":', "  ret void"]
+        return _Body(kind, full, [_function(name, "void", inline, [*entry, *lines])], writer, writer.private_bytes)
+    lines = ['"start":', *code.lines, '"mp.done":', f"  ret i32 {DONE}"]
+    done = split_at_barriers(lines, code.variables, writer.empty, layout, writer.private_bytes)
+    texts = [_function(f"{name}.{k}", "i32", inline, [*entry, *region]) for k, region in enumerate(done.lines)]
+    texts.append(_step_function(name, len(done.lines)))
+    return _Body(kind, full, texts, writer, done.frame_bytes)
+
+
+_PARAMETERS = "ptr noalias readonly captures(none) %group, ptr noalias captures(none) %frame, i32 %first, i32 %bits"
+_ARGUMENTS = "ptr %group, ptr %frame, i32 %first, i32 %bits"
+
+
+def _function(name: str, returned: str, inline: str, lines: list[str], more: str = "") -> str:
+    head = f"define internal {returned} @{name}({_PARAMETERS}{more}) {inline} nounwind null_pointer_is_valid {_WIDE} {{"
+    return "\n".join([head, *lines, "}"])
+
+
+def _step_function(name: str, regions: int) -> str:
+    """Any region, by number: for simdgroups that are not all at the same barrier."""
+    cases = " ".join(f'i32 {k}, label %"to.{k}"' for k in range(1, regions))
+    lines = [f'  switch i32 %state, label %"to.0" [ {cases} ]']
+    for k in range(regions):
+        lines += [f'"to.{k}":', f"  %next.{k} = call i32 @{name}.{k}({_ARGUMENTS})", f"  ret i32 %next.{k}"]
+    return _function(f"{name}.step", "i32", "noinline", lines, ", i32 %state")
 
 
 def _split_at_barriers(function: Function) -> bool:
@@ -228,8 +241,8 @@ def _geometry(kind: str, position: bool) -> list[str]:
 
 def _group_function(bodies: list[_Body], frame: int, max_threads: int) -> str:
     """``void mp.group(ptr group)``: all simdgroups of a threadgroup."""
-    suspends = bodies[0].suspends
-    count = -(-max_threads // WIDTH) if suspends else 1
+    regions = bodies[0].writer.suspensions + 1 if bodies[0].writer.suspensions else 0
+    count = -(-max_threads // WIDTH) if regions else 1
     out = [
         "define hidden void @mp.group(ptr noalias readonly captures(none) %group) nounwind null_pointer_is_valid "
         f"{_WIDE} {{",
@@ -264,7 +277,8 @@ def _group_function(bodies: list[_Body], frame: int, max_threads: int) -> str:
         *_choice(kinds),
     ]
     for kind in kinds:
-        out += (_turns if suspends else _once)(kind, frame)
+        full = any(body.kind == kind and body.full for body in bodies)
+        out += _turns(kind, full, frame, regions) if regions else _once(kind, full)
     return "\n".join([*out, '"end":', "  ret void", "}"])
 
 
@@ -279,10 +293,14 @@ def _choice(kinds: list[str]) -> list[str]:
     return out or [f'  br label %"to.{kinds[0]}"']
 
 
-def _once(kind: str, frame: int) -> list[str]:
+def _names(full: bool) -> tuple[str, str]:
+    """Which body serves simdgroups whose lanes are all active, and which the others."""
+    return "full" if full else "part", "part"
+
+
+def _once(kind: str, full: bool) -> list[str]:
     """Each simdgroup after the other."""
-    full = f"call void @mp.body.{kind}.{'part' if kind == 'any' else 'full'}(ptr %group, ptr %frames"
-    part = f"call void @mp.body.{kind}.part(ptr %group, ptr %frames"
+    whole, part = (f"call void @mp.{kind}.{which}(ptr %group, ptr %frames" for which in _names(full))
     return _named(
         kind,
         f"""
@@ -291,7 +309,7 @@ def _once(kind: str, frame: int) -> list[str]:
   br i1 %none.KIND, label %"tail.KIND", label %"loop.KIND"
 "loop.KIND":
   %first.KIND = phi i32 [ 0, %"to.KIND" ], [ %next.KIND, %"loop.KIND" ]
-  {full}, i32 %first.KIND, i32 0, i32 -1)
+  {whole}, i32 %first.KIND, i32 -1)
   %next.KIND = add nuw i32 %first.KIND, {WIDTH}
   %more.KIND = icmp ult i32 %next.KIND, %whole
   br i1 %more.KIND, label %"loop.KIND", label %"tail.KIND"
@@ -299,32 +317,98 @@ def _once(kind: str, frame: int) -> list[str]:
   %short.KIND = icmp eq i32 %left, 0
   br i1 %short.KIND, label %"end", label %"last.KIND"
 "last.KIND":
-  {part}, i32 %whole, i32 0, i32 %rest)
+  {part}, i32 %whole, i32 %rest)
   br label %"end"
 """,
     )
 
 
-def _turns(kind: str, frame: int) -> list[str]:
-    """All simdgroups up to their next barrier, again and again until each has come to its end."""
-    full, part = (f"@mp.body.{kind}.{which}" for which in ("part" if kind == "any" else "full", "part"))
-    return _named(
-        kind,
-        f"""
+def _turns(kind: str, full: bool, frame: int, regions: int) -> list[str]:
+    """All simdgroups through one region after the other; if they part at some barrier, each by its own number."""
+    cases = " ".join(f'i32 {k}, label %"region.{k}.KIND"' for k in range(1, regions))
+    text = f"""
 "to.KIND":
   %more.KIND = add i32 %volume, {WIDTH - 1}
   %count.KIND = udiv i32 %more.KIND, {WIDTH}
-  %bytes.KIND = mul i32 %count.KIND, 4
-  call void @llvm.memset.p0.i32(ptr align 64 %states, i8 0, i32 %bytes.KIND, i1 false)
+  %wholes.KIND = udiv i32 %whole, {WIDTH}
+  %some.KIND = icmp ne i32 %wholes.KIND, 0
+  %short.KIND = icmp ne i32 %left, 0
   br label %"round.KIND"
 "round.KIND":
+  %state.KIND = phi i32 [ 0, %"to.KIND" ], [ %at.KIND, %"through.KIND" ]
+  switch i32 %state.KIND, label %"region.0.KIND" [ {cases} i32 {DONE}, label %"end" ]
+"""
+    for k in range(regions):
+        text += _region_loop(kind, full, frame, k)
+    ways = ", ".join(f'[ %at.{k}.KIND, %"done.{k}.KIND" ]' for k in range(regions))
+    agreed = ", ".join(f'[ %same.{k}.KIND, %"done.{k}.KIND" ]' for k in range(regions))
+    text += f"""
+"through.KIND":
+  %at.KIND = phi i32 {ways}
+  %same.KIND = phi i1 {agreed}
+  br i1 %same.KIND, label %"round.KIND", label %"parted.KIND"
+"""
+    return _named(kind, text + _parted(kind, full, frame))
+
+
+def _region_loop(kind: str, full: bool, frame: int, k: int) -> str:
+    """Region k of each simdgroup. ``at`` is where the last one came to, ``same`` whether all came there."""
+    whole, part = (f"@mp.{kind}.{which}.{k}" for which in _names(full))
+    size = max(frame, 64)
+    return f"""
+"region.K.KIND":
+  br i1 %some.KIND, label %"loop.K.KIND", label %"tail.K.KIND"
+"loop.K.KIND":
+  %i.K.KIND = phi i32 [ 0, %"region.K.KIND" ], [ %i.next.K.KIND, %"loop.K.KIND" ]
+  %before.K.KIND = phi i32 [ 0, %"region.K.KIND" ], [ %now.K.KIND, %"loop.K.KIND" ]
+  %agree.K.KIND = phi i1 [ true, %"region.K.KIND" ], [ %agreed.K.KIND, %"loop.K.KIND" ]
+  %far.K.KIND = mul i32 %i.K.KIND, {size}
+  %frame.K.KIND = getelementptr i8, ptr %frames, i32 %far.K.KIND
+  %first.K.KIND = mul i32 %i.K.KIND, {WIDTH}
+  %now.K.KIND = call i32 {whole}(ptr %group, ptr %frame.K.KIND, i32 %first.K.KIND, i32 -1)
+  %state.at.K.KIND = getelementptr i32, ptr %states, i32 %i.K.KIND
+  store i32 %now.K.KIND, ptr %state.at.K.KIND, align 4
+  %is.first.K.KIND = icmp eq i32 %i.K.KIND, 0
+  %equal.K.KIND = icmp eq i32 %now.K.KIND, %before.K.KIND
+  %fits.K.KIND = or i1 %is.first.K.KIND, %equal.K.KIND
+  %agreed.K.KIND = and i1 %agree.K.KIND, %fits.K.KIND
+  %i.next.K.KIND = add nuw i32 %i.K.KIND, 1
+  %again.K.KIND = icmp ult i32 %i.next.K.KIND, %wholes.KIND
+  br i1 %again.K.KIND, label %"loop.K.KIND", label %"tail.K.KIND"
+"tail.K.KIND":
+  %came.K.KIND = phi i32 [ 0, %"region.K.KIND" ], [ %now.K.KIND, %"loop.K.KIND" ]
+  %alike.K.KIND = phi i1 [ true, %"region.K.KIND" ], [ %agreed.K.KIND, %"loop.K.KIND" ]
+  br i1 %short.KIND, label %"last.K.KIND", label %"done.K.KIND"
+"last.K.KIND":
+  %far.last.K.KIND = mul i32 %wholes.KIND, {size}
+  %frame.last.K.KIND = getelementptr i8, ptr %frames, i32 %far.last.K.KIND
+  %now.last.K.KIND = call i32 {part}(ptr %group, ptr %frame.last.K.KIND, i32 %whole, i32 %rest)
+  %state.last.K.KIND = getelementptr i32, ptr %states, i32 %wholes.KIND
+  store i32 %now.last.K.KIND, ptr %state.last.K.KIND, align 4
+  %equal.last.K.KIND = icmp eq i32 %now.last.K.KIND, %came.K.KIND
+  %alone.K.KIND = xor i1 %some.KIND, true
+  %fits.last.K.KIND = or i1 %alone.K.KIND, %equal.last.K.KIND
+  %agreed.last.K.KIND = and i1 %alike.K.KIND, %fits.last.K.KIND
+  br label %"done.K.KIND"
+"done.K.KIND":
+  %at.K.KIND = phi i32 [ %came.K.KIND, %"tail.K.KIND" ], [ %now.last.K.KIND, %"last.K.KIND" ]
+  %same.K.KIND = phi i1 [ %alike.K.KIND, %"tail.K.KIND" ], [ %agreed.last.K.KIND, %"last.K.KIND" ]
+  br label %"through.KIND"
+""".replace(".K.", f".{k}.")
+
+
+def _parted(kind: str, full: bool, frame: int) -> str:
+    """Each simdgroup goes on from its own barrier, in turns, until all have come to their end."""
+    whole, part = (f"@mp.{kind}.{which}.step" for which in _names(full))
+    return f"""
+"parted.KIND":
   br label %"turn.KIND"
 "turn.KIND":
-  %i.KIND = phi i32 [ 0, %"round.KIND" ], [ %i.next.KIND, %"on.KIND" ]
-  %open.KIND = phi i1 [ false, %"round.KIND" ], [ %open.next.KIND, %"on.KIND" ]
+  %i.KIND = phi i32 [ 0, %"parted.KIND" ], [ %i.next.KIND, %"on.KIND" ], [ 0, %"rounded.KIND" ]
+  %open.KIND = phi i1 [ false, %"parted.KIND" ], [ %open.next.KIND, %"on.KIND" ], [ false, %"rounded.KIND" ]
   %state.at.KIND = getelementptr i32, ptr %states, i32 %i.KIND
-  %state.KIND = load i32, ptr %state.at.KIND, align 4
-  %over.KIND = icmp eq i32 %state.KIND, {DONE}
+  %own.KIND = load i32, ptr %state.at.KIND, align 4
+  %over.KIND = icmp eq i32 %own.KIND, {DONE}
   br i1 %over.KIND, label %"on.KIND", label %"go.KIND"
 "go.KIND":
   %first.KIND = mul i32 %i.KIND, {WIDTH}
@@ -333,10 +417,10 @@ def _turns(kind: str, frame: int) -> list[str]:
   %last.KIND = icmp eq i32 %first.KIND, %whole
   br i1 %last.KIND, label %"part.KIND", label %"full.KIND"
 "full.KIND":
-  %new.full.KIND = call i32 {full}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %state.KIND, i32 -1)
+  %new.full.KIND = call i32 {whole}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 -1, i32 %own.KIND)
   br label %"went.KIND"
 "part.KIND":
-  %new.part.KIND = call i32 {part}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %state.KIND, i32 %rest)
+  %new.part.KIND = call i32 {part}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %rest, i32 %own.KIND)
   br label %"went.KIND"
 "went.KIND":
   %new.KIND = phi i32 [ %new.full.KIND, %"full.KIND" ], [ %new.part.KIND, %"part.KIND" ]
@@ -350,10 +434,9 @@ def _turns(kind: str, frame: int) -> list[str]:
   %all.KIND = icmp uge i32 %i.next.KIND, %count.KIND
   br i1 %all.KIND, label %"rounded.KIND", label %"turn.KIND"
 "rounded.KIND":
-  br i1 %open.next.KIND, label %"round.KIND", label %"end"
-""",
-    )
+  br i1 %open.next.KIND, label %"turn.KIND", label %"end"
+"""
 
 
 def _named(kind: str, text: str) -> list[str]:
-    return text.strip("\n").replace("KIND", kind).split("\n")
+    return [line for line in text.replace("KIND", kind).split("\n") if line]

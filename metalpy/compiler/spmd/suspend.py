@@ -1,7 +1,8 @@
-"""Barriers: a function that stops in the middle and goes on later.
+"""Barriers: a function becomes one for each way from a barrier to the next.
 
 The simdgroups of a threadgroup take turns. One that comes to a barrier puts what it still needs into its frame and
-returns the barrier's number; called again with that number it goes on behind. No stack has to be kept.
+returns the barrier's number; the function of that number goes on behind. No stack has to be kept, and all simdgroups
+run through one region in a plain loop.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 
 from .layout import Layout
 
-__all__ = ["DONE", "Suspension", "suspend"]
+__all__ = ["DONE", "Regions", "split_at_barriers"]
 
 DONE = -1  # what a function returns that has come to its end
 
@@ -34,17 +35,17 @@ class _Part:
 
 
 @dataclass
-class Suspension:
-    """The result: the function's lines, and how large its frame is."""
+class Regions:
+    """The lines of each region, from the start and from each barrier, and how large the frame is."""
 
-    lines: list[str]
+    lines: list[list[str]]
     frame_bytes: int
 
 
-def suspend(
+def split_at_barriers(
     lines: list[str], variables: dict[str, str], empty: list[set[str]], layout: Layout, start: int
-) -> Suspension:
-    """Replace the marks of barriers.
+) -> Regions:
+    """The regions of a function whose barriers are marked.
 
     Parameters
     ----------
@@ -62,56 +63,74 @@ def suspend(
     _find_live(parts, set(variables))
     marks = {part.name: int(mark[1]) for part in parts if part.lines and (mark := _MARK.match(part.lines[0]))}
     kept = sorted({v for part in parts if part.name in marks for v in part.live - empty[marks[part.name] - 1]})
-    changed = _find_changed(parts, set(marks))
     places, end = {}, start
     for name in kept:
         end = -(-end // 64) * 64 if layout.size(variables[name]) >= 64 else -(-end // 8) * 8
         places[name] = end
         end += layout.size(variables[name])
-    out: list[str] = []
-    for part in parts:
-        out.append(f'"{part.name}":')
-        if part.name in marks:
-            number = marks[part.name]
-            zero = sorted(part.live & empty[number - 1])
-            kept_now = sorted(part.live - set(zero))
-            out += _suspended(number, kept_now, changed[part.name], zero, variables, places)
-            out += part.lines[1:]
-        else:
-            out += part.lines
-    return Suspension(out, -(-end // 64) * 64)
+    starts = [parts[0].name, *(name for name, _ in sorted(marks.items(), key=lambda item: item[1]))]
+    regions = [_region(name, parts, marks, empty, variables, places) for name in starts]
+    return Regions(regions, -(-end // 64) * 64)
 
 
-def _suspended(
-    number: int,
-    saved: list[str],
-    changed: set[str],
-    zero: list[str],
+def _region(
+    start: str,
+    parts: list[_Part],
+    marks: dict[str, int],
+    empty: list[set[str]],
     variables: dict[str, str],
     places: dict[str, int],
 ) -> list[str]:
-    save = []
-    restore = [f"  store {variables[name]} zeroinitializer, ptr {name}" for name in zero]
-    for i, name in enumerate(saved):
-        type_, tag = variables[name], f"{number}.{i}"
-        at = places[name]
-        align = 64 if at % 64 == 0 else 8
-        save += (
-            []
-            if name not in changed
-            else [
-                f"  %save.{tag} = load {type_}, ptr {name}",
-                f"  %place.{tag} = getelementptr i8, ptr %frame, i64 {at}",
-                f"  store {type_} %save.{tag}, ptr %place.{tag}, align {align}",
-            ]
-        )
-        restore += [
-            f"  %back.{tag} = getelementptr i8, ptr %frame, i64 {at}",
-            f"  %saved.{tag} = load {type_}, ptr %back.{tag}, align {align}",
-            f"  store {type_} %saved.{tag}, ptr {name}",
+    """What runs from a barrier, or the start, up to the next ones."""
+    by_name = {part.name: part for part in parts}
+    reached, waiting = {start}, [start]
+    while waiting:
+        new = {t for t in by_name[waiting.pop()].targets if t in by_name} - reached
+        reached |= new
+        waiting += sorted(new - set(marks))
+    inside = [part for part in parts if part.name in reached]
+    changed = _find_changed(inside, set(marks), by_name[start])
+    out = ['  br label %"go.on"', '"go.on":']
+    if start in marks:
+        number, first = marks[start], by_name[start]
+        out += [
+            f"  store {variables[name]} zeroinitializer, ptr {name}" for name in sorted(first.live & empty[number - 1])
         ]
-    go_on = [f'  br label %"after.{number}"', f'"after.{number}":']
-    return [*save, f"  ret i32 {number}", f'"resume.{number}":', *restore, *go_on]
+        for i, name in enumerate(sorted(first.live - empty[number - 1])):
+            out += _restored(f"{number}.{i}", name, variables[name], places[name])
+    else:
+        first = by_name[start]
+    out += first.lines[1 if start in marks else 0 :]
+    for part in inside:
+        if part.name in marks:
+            out.append(f'"{part.name}":')
+            number = marks[part.name]
+            for i, name in enumerate(sorted((part.live - empty[number - 1]) & changed[part.name])):
+                out += _saved(f"{number}.{i}", name, variables[name], places[name])
+            out.append(f"  ret i32 {number}")
+        elif part.name != start:
+            out += [f'"{part.name}":', *part.lines]
+    return out
+
+
+def _saved(tag: str, name: str, type_: str, at: int) -> list[str]:
+    return [
+        f"  %save.{tag} = load {type_}, ptr {name}",
+        f"  %place.{tag} = getelementptr i8, ptr %frame, i64 {at}",
+        f"  store {type_} %save.{tag}, ptr %place.{tag}, align {_alignment(at)}",
+    ]
+
+
+def _restored(tag: str, name: str, type_: str, at: int) -> list[str]:
+    return [
+        f"  %back.{tag} = getelementptr i8, ptr %frame, i64 {at}",
+        f"  %saved.{tag} = load {type_}, ptr %back.{tag}, align {_alignment(at)}",
+        f"  store {type_} %saved.{tag}, ptr {name}",
+    ]
+
+
+def _alignment(at: int) -> int:
+    return 64 if at % 64 == 0 else 8
 
 
 def _parts(lines: list[str]) -> list[_Part]:
@@ -150,15 +169,18 @@ def _find_live(parts: list[_Part], variables: set[str]) -> None:
                 changed = True
 
 
-def _find_changed(parts: list[_Part], marked: set[str]) -> dict[str, set[str]]:
-    """Which variables may differ from what the frame holds at the start of each part."""
+def _find_changed(parts: list[_Part], marked: set[str], start: _Part) -> dict[str, set[str]]:
+    """Which variables may differ from what the frame holds at the start of each of a region's parts."""
     found: dict[str, set[str]] = {part.name: set() for part in parts}
+    for target in start.targets:
+        if target in found:
+            found[target] |= start.set_
     changed = True
     while changed:
         changed = False
         for part in parts:
-            out = part.set_ | (set() if part.name in marked else found[part.name])
-            for target in part.targets:
+            for target in () if part.name in marked else part.targets:
+                out = found[part.name] | part.set_
                 if target in found and not out <= found[target]:
                     found[target] |= out
                     changed = True
