@@ -7,29 +7,27 @@ import re
 import pytest
 
 from metalpy.compiler.spmd.layout import Layout
-from metalpy.compiler.spmd.suspend import suspend
+from metalpy.compiler.spmd.suspend import split_at_barriers
 
 VARIABLES = {"%a": "i32", "%b": "<32 x float>", "%c": "i64"}
 
 
 def done(text, empty=((),), start=0):
+    """The result, for each barrier what is saved there with its place, and what its region restores and zeroes."""
     lines = [line if line.endswith(":") else f"  {line}" for line in text.strip().split("\n")]
-    made = suspend(lines, VARIABLES, [set(e) for e in empty], Layout(""), start)
-    return made, barriers(made.lines)
-
-
-def barriers(lines):
-    """For each barrier: the variables saved, taken from the frame and set to zero, with their places."""
-    text = "\n".join(lines)
-    found = {}
-    for number in re.findall(r"ret i32 (\d+)\n", text):
-        before = text[: text.index(f"  ret i32 {number}\n")].rsplit('":\n', 1)[1]
-        behind = text[text.index(f'"resume.{number}":') : text.index(f'"after.{number}":')]
-        saved = re.findall(r"%save\.\S+ = load .*, ptr (%\w+)\n.*i64 (\d+)", before)
-        back = re.findall(r"%back\.\S+ = .*i64 (\d+)\n.*\n  store .*, ptr (%\w+)", behind)
-        zero = re.findall(r"store \S+.* zeroinitializer, ptr (%\w+)", behind)
-        found[int(number)] = ({n: int(at) for n, at in saved}, {n: int(at) for at, n in back}, set(zero))
-    return found
+    made = split_at_barriers(lines, VARIABLES, [set(e) for e in empty], Layout(""), start)
+    regions = ["\n".join(region) for region in made.lines]
+    saved, restored, zeroed = {}, {}, {}
+    for region in regions:
+        for part in re.split(r'\n(?=")', region):
+            if number := re.search(r"ret i32 (\d+)$", part):
+                pairs = re.findall(r"%save\.\S+ = load .*, ptr (%\w+)\n.*i64 (\d+)", part)
+                saved.setdefault(int(number[1]), {}).update((name, int(at)) for name, at in pairs)
+    for number, region in enumerate(regions[1:], 1):
+        back = re.findall(r"%back\.\S+ = .*i64 (\d+)\n.*\n  store .*, ptr (%\w+)", region)
+        restored[number] = {name: int(at) for at, name in back}
+        zeroed[number] = set(re.findall(r'"go.on":\n  store \S+.* zeroinitializer, ptr (%\w+)', region))
+    return made, {n: (saved.get(n, {}), restored[n], zeroed[n]) for n in restored}
 
 
 def test_only_what_is_read_later_is_kept():
@@ -50,8 +48,9 @@ ret i32 -1
 """)
     assert found == {1: ({"%a": 0}, {"%a": 0}, set())}
     assert made.frame_bytes == 64
-    text = "\n".join(made.lines)
-    assert text.index("ret i32 1") < text.index('"resume.1":') < text.index('"after.1":') < text.index("%x = load")
+    before, behind = ("\n".join(region) for region in made.lines)
+    assert "%x = load" not in before and "store i32 1" not in behind
+    assert before.endswith("ret i32 1") and behind.index("%back") < behind.index("%x = load")
 
 
 def test_a_variable_that_one_way_reads():
@@ -164,7 +163,28 @@ ret i32 -1
     assert made.frame_bytes == size
 
 
-def test_without_barriers_nothing_changes():
-    text = '"start":\n  store i32 1, ptr %a\n  ret i32 -1'
-    made = suspend(text.split("\n"), VARIABLES, [], Layout(""), 0)
-    assert "\n".join(made.lines) == text and made.frame_bytes == 0
+def test_what_was_known_to_be_zero_is_saved_where_it_is_not():
+    """Lanes may come to wait between two barriers, or not; the frame holds nothing yet."""
+    made, found = done(
+        """
+"start":
+store i64 0, ptr %c
+br label %"m"
+"m":
+; suspend 1
+br label %"n"
+"n":
+; suspend 2
+%x = load i64, ptr %c
+ret i32 -1
+""",
+        [{"%c"}, ()],
+    )
+    assert "%save" in "\n".join(made.lines[1])
+    assert found == {1: ({}, {}, {"%c"}), 2: ({"%c": 0}, {"%c": 0}, set())}
+
+
+def test_without_barriers_there_is_one_region():
+    made = split_at_barriers(['"start":', "  store i32 1, ptr %a", "  ret i32 -1"], VARIABLES, [], Layout(""), 0)
+    assert made.frame_bytes == 0 and made.lines[0][-2:] == ["  store i32 1, ptr %a", "  ret i32 -1"]
+    assert len(made.lines) == 1
