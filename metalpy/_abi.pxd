@@ -74,6 +74,8 @@ cdef extern from "metalpy_abi.h" nogil:
 
     enum:
         MP_PIPELINE_MESSAGES
+        MP_PIPELINE_GPU
+        MP_PIPELINE_SIMDGROUPS
 
     enum:
         MP_LIBRARY_SOURCE

@@ -9,14 +9,16 @@ import os
 import re
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from metalpy.command_options import add_compile_options, chosen_options, constant_values, relevant_constants
 from metalpy.compiler.compilation import Compilation, compile_source
+from metalpy.compiler.executor import REFERENCE, SPMD
 from metalpy.compiler.options import Options
 from metalpy.compiler.source import read_source
 from metalpy.errors import CompileError, MetalError
@@ -26,7 +28,8 @@ __all__ = ["add_command"]
 DESCRIPTION = """\
 Compile Metal files and list the kernels of each, with their arguments and limits, or its errors. Without --lower the
 front end alone is run, which finds all that is wrong with a program; with it every kernel is taken down to machine
-code. What is compiled stays in the compile cache.
+code. What is compiled stays in the compile cache. --report tells which kernels run as vector programs on the software
+device, and why the others do not.
 """
 EPILOG = """\
 exit status: 0 if everything compiled, 1 if a file did not, 2 if the command itself was wrong.
@@ -34,10 +37,19 @@ exit status: 0 if everything compiled, 1 if a file did not, 2 if the command its
 examples:
   python -m metalpy compile kernels/*.metal
   python -m metalpy compile blur.metal -I include -D TILE=16 --lower --constants radius=3
+  python -m metalpy compile kernels/*.metal --report
   python -m metalpy compile blur.metal -o blur.mtlp     # then: metalpy.load_library("blur.mtlp")
 """
 _SPECIALIZE = re.compile(r"use lib\..*\.specialize\(\{'(.*?)'.*")
 _CHUNK = 16  # kernels that a process lowers before it takes up other work
+
+
+class Lowering(NamedTuple):
+    """What became of one kernel; the names are those of the JSON document."""
+
+    code_bytes: int
+    executor: str
+    executor_reason: str  # why it is the reference executor, or ''
 
 
 @dataclass
@@ -50,7 +62,7 @@ class Result:
     diagnostics: list[dict[str, Any]] = field(default_factory=list)
     report: str = ""  # the compiler's messages as text
     errors: list[str] = field(default_factory=list)
-    code_bytes: dict[str, int] = field(default_factory=dict)  # of machine code, by kernel
+    lowered: dict[str, Lowering] = field(default_factory=dict)  # by kernel
 
 
 def add_command(commands: Any) -> None:
@@ -67,13 +79,20 @@ def add_command(commands: Any) -> None:
     group = parser.add_argument_group("what to do")
     group.add_argument("--lower", action="store_true", help="also compile every kernel to machine code")
     group.add_argument(
+        "--report",
+        action="store_true",
+        help="compile every kernel and print which executor runs it, why it is the reference one, and their numbers",
+    )
+    group.add_argument(
         "-o",
         dest="output",
         metavar="OUT.mtlp",
         help="write a library of one FILE, for metalpy.load_library, which needs no compiler",
     )
     group.add_argument("--json", action="store_true", help="print one JSON document instead of text")
-    group.add_argument("-q", "--quiet", action="store_true", help="print errors and warnings only")
+    group.add_argument(
+        "-q", "--quiet", action="store_true", help="print errors and warnings, and a report's numbers, only"
+    )
     group.add_argument("-j", "--jobs", type=int, metavar="N", help="processes to use (default: one for each CPU)")
     parser.set_defaults(run=lambda given: run(parser, given))
 
@@ -86,13 +105,15 @@ def run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
         options = chosen_options(given)
     except (TypeError, ValueError) as error:
         parser.error(str(error))
-    lower = given.lower or bool(given.output)
+    lower = given.lower or given.report or bool(given.output)
     with _Progress(sys.stderr) as progress:
         results = _compile_all(given, options, lower, progress)
     if given.output and not results[0].errors:
         _write(given, options, results[0])
     if given.json:
         print(json.dumps([_as_json(result) for result in results], indent=1))
+    elif given.report:
+        _print_report(results, given.quiet)
     else:
         for result in results:
             _print(result, given.quiet)
@@ -139,10 +160,10 @@ def _compile_in(
             lowering[pool.submit(_lower, file, options, constants, chunk)] = file
     for done in as_completed(lowering):
         result = results[lowering[done]]
-        code_bytes, errors = done.result()
-        result.code_bytes |= code_bytes
+        lowered, errors = done.result()
+        result.lowered |= lowered
         result.errors += errors
-        progress.step(result.file, len(code_bytes) + len(errors))
+        progress.step(result.file, len(lowered) + len(errors))
     return [results[file] for file in files]
 
 
@@ -155,8 +176,8 @@ def _compile_here(
     names = [kernel["name"] for kernel in result.kernels] if lower else []
     progress.expect(len(names))
     for name in names:
-        code_bytes, errors = _lower(file, options, constants, [name])
-        result.code_bytes |= code_bytes
+        lowered, errors = _lower(file, options, constants, [name])
+        result.lowered |= lowered
         result.errors += errors
         progress.step(file)
     return result
@@ -204,15 +225,16 @@ def _front_end(file: str, options: Options) -> Result:
 
 def _lower(
     file: str, options: Options, constants: Mapping[str | int, object], names: Sequence[str]
-) -> tuple[dict[str, int], list[str]]:
-    """Bytes of machine code by kernel, and what went wrong with the others."""
-    code_bytes: dict[str, int] = {}
+) -> tuple[dict[str, Lowering], list[str]]:
+    """What became of kernels, by name, and what went wrong with the others."""
+    found: dict[str, Lowering] = {}
     errors: list[str] = []
     compiled = _kept_compilation(os.path.abspath(file), file, os.stat(file).st_mtime_ns, options)
     for name in names:
         try:
             values = compiled.constant_values(relevant_constants(constants, compiled.constants))
-            code_bytes[name] = len(compiled.code(name, values))
+            made = compiled.lowered(name, values)
+            found[name] = Lowering(len(made.code), made.executor, made.reason)
         except MetalError as error:
             where = compiled.kernels[name]
             told = _SPECIALIZE.sub(r"pass --constants \1=VALUE", str(error))
@@ -221,7 +243,7 @@ def _lower(
                 if isinstance(error, CompileError) and error.diagnostics
                 else f"{where.file}:{where.line}: error: {told}"
             )
-    return code_bytes, errors
+    return found, errors
 
 
 def _write(given: argparse.Namespace, options: Options, result: Result) -> None:
@@ -257,7 +279,11 @@ def _diagnostic(diagnostic: Any) -> dict[str, Any]:
 
 
 def _as_json(result: Result) -> dict[str, Any]:
-    kernels = [{**k, "code_bytes": result.code_bytes.get(k["name"])} for k in result.kernels]
+    absent = dict.fromkeys(Lowering._fields)
+    kernels = []
+    for kernel in result.kernels:
+        lowered = result.lowered.get(kernel["name"])
+        kernels.append({**kernel, **(lowered._asdict() if lowered else absent)})
     return {
         "file": result.file,
         "compiled": not result.errors,
@@ -280,15 +306,15 @@ def _print(result: Result, quiet: bool) -> None:
     count = len(result.kernels)
     print(f"{result.file}: {count} kernel{'' if count == 1 else 's'}")
     for kernel in result.kernels:
-        print("\n".join(_described(kernel, result.code_bytes.get(kernel["name"]))))
+        print("\n".join(_described(kernel, result.lowered.get(kernel["name"]))))
     for constant in result.constants:
         shape = f" x {constant['shape'][0]}" if constant["shape"] else ""
         print(f"  function constant {constant['name']} [{constant['index']}]: {constant['type']}{shape}")
 
 
-def _described(kernel: Mapping[str, Any], code_bytes: int | None) -> Iterator[str]:
+def _described(kernel: Mapping[str, Any], lowered: Lowering | None) -> Iterator[str]:
     limit = f"at most {kernel['max_threads_per_threadgroup']} threads per threadgroup"
-    code = "" if code_bytes is None else f", {code_bytes} bytes of code"
+    code = "" if lowered is None else f", {lowered.code_bytes} bytes of code"
     yield f"  {kernel['name']}  ({limit}{code})"
     rows = []
     for argument in kernel["arguments"]:
@@ -305,6 +331,33 @@ def _described(kernel: Mapping[str, Any], code_bytes: int | None) -> Iterator[st
             "    "
             + "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[3]]).rstrip()
         )
+
+
+def _print_report(results: Sequence[Result], quiet: bool) -> None:
+    """The executor of each kernel, and how many each executor has."""
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for result in results:
+        for text in (result.report, *result.errors):
+            if text:
+                print(text, file=sys.stderr)
+        names = [kernel["name"] for kernel in result.kernels]
+        width = max(map(len, names), default=0)
+        if names and not quiet:
+            print(f"{result.file}:")
+        for name in names:
+            made = result.lowered.get(name)
+            executor, reason = (made.executor, made.executor_reason) if made else ("failed", "")
+            counts[executor] += 1
+            if reason:
+                reasons[reason] += 1
+            if not quiet:
+                print(f"  {name:<{width}}  {executor}{': ' if reason else ''}{reason}")
+    total = sum(counts.values())
+    shown = [f"{counts[name]} {name}" for name in (SPMD, REFERENCE, "failed")]
+    print(f"{total} kernel{'' if total == 1 else 's'}: {', '.join(shown)}")
+    for reason, count in reasons.most_common():
+        print(f"  {count} for {reason}")
 
 
 class _Progress:

@@ -320,7 +320,8 @@ mp_status mtl_pipeline_create(mp_library *library, const mp_pipeline_desc *desc,
         .max_total_threads_per_threadgroup = (uint32_t)made->state.maxTotalThreadsPerThreadgroup,
         .thread_execution_width = (uint32_t)made->state.threadExecutionWidth,
         .static_threadgroup_memory = (uint32_t)made->state.staticThreadgroupMemoryLength,
-        .flags = mtl_logs_exist() ? MP_PIPELINE_MESSAGES : 0, /* Metal does not tell which kernels do */
+        /* Metal does not tell which kernels have messages. */
+        .flags = MP_PIPELINE_GPU | (mtl_logs_exist() ? MP_PIPELINE_MESSAGES : 0),
     };
     strncpy(made->name, desc->name, sizeof made->name - 1);
     atomic_init(&made->references, 1);

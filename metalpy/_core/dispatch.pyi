@@ -1,5 +1,5 @@
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+from typing import Any, Literal, final
 
 from metalpy._core.driver import Device
 from metalpy._core.library import Pipeline
@@ -43,3 +43,5 @@ class Kernel:
     def thread_execution_width(self) -> int: ...
     @property
     def static_thread_group_memory_length(self) -> int: ...
+    @property
+    def executor(self) -> Literal["gpu", "spmd", "reference"]: ...

@@ -5,7 +5,13 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
 
-from metalpy._abi cimport MP_ARGUMENT_BUFFER, MP_ARGUMENT_THREADGROUP, MP_PIPELINE_MESSAGES
+from metalpy._abi cimport (
+    MP_ARGUMENT_BUFFER,
+    MP_ARGUMENT_THREADGROUP,
+    MP_PIPELINE_GPU,
+    MP_PIPELINE_MESSAGES,
+    MP_PIPELINE_SIMDGROUPS,
+)
 from metalpy._core.array cimport ArrayBase
 from metalpy._core.driver cimport Queue
 from metalpy._core.encode cimport return_encoder, take_encoder
@@ -195,6 +201,16 @@ cdef class Kernel:
     def static_thread_group_memory_length(self):
         """Bytes of threadgroup memory that the kernel's own variables take."""
         return self.loaded().limits.static_threadgroup_memory
+
+    @property
+    def executor(self):
+        """How the kernel runs: ``"gpu"``; on the software device ``"spmd"``, a simdgroup as one vector program, or
+        ``"reference"``, thread by thread. ``python -m metalpy compile --report`` tells why a kernel needs the latter.
+        """
+        cdef uint32_t flags = self.loaded().limits.flags
+        if flags & MP_PIPELINE_GPU:
+            return "gpu"
+        return "spmd" if flags & MP_PIPELINE_SIMDGROUPS else "reference"
 
     cdef int record(self, Queue queue, uint64_t serial, uint64_t began, const mp_dispatch *dispatch,
                     tuple values) except -1:

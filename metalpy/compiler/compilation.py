@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .._core.trace import Region
 from ..errors import Diagnostic, FixIt, LaunchTypeError
 from .cache import Cache, default_cache, make_key
-from .executor import chosen_executor
+from .executor import Lowered, chosen_executor
 from .options import Options
 from .records import pack, unpack
 from .source import Misuse, Source
@@ -173,17 +173,21 @@ class Compilation:
             from .lowering import lower
 
             try:
-                code = lower(self._whole_program(), self.kernels.number(name), values)
+                lowered = lower(self._whole_program(), self.kernels.number(name), values)
             except Misuse as misuse:
                 raise misuse_error(misuse, self._source) from None
             self._made.add(key)
-            return self._store.store(key, _KERNEL, code)
+            return self._store.store(key, _KERNEL, lowered.code)
 
     def code(self, name: str, values: Mapping[int, object] | None = None) -> bytes:
         """The shared object that `native` gives the path of."""
         path = self.native(name, values)
         code = self._store.load(path.stem, _KERNEL)
         return self.native(name, values, rebuild=True).read_bytes() if code is None else code
+
+    def lowered(self, name: str, values: Mapping[int, object] | None = None) -> Lowered:
+        """The same, and how it runs."""
+        return Lowered.read(self.code(name, values))
 
     def ir(self) -> tuple[str, ...]:
         """The parts of the program's IR: from the cache, or from the source again if the cache has lost one."""

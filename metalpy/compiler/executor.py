@@ -2,11 +2,49 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 from .. import environment
 
-__all__ = ["REFERENCE", "SPMD", "chosen_executor"]
+__all__ = ["REFERENCE", "SPMD", "Lowered", "chosen_executor", "executor_label"]
 
 SPMD, REFERENCE = "spmd", "reference"
+
+_LABEL = re.compile(rb"metalpy executor: (\w+)(?:: ([^\0]*))?\0")
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A kernel in machine code.
+
+    Attributes
+    ----------
+    code : bytes
+        A shared object.
+    executor : str
+        `SPMD` or `REFERENCE`.
+    reason : str
+        Why the kernel needs the reference executor; '' for `SPMD`.
+    """
+
+    code: bytes
+    executor: str
+    reason: str = ""
+
+    @classmethod
+    def read(cls, code: bytes) -> Lowered:
+        """What a shared object says of itself: it holds an `executor_label`, so that it tells wherever it is kept."""
+        match = _LABEL.search(code)
+        if match is None:
+            return cls(code, REFERENCE, "not known: compiled by an older version")
+        return cls(code, match[1].decode(), (match[2] or b"").decode("utf-8", "replace"))
+
+
+def executor_label(executor: str, reason: str = "") -> bytes:
+    """The text in a shared object that `Lowered.read` finds, ended by a zero."""
+    text = f"metalpy executor: {executor}{': ' if reason else ''}{reason}"
+    return text.replace("\0", " ").encode("utf-8", "replace") + b"\0"
 
 
 def chosen_executor() -> str:

@@ -23,7 +23,7 @@ from ..errors import CompileError, MetalError
 from .assembly import Assembly, adapted
 from .checks import may_recurse
 from .convergence import order_meetings
-from .executor import SPMD, chosen_executor
+from .executor import REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
@@ -32,7 +32,7 @@ from .toolchain import linker, run_tool
 __all__ = ["becomes_loop", "inline_all_but", "lower"]
 
 KERNEL_VERSION = 2
-KERNEL_FIBERS, KERNEL_MESSAGES = 1, 2  # flags of mp_native_kernel
+KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS = 1, 2, 4  # flags of mp_native_kernel
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
 _THREAD, _GROUP = "__mp_thread", "__mp_group"  # entry points: one thread, all threads of a group (see entry.h)
 _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
@@ -44,7 +44,7 @@ _lock = threading.Lock()  # LLVM's targets are initialised once; llvmlite's cont
 _initialized = False
 
 
-def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
+def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
     """Machine code for kernel number `k` of `program`.
 
     Parameters
@@ -57,8 +57,8 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
 
     Returns
     -------
-    bytes
-        A shared object for this CPU.
+    Lowered
+        A shared object for this CPU, which executor runs it, and if that is the reference one, why.
 
     Raises
     ------
@@ -86,9 +86,12 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         if recurses:
             _make_loops(module, machine)
         if chosen_executor() == SPMD:
-            native = _lower_spmd(module, machine, program, k)
-            if native is not None:
-                return native
+            try:
+                return _lower_spmd(module, machine, program, k)
+            except Unsupported as unsupported:
+                reason = str(unsupported)
+        else:
+            reason = "METALPY_EXECUTOR=reference"
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
         speaks = any(f.is_declaration and f.name == "mp_kernel_message" for f in module.functions)
         entry = _THREAD if uses_fibers or speaks else _GROUP
@@ -105,12 +108,11 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> bytes:
         stack = _stack_size(module, machine)
         flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks
         record = _record(module.triple, entry, flags, static_memory, program.max_threads[k], stack)
-        module.link_in(llvm.parse_assembly(record))
-        return _link(machine.emit_object(module))
+        return _finish(module, machine, record, REFERENCE, reason)
 
 
-def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int) -> bytes | None:
-    """The kernel as a program for whole simdgroups; None if it cannot be vectorised."""
+def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int) -> Lowered:
+    """The kernel as a program for whole simdgroups; raises Unsupported if it cannot be vectorised."""
     module = module.clone()
     if program.inputs:
         module = _place_inputs(module, machine, program, k, _THREAD)
@@ -119,17 +121,25 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     module = _allow_inlining_meetings(module)
     _inline_all(module, _THREAD)
     _run_passes(module, _plain_machine(), vectorize=False)
-    try:
-        made = vectorize(str(module), _THREAD, program.max_threads[k])
-    except Unsupported:
-        return None
+    made = vectorize(str(module), _THREAD, program.max_threads[k])
     module = llvm.parse_assembly(made.module)
     _keep_only(module, {made.entry})
     _run_passes(module, machine, vectorize=False)
     stack = _stack_size(module, machine)
-    record = _record(module.triple, made.entry, 0, static_memory, program.max_threads[k], stack)
+    record = _record(module.triple, made.entry, KERNEL_SIMDGROUPS, static_memory, program.max_threads[k], stack)
+    return _finish(module, machine, record, SPMD)
+
+
+def _finish(
+    module: llvm.ModuleRef, machine: llvm.TargetMachine, record: str, executor: str, reason: str = ""
+) -> Lowered:
+    """The shared object of a module that is optimised, with the kernel's record and what `Lowered.read` looks for."""
     module.link_in(llvm.parse_assembly(record))
-    return _link(machine.emit_object(module))
+    label = executor_label(executor, reason)
+    values = ", ".join(f"i8 {byte}" for byte in label)
+    text = f'target triple = "{module.triple}"\n@mp_executor = constant [{len(label)} x i8] [{values}]\n'
+    module.link_in(llvm.parse_assembly(text))
+    return Lowered(_link(machine.emit_object(module)), executor, reason)
 
 
 def becomes_loop(assembly: Assembly, name: str) -> bool:
@@ -411,8 +421,9 @@ def _type_size(text: str, structs: Mapping[str, int]) -> int:
 
 def _record(triple: str, entry: str, flags: int, memory: int, max_threads: int, stack: int) -> str:
     """The ``mp_kernel`` record that the runtime looks for, as IR to link in."""
-    parameters = "ptr, ptr" if flags else "ptr"  # of run_thread and run_group
-    pointers = f"ptr null, ptr @{entry}" if flags else f"ptr @{entry}, ptr null"
+    by_thread = flags & (KERNEL_FIBERS | KERNEL_MESSAGES)
+    parameters = "ptr, ptr" if by_thread else "ptr"  # of run_thread and run_group
+    pointers = f"ptr null, ptr @{entry}" if by_thread else f"ptr @{entry}, ptr null"
     numbers = (KERNEL_VERSION, flags, memory, max_threads, stack, 0)
     fields = ", ".join(f"i32 {n}" for n in numbers)
     return (

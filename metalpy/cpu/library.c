@@ -157,10 +157,12 @@ void sw_pipeline_release(mp_pipeline *pipeline)
 
 void sw_pipeline_limits(mp_pipeline *pipeline, mp_pipeline_limits *limits)
 {
+    uint32_t kernel = pipeline->kernel->flags;
     *limits = (mp_pipeline_limits){
         .max_total_threads_per_threadgroup = pipeline->max_threads,
         .thread_execution_width = MP_THREAD_EXECUTION_WIDTH,
         .static_threadgroup_memory = pipeline->kernel->static_threadgroup_memory,
-        .flags = pipeline->kernel->flags & MP_KERNEL_MESSAGES ? MP_PIPELINE_MESSAGES : 0,
+        .flags = (kernel & MP_KERNEL_MESSAGES ? MP_PIPELINE_MESSAGES : 0) |
+                 (kernel & MP_KERNEL_SIMDGROUPS ? MP_PIPELINE_SIMDGROUPS : 0),
     };
 }

@@ -89,7 +89,10 @@ typedef struct mp_pipeline_limits {
 } mp_pipeline_limits;
 
 enum { /* mp_pipeline_limits.flags: bits */
-    MP_PIPELINE_MESSAGES = 1               /* the kernel may say something: see queue_take_messages */
+    MP_PIPELINE_MESSAGES = 1,              /* the kernel may say something: see queue_take_messages */
+    MP_PIPELINE_GPU = 2,                   /* it runs on a GPU */
+    MP_PIPELINE_SIMDGROUPS = 4             /* it runs on the CPU, a simdgroup as one vector program; neither bit: thread
+                                              by thread */
 };
 
 enum { /* mp_library_desc.kind */

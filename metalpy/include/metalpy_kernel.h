@@ -51,8 +51,9 @@ typedef struct mp_thread {
 enum { /* mp_native_kernel.flags */
     MP_KERNEL_FIBERS = 1, /* the kernel meets its neighbours (barriers, simdgroup functions): call run_thread on a
                              fiber per thread; otherwise call run_group, which loops over the threads itself */
-    MP_KERNEL_MESSAGES = 2 /* the kernel may call mp_kernel_message: call run_thread for one thread after another, so
+    MP_KERNEL_MESSAGES = 2,/* the kernel may call mp_kernel_message: call run_thread for one thread after another, so
                               that the runtime knows which one speaks */
+    MP_KERNEL_SIMDGROUPS = 4 /* run_group is a vector program, which runs whole simdgroups; it is called as any other */
 };
 
 typedef struct mp_native_kernel {

@@ -9,6 +9,7 @@ import pytest
 
 from metalpy.compiler.cache import Cache
 from metalpy.compiler.compilation import compile_source
+from metalpy.compiler.executor import SPMD, Lowered
 from metalpy.compiler.options import make_options
 from metalpy.compiler.source import read_source
 
@@ -113,7 +114,7 @@ def test_threads_that_need_the_same_kernel_compile_it_once(store, monkeypatch):
 
     def lower(program, number, values):
         lowered.append(number)
-        return b"code"
+        return Lowered(b"code", SPMD)
 
     def look(key, kind, load=store.load):
         found = load(key, kind)

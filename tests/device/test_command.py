@@ -107,6 +107,40 @@ def test_lowering(folder, capsys):
     assert all(kernel["code_bytes"] > 500 for kernel in json.loads(out)[0]["kernels"])
 
 
+SPEAKS = """#include <metal_logging>
+kernel void speaks(device float* x, uint i [[thread_position_in_grid]]) {
+  if (x[i] < 0) metal::os_log_default.log("%u", i);
+}
+"""
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_report_of_executors(folder, capsys, monkeypatch, jobs):
+    monkeypatch.delenv("METALPY_EXECUTOR", raising=False)
+    (folder / "speaks.metal").write_text(SPEAKS)
+    files = ("good.metal", "speaks.metal", "bad.metal", "constant.metal")
+    status, out, err = called(capsys, "compile", "--report", "-j", jobs, *files)
+    assert status == 1 and "bad.metal:2:8: error" in err and "--constants power=VALUE" in err
+    counts = ["4 kernels: 2 spmd, 1 reference, 1 failed", "  1 for messages"]
+    assert out.splitlines() == [
+        "good.metal:", "  scale  spmd", "  fill   spmd",
+        "speaks.metal:", "  speaks  reference: messages",
+        "constant.metal:", "  raise_to  failed", *counts,
+    ]  # fmt: skip
+    _, out, _ = called(capsys, "compile", "--report", "-q", "-j", jobs, *files)
+    assert out.splitlines() == counts
+
+
+def test_report_of_executors_as_json(folder, capsys, monkeypatch):
+    monkeypatch.setenv("METALPY_EXECUTOR", "reference")
+    status, out, _ = called(capsys, "compile", "--report", "--json", "good.metal", "bad.metal", "constant.metal")
+    assert status == 1
+    good, _, constant = json.loads(out)
+    for kernel in good["kernels"]:
+        assert (kernel["executor"], kernel["executor_reason"]) == ("reference", "METALPY_EXECUTOR=reference")
+    assert constant["kernels"][0]["executor"] is None and constant["kernels"][0]["code_bytes"] is None
+
+
 def test_lowering_without_a_constant(folder, capsys):
     status, _, err = called(capsys, "compile", "constant.metal", "--lower", "-j", 1)
     assert status == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import ml_dtypes
 import numpy as np
@@ -186,6 +187,8 @@ def test_kernel_without_arguments():
     assert kernel.max_threads_per_threadgroup == 1024
     assert kernel.thread_execution_width == 32
     assert kernel.static_thread_group_memory_length == 0
+    chosen = os.environ.get("METALPY_EXECUTOR", "spmd")
+    assert kernel.executor == ("gpu" if mp.device().driver == "metal" else chosen)
     assert kernel.arguments == ()
     kernel(threads=5)
     mp.mps.synchronize()

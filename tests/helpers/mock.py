@@ -113,6 +113,7 @@ class MockDriver:
         self.completed = {}
         self.recorded = {}
         self.limits = (1024, 32, 0)
+        self.pipeline_flags = 0
         self.refuse_wrap = False
         self.said = []
         self.clock = lambda: 7
@@ -370,7 +371,7 @@ class MockDriver:
         limits[0].max_total_threads_per_threadgroup = self.limits[0]
         limits[0].thread_execution_width = self.limits[1]
         limits[0].static_threadgroup_memory = self.limits[2]
-        limits[0].flags = 0
+        limits[0].flags = self.pipeline_flags
 
     def queue_create(self, device, out, error):
         out[0] = handle = self.handle()

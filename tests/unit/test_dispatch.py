@@ -63,6 +63,12 @@ def test_wrong_calls_list_the_signature(kernel, x, arguments, named, message):
     assert isinstance(caught.value, TypeError)
 
 
+@pytest.mark.parametrize(("flags", "executor"), [(0, "reference"), (2 | 1, "gpu"), (4, "spmd"), (1, "reference")])
+def test_executor(mock, kernel, flags, executor):
+    mock.pipeline_flags = flags
+    assert kernel.executor == executor
+
+
 def test_properties(mock, kernel):
     mock.limits = (512, 32, 48)
     assert kernel.name == kernel.__name__ == "k"

@@ -22,6 +22,7 @@ from .layout import Layout, scalar_size
 __all__ = ["ONE", "VARYING", "Shape", "Shapes", "is_vector", "literal"]
 
 _ENDLESS = 1 << 20  # the alignment of zero
+_ADDRESS_BITS = 32  # indices of fewer bits do wrap around in programs; of 32 they would reach beyond all buffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +302,7 @@ class Shapes:
         return [self._binary(instruction, a, b, bits) for a, b in zip(*operands, strict=True)]
 
     def _binary(self, instruction: Instruction, a: Shape | None, b: Shape | None, bits: int) -> Shape | None:
-        made = _binary(instruction, a, b, bits)
+        made = _fitting(_binary(instruction, a, b, bits), bits)
         if made is None or a is None or b is None or made.offsets is not None or self.row != self.width // 2:
             return made
         return Shape(None, half=_half(instruction, a, b))
@@ -319,9 +320,14 @@ class Shapes:
 
     def _cast(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
         made: list[Shape | None] = []
+        source, result = (_bits(components(t)[0]) for t in (instruction.operands[0].type, instruction.type))
         for shape in operands[0]:
-            if shape is None or shape.offsets is None:
-                made.append(shape if instruction.op in ("zext", "sext", "trunc") or shape is None else VARYING)
+            if shape is None:
+                made.append(None)
+                continue
+            if shape.offsets is None:  # a stride may be that of narrow numbers which wrap around, too
+                kept = shape.half == 0 or source >= _ADDRESS_BITS
+                made.append(shape if kept and instruction.op in ("zext", "sext", "trunc") else VARYING)
                 continue
             if shape.is_uniform:
                 made.append(_plain(shape, self.width))
@@ -331,7 +337,11 @@ class Shapes:
                 continue
             safe = min(shape.offsets) >= 0 and max(shape.offsets) < shape.align
             widens = instruction.op in ("zext", "sext")
-            made.append(replace(shape, relaxed=shape.relaxed or (widens and not safe), base=None))
+            if widens and not safe and source < _ADDRESS_BITS:
+                made.append(VARYING)
+                continue
+            changed = replace(shape, relaxed=shape.relaxed or (widens and not safe), base=None)
+            made.append(_fitting(changed, result))
         return made
 
     def _mixed(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
@@ -533,6 +543,16 @@ _SAME_EVERYWHERE = frozenset({"fence"})
 
 def _plain(shape: Shape, width: int) -> Shape:
     return _uniform(width, None, shape.align) if shape.base is None else _uniform(width, shape.base)
+
+
+def _bits(type_: str) -> int:
+    return 64 if type_ == "ptr" else int(type_[1:])
+
+
+def _fitting(shape: Shape | None, bits: int) -> Shape | None:
+    """A shape of numbers of so many bits: beyond the sign's bit nothing is known of where lanes lie."""
+    most = 1 << (bits - 1)
+    return shape if shape is None or shape.align <= most else replace(shape, align=most)
 
 
 def _join(a: Shape | None, b: Shape | None) -> Shape | None:

@@ -89,13 +89,12 @@ def _region(
         reached |= new
         waiting += sorted(new - set(marks))
     inside = [part for part in parts if part.name in reached]
-    changed = _find_changed(inside, set(marks), by_name[start])
+    zero = by_name[start].live & empty[marks[start] - 1] if start in marks else set()
+    changed = _find_changed(inside, set(marks), by_name[start], zero)
     out = ['  br label %"go.on"', '"go.on":']
     if start in marks:
         number, first = marks[start], by_name[start]
-        out += [
-            f"  store {variables[name]} zeroinitializer, ptr {name}" for name in sorted(first.live & empty[number - 1])
-        ]
+        out += [f"  store {variables[name]} zeroinitializer, ptr {name}" for name in sorted(zero)]
         for i, name in enumerate(sorted(first.live - empty[number - 1])):
             out += _restored(f"{number}.{i}", name, variables[name], places[name])
     else:
@@ -169,12 +168,15 @@ def _find_live(parts: list[_Part], variables: set[str]) -> None:
                 changed = True
 
 
-def _find_changed(parts: list[_Part], marked: set[str], start: _Part) -> dict[str, set[str]]:
-    """Which variables may differ from what the frame holds at the start of each of a region's parts."""
+def _find_changed(parts: list[_Part], marked: set[str], start: _Part, zero: set[str]) -> dict[str, set[str]]:
+    """Which variables may differ from what the frame holds at the start of each of a region's parts.
+
+    The frame does not hold those that were `zero` at the region's start.
+    """
     found: dict[str, set[str]] = {part.name: set() for part in parts}
     for target in start.targets:
         if target in found:
-            found[target] |= start.set_
+            found[target] |= start.set_ | zero
     changed = True
     while changed:
         changed = False
