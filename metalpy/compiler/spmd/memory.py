@@ -37,6 +37,8 @@ def load(
     if not _even(instruction.type, parts):
         raise Unsupported(f"a load of {instruction.type}")
     align = _alignment(instruction, size, step)
+    if len(parts) > 1 and not step and pointer.shape.offsets is None and pointer.shape.half is None:
+        return _gather_packed(code, parts, pointer, mask, shape, align)
     moved = (_moved(code, pointer, k * (step or size)) for k in range(len(parts)))
     loaded = [_load_part(code, t, at, mask, align) for t, at in zip(parts, moved, strict=True)]
     return [Lanes(t, shape, vector=vector) for t, vector in zip(parts, loaded, strict=True)]
@@ -214,6 +216,30 @@ def _load_halves(code: Code, type_: str, pointer: Lanes, halves: list[tuple[int,
             made.append(code.new(f"load {part}, ptr {at}, align {align}"))
     picks = ", ".join(f"i32 {i}" for i in range(code.width))
     return code.new(f"shufflevector {part} {made[0]}, {part} {made[1]}, <{code.width} x i32> <{picks}>")
+
+
+def _gather_packed(code: Code, parts: list[str], pointer: Lanes, mask: str, shape: Shape, align: int) -> list[Lanes]:
+    """Neighbouring components in words as wide as can be, which are then cut up."""
+    size, made = scalar_size(parts[0]), list[Lanes]()
+    while len(made) < len(parts):
+        left = len(parts) - len(made)
+        together = next(n for n in (4, 2, 1) if n <= left and n * size <= 8)
+        at = _moved(code, pointer, len(made) * size)
+        if together == 1:
+            made.append(Lanes(parts[0], shape, vector=_load_part(code, parts[0], at, mask, align)))
+            continue
+        word, narrow = f"i{8 * size * together}", f"i{8 * size}"
+        words, narrows = code.vector_type(word), code.vector_type(narrow)
+        pointers = f"{code.vector_type('ptr')} align {align} {code.vector(at)}"
+        name = f"llvm.masked.gather.v{code.width}{word}.v{code.width}p0"
+        whole = code.call(words, name, (pointers, f"{code.mask_type} {mask}", f"{words} poison"))
+        for k in range(together):
+            shifted = code.new(f"lshr {words} {whole}, splat ({word} {8 * size * k})") if k else whole
+            cut = code.new(f"trunc {words} {shifted} to {narrows}")
+            if narrow != parts[0]:
+                cut = code.new(f"bitcast {narrows} {cut} to {code.vector_type(parts[0])}")
+            made.append(Lanes(parts[0], shape, vector=cut))
+    return made
 
 
 def _rows(code: Code, type_: str, pointer: Lanes, mask: str) -> list[tuple[str, str, str]]:
