@@ -166,7 +166,7 @@ def test_atomics(libraries, numbers, group):
 @pytest.mark.parametrize("group", [256, 1000, 100])
 def test_narrow_numbers_wrap_around(libraries, numbers, group, n):
     table = numbers[:256]
-    out, _ = launch(libraries, "wrapping", [np.zeros(COUNT, np.int32), table], [n], group_size=group)
+    out, _ = launch(libraries, "wrapping", [np.zeros(COUNT, np.int32), table], [n & 255, n], group_size=group)
     at = np.arange(COUNT) % group
     far = at - 3
     last = np.where((far >= 0) & (far < 1000), 5 * table[far & 255], 0)

@@ -109,9 +109,9 @@ kernel void atomics(device atomic_int* out, const device int* in, constant int& 
 }
 
 // Indices of 8 and 16 bits wrap around between lanes.
-kernel void wrapping(device int* out, const device int* table, constant int& n, AT, LANES) {
-  uchar a = uchar(l) + uchar(n);
-  ushort b = ushort(ushort(l) * 4096) + ushort(n);
+kernel void wrapping(device int* out, const device int* table, constant uchar& m, constant ushort& n, AT, LANES) {
+  uchar a = l + m;
+  ushort b = l * 4096 + n;
   uint c = uint(l) - 3;
   out[i] = table[a] + 3 * table[b >> 8] + (c < 1000 ? 5 * table[c & 255] : 0);
 }
