@@ -138,6 +138,8 @@ cdef extern from "metalpy_abi.h" nogil:
         MP_TYPE_ARRAY
         MP_TYPE_STRUCT
         MP_TYPE_POINTER
+        MP_TYPE_TEXTURE
+        MP_TYPE_SAMPLER
 
     ctypedef struct mp_type_record:
         uint32_t depth

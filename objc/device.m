@@ -89,6 +89,7 @@ void mtl_device_release(mp_device *device)
     {
         for (int i = 0; i < 3; i++)
             [device->kernels[i] release];
+        [device->copies release];
         [device->device release];
     }
     pthread_mutex_destroy(&device->kernels_lock);

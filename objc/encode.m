@@ -1,4 +1,4 @@
-/* encode.m: launches, copies and fills into the open command buffer. */
+/* encode.m: launches, copies, fills and mipmaps into the open command buffer. */
 #import "metal_driver.h"
 
 #include <stdlib.h>
@@ -40,8 +40,11 @@ static id<MTLBlitCommandEncoder> blit_encoder(mp_queue *queue, struct mtl_batch 
 /* Puts a dispatch behind those before it where Metal does not ("Resource synchronization": untracked resources). */
 static void order_untracked(mp_queue *queue, id<MTLComputeCommandEncoder> encoder, bool untracked)
 {
+    MTLBarrierScope scope = MTLBarrierScopeBuffers;
+    if (queue->untracked_textures)
+        scope |= MTLBarrierScopeTextures;
     if (queue->needs_barrier)
-        [encoder memoryBarrierWithScope:MTLBarrierScopeBuffers];
+        [encoder memoryBarrierWithScope:scope];
     queue->needs_barrier = untracked;
 }
 
@@ -81,10 +84,35 @@ static mp_status check_sizes(const mp_dispatch *dispatch, mp_error *error)
     return MP_OK;
 }
 
+static uint32_t index_limit(uint32_t kind)
+{
+    return kind == MP_ARGUMENT_THREADGROUP ? MP_MAX_THREADGROUP_ARGUMENTS
+           : kind == MP_ARGUMENT_TEXTURE   ? MP_MAX_TEXTURES
+           : kind == MP_ARGUMENT_SAMPLER   ? MP_MAX_SAMPLERS
+                                           : MP_MAX_BUFFERS;
+}
+
+/* "MTLReadWriteTextureTier": few formats can be read and written by one kernel. */
+static mp_status check_texture(const mp_pipeline *pipeline, const mp_argument *argument, mp_error *error)
+{
+    const mp_texture *texture = argument->texture;
+    if (!texture || !(pipeline->read_write[argument->index / 64] >> argument->index % 64 & 1))
+        return MP_OK;
+    NSUInteger tier = texture->device->device.readWriteTextureSupport;
+    if (texture->format->tier != 0 && texture->format->tier <= tier)
+        return MP_OK;
+    return mtl_fail(error, MP_ERROR_UNSUPPORTED,
+                    "kernel '%s' reads and writes texture(%u), which this GPU cannot with pixel format %lu; it can with "
+                    "r32Float, r32Uint, r32Sint%s", pipeline->name, argument->index,
+                    (unsigned long)texture->format->value,
+                    tier == MTLReadWriteTextureTier2 ? ", and r8, rgba8, r16, rgba16 and rgba32 but for Snorm, sRGB and "
+                                                       "16-bit Unorm" : "");
+}
+
 static mp_status check_argument(const mp_pipeline *pipeline, const mp_argument *argument, uint64_t *memory,
                                 mp_error *error)
 {
-    uint32_t limit = argument->kind == MP_ARGUMENT_THREADGROUP ? MP_MAX_THREADGROUP_ARGUMENTS : MP_MAX_BUFFERS;
+    uint32_t limit = index_limit(argument->kind);
     if (argument->kind != MP_ARGUMENT_RESIDENT && argument->index >= limit)
         return mtl_fail(error, MP_ERROR_INVALID, "kernel '%s': argument index %u is not below %u", pipeline->name,
                         argument->index, limit);
@@ -106,9 +134,16 @@ static mp_status check_argument(const mp_pipeline *pipeline, const mp_argument *
                                                               : (argument->size + 15) & ~UINT64_C(15);
         return MP_OK;
     case MP_ARGUMENT_RESIDENT:
-        if (!argument->buffer)
-            return mtl_fail(error, MP_ERROR_INVALID, "kernel '%s': a resident argument needs a buffer",
-                            pipeline->name);
+        if (!argument->buffer && !argument->texture && !argument->sampler)
+            return mtl_fail(error, MP_ERROR_INVALID,
+                            "kernel '%s': a resident argument needs a buffer, texture or sampler", pipeline->name);
+        return MP_OK;
+    case MP_ARGUMENT_TEXTURE:
+        return check_texture(pipeline, argument, error);
+    case MP_ARGUMENT_SAMPLER:
+        if (!argument->sampler)
+            return mtl_fail(error, MP_ERROR_INVALID, "kernel '%s': sampler(%u) is bound to nothing", pipeline->name,
+                            argument->index);
         return MP_OK;
     default:
         return mtl_fail(error, MP_ERROR_INVALID, "kernel '%s': argument kind %u is unknown", pipeline->name,
@@ -133,32 +168,61 @@ static mp_status check_dispatch(mp_queue *queue, const mp_dispatch *dispatch, mp
     return MP_OK;
 }
 
-/* "useResource:usage:" makes it resident for this pass; nothing says that it is kept alive, so the batch does. */
-static bool use_resident(struct mtl_batch *batch, id<MTLComputeCommandEncoder> encoder, mp_buffer *buffer)
+/* Nothing says that Metal keeps alive what is only made resident, and of samplers it knows nothing: the batch does. */
+static bool keep_alive(struct mtl_batch *batch, id object)
 {
     if (batch->resident_count == batch->resident_capacity) {
         uint32_t capacity = batch->resident_capacity ? batch->resident_capacity * 2 : 16;
-        mp_buffer **grown = realloc(batch->residents, capacity * sizeof *grown);
+        id *grown = realloc(batch->residents, capacity * sizeof *grown);
         if (!grown)
             return false;
         batch->residents = grown;
         batch->resident_capacity = capacity;
     }
-    mtl_buffer_retain(buffer);
-    batch->residents[batch->resident_count++] = buffer;
-    [encoder useResource:buffer->buffer usage:MTLResourceUsageRead | MTLResourceUsageWrite];
+    batch->residents[batch->resident_count++] = [object retain];
     return true;
 }
 
+/* "useResource:usage:", for this pass. */
+static mp_status use_resident(struct mtl_batch *batch, id<MTLComputeCommandEncoder> encoder,
+                              const mp_argument *argument, mp_error *error)
+{
+    const mp_texture *texture = argument->texture;
+    bool kept = true;
+    if (argument->buffer && (kept = keep_alive(batch, argument->buffer->buffer)))
+        [encoder useResource:argument->buffer->buffer usage:MTLResourceUsageRead | MTLResourceUsageWrite];
+    if (texture && (kept = kept && keep_alive(batch, texture->texture)))
+        [encoder useResource:texture->texture
+                       usage:MTLResourceUsageRead | (texture->desc.usage & MP_TEXTURE_WRITE ? MTLResourceUsageWrite : 0)];
+    if (argument->sampler)
+        kept = kept && keep_alive(batch, argument->sampler->state);
+    return kept ? MP_OK : mtl_fail(error, MP_ERROR_MEMORY, "no memory for a list of resident objects");
+}
+
+static bool is_untracked(const mp_argument *argument)
+{
+    bool buffer = argument->buffer && argument->buffer->untracked;
+    bool texture = argument->texture && argument->texture->untracked;
+    switch (argument->kind) {
+    case MP_ARGUMENT_BUFFER:
+        return buffer;
+    case MP_ARGUMENT_TEXTURE:
+        return texture;
+    case MP_ARGUMENT_RESIDENT:
+        return buffer || texture;
+    default:
+        return false;
+    }
+}
+
 static mp_status bind_argument(mp_queue *queue, struct mtl_batch *batch, id<MTLComputeCommandEncoder> encoder,
-                      const mp_argument *argument, bool *untracked, mp_error *error)
+                               const mp_argument *argument, mp_error *error)
 {
     switch (argument->kind) {
     case MP_ARGUMENT_BUFFER:
         [encoder setBuffer:argument->buffer ? argument->buffer->buffer : nil
                     offset:argument->buffer ? argument->offset : 0
                    atIndex:argument->index];
-        *untracked |= argument->buffer && argument->buffer->untracked;
         return MP_OK;
     case MP_ARGUMENT_BYTES:
         if (argument->size < INLINE_BYTES) {
@@ -178,11 +242,14 @@ static mp_status bind_argument(mp_queue *queue, struct mtl_batch *batch, id<MTLC
         /* "setThreadgroupMemoryLength:atIndex:": a multiple of 16 bytes. */
         [encoder setThreadgroupMemoryLength:(argument->size + 15) & ~UINT64_C(15) atIndex:argument->index];
         return MP_OK;
+    case MP_ARGUMENT_TEXTURE: /* nil: a null texture */
+        [encoder setTexture:argument->texture ? argument->texture->texture : nil atIndex:argument->index];
+        return MP_OK;
+    case MP_ARGUMENT_SAMPLER:
+        [encoder setSamplerState:argument->sampler->state atIndex:argument->index];
+        return MP_OK;
     default:
-        *untracked |= argument->buffer->untracked;
-        return use_resident(batch, encoder, argument->buffer)
-                   ? MP_OK
-                   : mtl_fail(error, MP_ERROR_MEMORY, "no memory for a list of resident buffers");
+        return use_resident(batch, encoder, argument, error);
     }
 }
 
@@ -202,13 +269,15 @@ static mp_status encode_dispatch(mp_queue *queue, const mp_dispatch *dispatch, m
     bool untracked = false;
     for (uint32_t i = 0; i < dispatch->argument_count; i++) {
         const mp_argument *argument = &dispatch->arguments[i];
-        if (argument->kind == MP_ARGUMENT_BUFFER || argument->kind == MP_ARGUMENT_RESIDENT)
-            queue->untracked |= argument->buffer && argument->buffer->untracked;
+        bool here = is_untracked(argument);
+        untracked |= here;
+        queue->untracked_textures |= here && argument->kind != MP_ARGUMENT_BUFFER;
     }
+    queue->untracked |= untracked;
     id<MTLComputeCommandEncoder> encoder = compute_encoder(queue, batch);
     [encoder setComputePipelineState:dispatch->pipeline->state];
     for (uint32_t i = 0; i < dispatch->argument_count; i++) {
-        mp_status status = bind_argument(queue, batch, encoder, &dispatch->arguments[i], &untracked, error);
+        mp_status status = bind_argument(queue, batch, encoder, &dispatch->arguments[i], error);
         if (status)
             return status;
     }
@@ -439,6 +508,39 @@ mp_status mtl_queue_fill(mp_queue *queue, mp_buffer *target, uint64_t offset, ui
         return MP_ERROR_LIBRARY;
     pthread_mutex_lock(&queue->record_lock);
     status = encode_fill(queue, target, offset, size, pattern, pattern_size, state, words ? 4 : 1, error);
+    conclude(queue, status, serial);
+    pthread_mutex_unlock(&queue->record_lock);
+    return status;
+    MTL_LEAVE(error)
+}
+
+/* ---- mipmaps ---- */
+
+/* With record_lock. */
+static mp_status encode_mipmaps(mp_queue *queue, mp_texture *texture, mp_error *error)
+{
+    struct mtl_batch *batch = mtl_open_batch(queue, error);
+    if (!batch)
+        return MP_ERROR_MEMORY;
+    /* "generateMipmapsForTexture:": the texture has levels to make. */
+    if (texture->desc.levels > 1)
+        [blit_encoder(queue, batch, false) generateMipmapsForTexture:texture->texture];
+    mark_signpost(queue, MP_TRACE_COPIES, "mipmaps", NULL);
+    return MP_OK;
+}
+
+mp_status mtl_queue_generate_mipmaps(mp_queue *queue, mp_texture *texture, uint64_t *serial, mp_error *error)
+{
+    MTL_ENTER(error)
+    enum mtl_format_kind kind = texture->format->kind;
+    if (kind == MTL_INTEGER || kind == MTL_DEPTH)
+        return mtl_fail(error, MP_ERROR_INVALID, "levels of detail cannot be made of %s",
+                        kind == MTL_INTEGER ? "integers" : "depths");
+    if (kind == MTL_FLOAT32 && !queue->device->device.supports32BitFloatFiltering)
+        return mtl_fail(error, MP_ERROR_UNSUPPORTED, "this GPU does not filter 32-bit floats, so it makes no levels of "
+                                                     "detail of them; 16-bit floats it does");
+    pthread_mutex_lock(&queue->record_lock);
+    mp_status status = encode_mipmaps(queue, texture, error);
     conclude(queue, status, serial);
     pthread_mutex_unlock(&queue->record_lock);
     return status;

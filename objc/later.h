@@ -13,6 +13,17 @@
 - (uint64_t)gpuAddress;
 @end
 
+/* macOS 13, "MTLResourceID": what argument buffers hold of textures and samplers. */
+struct MtlLaterResource {
+    uint64_t value;
+};
+@protocol MtlLaterResourceID
+- (struct MtlLaterResource)gpuResourceID;
+@end
+
+/* macOS 14, "MTLTextureUsage": atomic functions of kernels. */
+#define MTL_TEXTURE_USAGE_SHADER_ATOMIC ((MTLTextureUsage)0x20)
+
 /* macOS 14, "MTLDataType": enumerators that an older SDK lacks. */
 enum { MTL_DATA_TYPE_BFLOAT = 121, MTL_DATA_TYPE_BFLOAT4 = 124 };
 

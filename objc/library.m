@@ -270,14 +270,20 @@ static id<MTLComputePipelineState> compile(mp_device *device, const mp_pipeline_
     return state;
 }
 
-/* Textures, samplers and the like cannot be passed through the ABI. */
-static mp_status check_arguments(MTLComputePipelineReflection *reflection, const char *name, mp_error *error)
+/* Tables of functions and the like cannot be passed through the ABI. Fills in which textures are read and written. */
+static mp_status check_arguments(MTLComputePipelineReflection *reflection, const char *name, mp_pipeline *pipeline,
+                                 mp_error *error)
 {
     for (MTLArgument *argument in reflection.arguments) {
-        if (argument.type != MTLArgumentTypeBuffer && argument.type != MTLArgumentTypeThreadgroupMemory)
+        if (argument.type > MTLArgumentTypeSampler)
             return mtl_fail(error, MP_ERROR_UNSUPPORTED,
-                            "kernel '%.200s' takes '%.100s', which is neither a buffer nor threadgroup memory", name,
-                            argument.name.UTF8String);
+                            "kernel '%.200s' takes '%.100s', which is no buffer, threadgroup memory, texture or sampler",
+                            name, argument.name.UTF8String);
+        if (argument.type != MTLArgumentTypeTexture || argument.access != MTLArgumentAccessReadWrite)
+            continue;
+        NSUInteger end = argument.index + (argument.arrayLength ? argument.arrayLength : 1);
+        for (NSUInteger i = argument.index; i < end && i < MP_MAX_TEXTURES; i++)
+            pipeline->read_write[i / 64] |= UINT64_C(1) << i % 64;
     }
     return MP_OK;
 }
@@ -303,7 +309,7 @@ mp_status mtl_pipeline_create(mp_library *library, const mp_pipeline_desc *desc,
         free(made);
         return mtl_fail_with(error, MP_ERROR_LIBRARY, reason, "Metal cannot make a pipeline of the kernel");
     }
-    status = check_arguments(reflection, desc->name, error);
+    status = check_arguments(reflection, desc->name, made, error);
     if (status) {
         [made->state release];
         free(made);

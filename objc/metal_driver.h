@@ -65,6 +65,7 @@ struct mp_device {
     struct mp_device *next;                 /* open devices, under a lock of device.m */
     pthread_mutex_t kernels_lock;
     id<MTLComputePipelineState> kernels[3]; /* owned, under kernels_lock; see encode.m */
+    id<MTLCommandQueue> copies;             /* owned, under kernels_lock; NULL until texels.m needs it */
 };
 void mtl_device_retain(mp_device *device);
 uint32_t mtl_device_count(void);
@@ -109,17 +110,49 @@ uint64_t mtl_buffer_address(mp_buffer *buffer);
 uint64_t mtl_buffer_size(mp_buffer *buffer);
 
 /* ---- texture.m ---- */
+enum mtl_format_kind {
+    MTL_FILTERED, /* linear filters, and mipmaps can be made of it */
+    MTL_FLOAT32,  /* likewise where supports32BitFloatFiltering */
+    MTL_INTEGER,
+    MTL_DEPTH
+};
+struct mtl_format {
+    MTLPixelFormat value;
+    uint8_t bytes;
+    uint8_t tier;                           /* of MTLReadWriteTextureTier, for kernels that read and write; 0: never */
+    enum mtl_format_kind kind;
+};
+struct mp_texture {
+    _Atomic int32_t references;
+    mp_device *device;                      /* retained */
+    mp_buffer *buffer;                      /* retained: of a linear texture; else NULL */
+    id<MTLTexture> texture;                 /* owned */
+    const struct mtl_format *format;        /* static */
+    mp_texture_desc desc;
+    uint32_t elements;                      /* array elements and faces: Metal's slices */
+    bool has_rows, has_planes;
+    bool untracked;                         /* Metal orders no uses of the buffer */
+    uint64_t offset, row_bytes;             /* of a linear texture */
+};
 mp_status mtl_texture_size(mp_device *device, const mp_texture_desc *desc, uint64_t *size, mp_error *error);
 mp_status mtl_texture_create(mp_device *device, const mp_texture_desc *desc, mp_buffer *buffer, uint64_t offset,
                              uint64_t bytes_per_row, mp_texture **texture, mp_error *error);
 void mtl_texture_release(mp_texture *texture);
 uint64_t mtl_texture_address(mp_texture *texture);
+
+/* ---- texels.m ---- */
 mp_status mtl_texture_replace(mp_texture *texture, const mp_texture_region *region, const void *bytes, mp_error *error);
 mp_status mtl_texture_read(mp_texture *texture, const mp_texture_region *region, void *bytes, mp_error *error);
+
+/* ---- sampler.m ---- */
+struct mp_sampler {
+    _Atomic int32_t references;
+    mp_device *device;                      /* retained */
+    id<MTLSamplerState> state;              /* owned */
+};
 mp_status mtl_sampler_create(mp_device *device, const mp_sampler_desc *desc, mp_sampler **sampler, mp_error *error);
 void mtl_sampler_release(mp_sampler *sampler);
 uint64_t mtl_sampler_address(mp_sampler *sampler);
-mp_status mtl_queue_generate_mipmaps(mp_queue *queue, mp_texture *texture, uint64_t *serial, mp_error *error);
 
 /* ---- library.m ---- */
 struct mp_library {
@@ -133,6 +166,7 @@ struct mp_pipeline {
     id<MTLComputePipelineState> state;      /* owned */
     MTLComputePipelineReflection *reflection; /* owned */
     mp_pipeline_limits limits;
+    uint64_t read_write[MP_MAX_TEXTURES / 64]; /* bits: textures that the kernel both reads and writes */
     char name[MP_NAME_SIZE];                /* for messages; cut if it is long */
 };
 mp_status mtl_library_create(mp_device *device, const mp_library_desc *desc, mp_library **library, mp_error *error);
@@ -173,7 +207,7 @@ struct mtl_batch {
     mp_pipeline *pipeline;                  /* retained for its name; may be NULL */
     mp_event *event;                        /* retained: signalled at the end; may be NULL */
     uint64_t event_value;
-    mp_buffer **residents;                  /* retained: Metal holds no reference to what is only resident */
+    id *residents;                          /* owned: Metal holds no reference to what is only resident */
     uint32_t resident_count, resident_capacity;
 };
 
@@ -189,6 +223,7 @@ struct mp_queue {
     enum mtl_encoder_kind encoder_kind;
     id encoder;                             /* owned: id<MTLComputeCommandEncoder> or id<MTLBlitCommandEncoder> */
     bool untracked;                         /* some command has used untracked memory: passes wait for each other */
+    bool untracked_textures;                /* some dispatch has used textures over such memory */
     bool needs_barrier;                     /* a dispatch of this pass has */
     struct mtl_batch *first, *last;         /* under `lock`: committed and not complete, in order */
     uint64_t next_serial;
@@ -220,12 +255,13 @@ void mtl_commit_open(mp_queue *queue);
 /* With record_lock, when encoding a command failed: a batch without commands must not stay open. */
 void mtl_drop_empty(mp_queue *queue);
 
-/* ---- encode.m: launches, copies and fills ---- */
+/* ---- encode.m: launches, copies, fills and mipmaps ---- */
 mp_status mtl_queue_dispatch(mp_queue *queue, const mp_dispatch *dispatch, uint64_t *serial, mp_error *error);
 mp_status mtl_queue_copy(mp_queue *queue, mp_buffer *target, uint64_t target_offset, mp_buffer *source,
                          uint64_t source_offset, uint64_t size, uint64_t *serial, mp_error *error);
 mp_status mtl_queue_fill(mp_queue *queue, mp_buffer *target, uint64_t offset, uint64_t size, const void *pattern,
                          uint32_t pattern_size, uint64_t *serial, mp_error *error);
+mp_status mtl_queue_generate_mipmaps(mp_queue *queue, mp_texture *texture, uint64_t *serial, mp_error *error);
 
 /* ---- primitives.m: Metal Performance Shaders ---- */
 mp_status mtl_queue_matmul(mp_queue *queue, const mp_matrix *target, const mp_matrix *left, const mp_matrix *right,

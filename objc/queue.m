@@ -81,7 +81,7 @@ void mtl_queue_release(mp_queue *queue)
 static void release_batch(struct mtl_batch *batch)
 {
     for (uint32_t i = 0; i < batch->resident_count; i++)
-        mtl_buffer_release(batch->residents[i]);
+        [batch->residents[i] release];
     free(batch->residents);
     mtl_pipeline_release(batch->pipeline);
     mtl_event_release(batch->event);

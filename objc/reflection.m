@@ -84,7 +84,7 @@ struct walk {
     void *context;
 };
 static mp_type_record walk_type(struct walk walk, mp_type_record record, MTLDataType type, MTLStructType *members,
-                                MTLArrayType *array, MTLPointerType *pointer);
+                                MTLArrayType *array, MTLPointerType *pointer, MTLTextureReferenceType *texture);
 
 static void hand(struct walk walk, const mp_type_record *record)
 {
@@ -119,7 +119,8 @@ static void walk_members(struct walk walk, mp_type_record *record, NSArray<MTLSt
             next = known;
         mp_type_record part = member_record(member, next);
         part.depth = record->depth + 1;
-        part = walk_type(walk, part, member.dataType, member.structType, member.arrayType, member.pointerType);
+        part = walk_type(walk, part, member.dataType, member.structType, member.arrayType, member.pointerType,
+                         member.textureReferenceType);
         if (part.alignment > record->alignment && member.offset % part.alignment == 0)
             record->alignment = part.alignment;
         if (member.offset + part.size > end)
@@ -150,7 +151,7 @@ static mp_type_record walk_array(struct walk walk, mp_type_record record, MTLArr
     const struct walk silent = {NULL, NULL};
     mp_type_record element = walk_type(silent, (mp_type_record){.depth = record.depth + 1, .name = ""},
                                        type.elementType, type.elementStructType, type.elementArrayType,
-                                       type.elementPointerType);
+                                       type.elementPointerType, type.elementTextureReferenceType);
     record.kind = MP_TYPE_ARRAY;
     record.counts[0] = (uint32_t)type.arrayLength;
     record.stride = type.stride;
@@ -159,19 +160,48 @@ static mp_type_record walk_array(struct walk walk, mp_type_record record, MTLArr
     hand(walk, &record);
     if (walk.each)
         walk_type(walk, (mp_type_record){.depth = record.depth + 1, .name = ""}, type.elementType,
-                  type.elementStructType, type.elementArrayType, type.elementPointerType);
+                  type.elementStructType, type.elementArrayType, type.elementPointerType,
+                  type.elementTextureReferenceType);
+    return record;
+}
+
+/* What argument buffers hold of textures and samplers ("MTLResourceID"), and arrays of arguments count in. */
+#define HANDLE_BYTES 8
+
+static mp_type_record describe_texture(mp_type_record record, MTLTextureType type, MTLDataType scalar, bool depth,
+                                       MTLArgumentAccess access)
+{
+    uint32_t count;
+    record.kind = MP_TYPE_TEXTURE;
+    record.size = record.alignment = HANDLE_BYTES;
+    record.scalar = mtl_scalar_of(scalar, &count);
+    record.counts[0] = (uint32_t)type;
+    record.counts[1] = depth;
+    record.writes = (uint32_t)access; /* the ABI's numbers are Metal's */
+    return record;
+}
+
+static mp_type_record describe_sampler(mp_type_record record)
+{
+    record.kind = MP_TYPE_SAMPLER;
+    record.size = record.alignment = HANDLE_BYTES;
     return record;
 }
 
 static mp_type_record walk_type(struct walk walk, mp_type_record record, MTLDataType type, MTLStructType *members,
-                                MTLArrayType *array, MTLPointerType *pointer)
+                                MTLArrayType *array, MTLPointerType *pointer, MTLTextureReferenceType *texture)
 {
     if (type == MTLDataTypeStruct && members)
         return walk_struct(walk, record, members);
     if (type == MTLDataTypeArray && array)
         return walk_array(walk, record, array);
     describe_plain(type, &record);
-    if (type == MTLDataTypePointer) {
+    if (type == MTLDataTypeTexture) {
+        record = describe_texture(record, texture.textureType, texture.textureDataType, texture.isDepthTexture,
+                                  texture.access);
+    } else if (type == MTLDataTypeSampler) {
+        record = describe_sampler(record);
+    } else if (type == MTLDataTypePointer) {
         record.kind = MP_TYPE_POINTER;
         record.size = record.alignment = 8;
     } else if (record.kind == MP_TYPE_UNKNOWN && record.alignment == 0) {
@@ -188,30 +218,58 @@ static mp_type_record walk_type(struct walk walk, mp_type_record record, MTLData
     return record;
 }
 
+/* A texture or sampler; of an array of them Metal tells the first index and the length. */
+static void walk_handle(struct walk walk, mp_type_record record, MTLArgument *argument)
+{
+    bool several = argument.arrayLength > 1, texture = argument.type == MTLArgumentTypeTexture;
+    record.binding = texture ? MP_ARGUMENT_TEXTURE : MP_ARGUMENT_SAMPLER;
+    record.writes = texture ? (uint32_t)argument.access : 0;
+    mp_type_record element = several ? (mp_type_record){.depth = 1, .name = ""} : record;
+    if (several) {
+        record.kind = MP_TYPE_ARRAY;
+        record.counts[0] = (uint32_t)argument.arrayLength;
+        record.stride = record.alignment = HANDLE_BYTES;
+        record.size = HANDLE_BYTES * argument.arrayLength;
+        hand(walk, &record);
+    }
+    element = texture ? describe_texture(element, argument.textureType, argument.textureDataType,
+                                         argument.isDepthTexture, argument.access)
+                      : describe_sampler(element);
+    hand(walk, &element);
+}
+
+static void walk_argument(struct walk walk, MTLArgument *argument)
+{
+    mp_type_record record = {.index = (uint32_t)argument.index, .name = argument.name.UTF8String};
+    switch (argument.type) {
+    case MTLArgumentTypeThreadgroupMemory:
+        record.binding = MP_ARGUMENT_THREADGROUP;
+        record.writes = 1;
+        record.size = argument.threadgroupMemoryDataSize;
+        record.alignment = argument.threadgroupMemoryAlignment;
+        hand(walk, &record);
+        return;
+    case MTLArgumentTypeTexture:
+    case MTLArgumentTypeSampler:
+        walk_handle(walk, record, argument);
+        return;
+    default:
+        record.binding = MP_ARGUMENT_BUFFER;
+        record.writes = argument.access != MTLArgumentAccessReadOnly;
+        record.size = argument.bufferDataSize;
+        record.alignment = argument.bufferAlignment;
+        walk_type(walk, record, argument.bufferDataType, argument.bufferStructType,
+                  argument.bufferPointerType.elementArrayType, nil, nil);
+    }
+}
+
 void mtl_pipeline_arguments(mp_pipeline *pipeline, mp_type_callback each, void *context)
 {
     if (mtl_forked)
         return;
     MTL_POOL
     {
-        struct walk walk = {each, context};
-        for (MTLArgument *argument in pipeline->reflection.arguments) {
-            mp_type_record record = {.index = (uint32_t)argument.index, .name = argument.name.UTF8String};
-            if (argument.type == MTLArgumentTypeThreadgroupMemory) {
-                record.binding = MP_ARGUMENT_THREADGROUP;
-                record.writes = 1;
-                record.size = argument.threadgroupMemoryDataSize;
-                record.alignment = argument.threadgroupMemoryAlignment;
-                each(context, &record);
-            } else if (argument.type == MTLArgumentTypeBuffer) {
-                MTLPointerType *pointer = argument.bufferPointerType;
-                record.binding = MP_ARGUMENT_BUFFER;
-                record.writes = argument.access != MTLArgumentAccessReadOnly;
-                record.size = argument.bufferDataSize;
-                record.alignment = argument.bufferAlignment;
-                walk_type(walk, record, argument.bufferDataType, argument.bufferStructType, pointer.elementArrayType,
-                          nil);
-            }
-        }
+        for (MTLArgument *argument in pipeline->reflection.arguments)
+            walk_argument((struct walk){each, context}, argument);
     }
 }

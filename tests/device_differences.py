@@ -5,25 +5,29 @@
 
 HARDWARE = "Apple's hardware decides"
 COMPILER = "it is metalpy's own compiler, of the software device, that is tested"
-TEXTURES = "Apple's driver has no textures yet"
-LOGS = "of what kernels say Metal hands on os_log's level, names and text, no more; tests/apple tests that"
+LOGS = "of what kernels say Metal hands on os_log's level, names and text, no more"
+SAMPLES = "an Apple GPU fills multisampled textures by drawing only, so the driver has none"
 STANDIN = "the stand-in for Metal compiles with the software device's compiler"
 
 # Test, or all of a file, without parameters in brackets or with them -> why it does not apply to the driver `metal`.
 METAL = {
-    "test_messages.py": LOGS,
-    "test_message_delivery.py": LOGS,
+    "test_message_delivery.py::test_messages_have_all_fields": LOGS,
+    "test_message_delivery.py::test_os_log_goes_to_logging": LOGS,
+    "test_message_delivery.py::test_a_report_is_raised_once_with_all_that_is_known": LOGS,
+    "test_message_delivery.py::test_the_thread_that_reported": LOGS,
+    "test_message_delivery.py::test_undelivered_messages_keep_no_native_objects": LOGS,
+    "test_messages.py::test_os_log_has_levels_subsystem_and_category": f"{LOGS}; tests/apple tests that",
+    "test_messages.py::test_positions_in_three_dimensions": LOGS,
+    "test_messages.py::test_kernels_with_barriers_and_divergent_code": LOGS,
+    "test_messages.py::test_a_kernel_that_is_stopped_is_heard": f"{HARDWARE} how long a kernel may run",
+    "test_messages.py::test_kernels_that_say_nothing_run_group_by_group": COMPILER,
     "test_bad_input.py::test_time_limit": f"{HARDWARE} how long a kernel may run",
     "test_compile_shader.py::test_code_that_was_evicted_before_it_is_loaded_is_made_again": COMPILER,
     "test_memory.py::test_functions_of_different_bodies_are_refused": COMPILER,
     "test_memory_use.py::test_the_leak_check_sees_leaks": "only the software device counts what no array owns",
     "test_memory_use.py::test_wrapped_memory_is_seen_by_both": "an Apple GPU shares whole pages only",
-    "test_textures.py": TEXTURES,
-    "test_texture_atomics.py": TEXTURES,
-    "test_texture_objects.py": TEXTURES,
-    "test_texture_programs.py": TEXTURES,
-    "test_texture_types.py": TEXTURES,
-    "test_examples.py::test_image_filter": TEXTURES,
+    "test_texture_types.py::test_samples": SAMPLES,
+    "test_texture_programs.py::test_sizes": SAMPLES,
     "test_profiler.py::test_compilation": COMPILER,
     "test_profiler.py::test_the_timeline": "traced commands start at once, so the host may have nothing to wait for",
     "test_programs.py::test_methods_that_do_not_forward_are_refused": COMPILER,
@@ -32,8 +36,8 @@ METAL = {
 # Beyond those, what does not apply to the driver over the stand-in.
 ON_STANDIN = {
     "test_backends.py::test_drivers": "a driver of tests is no part of the build",
-    "test_bad_input.py::test_unsupported_feature": f"{STANDIN}, which knows no textures",
-    "test_tensors.py": f"{STANDIN}, for Metal 3.2",
+    "test_tensors.py::test_tensors_bound_by_the_host_are_refused": f"{STANDIN}, and what that lacks is an error to it",
+    "test_bad_input.py::test_unsupported_feature": f"{STANDIN}, and what that lacks is an error to it",
     "test_bad_input.py::test_recursion": f"{STANDIN}, which finds it when a pipeline is made",
     "test_bad_input.py::test_function_without_a_body": f"{STANDIN}, which finds it when a pipeline is made",
 }
@@ -43,4 +47,5 @@ def difference(nodeid: str, has_standin: bool) -> str | None:
     """Why a test does not apply to the driver `metal`; None if it does."""
     name = nodeid.rsplit("/", 1)[-1]
     listed = METAL | (ON_STANDIN if has_standin else {})
-    return listed.get(name) or listed.get(name.split("[", 1)[0]) or listed.get(name.split("::", 1)[0])
+    keys = (name, name.split("[", 1)[0], name.split("::", 1)[0])
+    return next((listed[key] for key in keys if key in listed), None)

@@ -169,6 +169,8 @@ cdef class Encoder:
 
     cdef int bind_handle(self, TypePlan type, uint32_t index, value) except -1:
         cdef TextureBase texture
+        if type.kind == VOID:
+            return 0  # a function constant has taken the argument away, and its type is not known
         if type.kind == SAMPLER:
             check_sampler(self.device, value)
             self.add(MP_ARGUMENT_SAMPLER, index).sampler = (<SamplerBase>value).handle
@@ -189,9 +191,12 @@ cdef class Encoder:
         if type.kind == SAMPLER:
             check_sampler(self.device, value)
             address = (<SamplerBase>value).drv.sampler_address((<SamplerBase>value).handle)
+            self.add(MP_ARGUMENT_RESIDENT, 0).sampler = (<SamplerBase>value).handle
         else:
             texture = checked_texture(self.device, type, value)
             address = texture.drv.texture_address(texture.handle)
+            if address == 0:
+                raise UnsupportedError("textures in argument buffers need macOS 13 or newer")
             self.add(MP_ARGUMENT_RESIDENT, 0).texture = texture.handle
             self.blocks[self.count - 1] = <void *>texture.block
         self.keep.append(value)

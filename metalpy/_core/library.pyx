@@ -5,7 +5,6 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
 from metalpy._abi cimport (
-    MP_ARGUMENT_THREADGROUP,
     MP_LIBRARY_METALLIB,
     MP_LIBRARY_METALLIB_FILE,
     MP_LIBRARY_NATIVE,
@@ -164,9 +163,9 @@ cdef void add_record(void *context, const mp_type_record *record) noexcept with 
         "kind": record.kind,
         "scalar": record.scalar,
         "counts": (record.counts[0], record.counts[1]),
-        "is_threadgroup": record.binding == MP_ARGUMENT_THREADGROUP,
+        "binding": record.binding,
         "index": record.index,
-        "writes": bool(record.writes),
+        "writes": record.writes,
         "offset": record.offset,
         "size": record.size,
         "alignment": record.alignment,

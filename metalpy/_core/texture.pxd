@@ -1,6 +1,6 @@
 from libc.stdint cimport uint64_t
 
-from metalpy._abi cimport mp_driver, mp_sampler, mp_texture, mp_texture_desc
+from metalpy._abi cimport mp_driver, mp_error, mp_sampler, mp_status, mp_texture, mp_texture_desc
 from metalpy._core.driver cimport Device
 from metalpy._core.pool cimport Block
 
@@ -19,6 +19,7 @@ cdef class TextureBase:
         str components            # "float", "int" or "uint": what kernels see
         bint is_depth
         object __weakref__
+    cdef mp_status create(self, uint64_t offset, uint64_t bytes_per_row, mp_error *error) noexcept
     cdef uint64_t texels(self)
     cdef int transfer(self, int level, int element, tuple origin, tuple size, host, bint replace) except -1
 

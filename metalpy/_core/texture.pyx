@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from metalpy._abi cimport (
+    MP_ERROR_MEMORY,
     MP_TEXTURE_READ,
     MP_TEXTURE_WRITE,
     mp_error,
@@ -136,10 +137,16 @@ cdef class TextureBase:
             self.block.memory = Memory.__new__(Memory)
             self.block.memory.drv = self.drv
             self.nbytes = self.texels() * format.texel_bytes
-        with nogil:
-            status = self.drv.texture_create(self.device.handle, &self.desc, self.block.memory.buffer, offset,
-                                             bytes_per_row, &self.handle, &error)
+        status = self.create(offset, bytes_per_row, &error)
+        if status == MP_ERROR_MEMORY:  # memory that the pool keeps may be what is missing
+            pool_of(self.device).empty_cache()
+            status = self.create(offset, bytes_per_row, &error)
         check(status, &error)
+
+    cdef mp_status create(self, uint64_t offset, uint64_t bytes_per_row, mp_error *error) noexcept:
+        with nogil:
+            return self.drv.texture_create(self.device.handle, &self.desc, self.block.memory.buffer, offset,
+                                           bytes_per_row, &self.handle, error)
 
     def __dealloc__(self):
         if self.handle != NULL:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .._core import library as core
+from .._core.texture import TEXTURE_TYPES
 from ..errors import CacheError, CompileError, Diagnostic, LaunchValueError, MetalError
 from .cache import default_cache, make_key
 from .compilation import checked_constants
@@ -48,7 +50,11 @@ _SCALARS = (
     ("float32", "float"),
 )
 _CODES = {name: code for code, (name, _) in enumerate(_SCALARS) if name}
-_KINDS = ("void", "scalar", "vector", "matrix", "array", "struct", "pointer")  # by MP_TYPE_*
+_KINDS = ("void", "scalar", "vector", "matrix", "array", "struct", "pointer", "texture", "sampler")  # by MP_TYPE_*
+_ROLES = {1: "buffer", 3: "threadgroup", 5: "texture", 6: "sampler"}  # by MP_ARGUMENT_*
+_HANDLES = ("texture", "sampler")
+_ACCESSES = ("sample", "read_write", "write")  # what Metal tells: it does not know sampling from reading
+_ACCESS = re.compile(r"\baccess::(\w+)")
 _MATH_MODES = {"safe": 0, "relaxed": 1, "fast": 2}
 
 
@@ -164,8 +170,9 @@ class DeviceProgram:
     def _info(self, name: str, entry: Entry | None, arguments: tuple[Argument, ...]) -> KernelInfo:
         if entry is None:
             return KernelInfo(name, arguments, (), self._file, 0)
-        roles = ("buffer", "threadgroup")
-        builtins = tuple(Builtin(p.name, p.role, p.type_name) for p in entry.parameters if p.role not in roles)
+        builtins = tuple(
+            Builtin(p.name, p.role, p.type_name) for p in entry.parameters if p.role not in _ROLES.values()
+        )
         return KernelInfo(name, arguments, builtins, entry.file, entry.line)
 
     def _encoded(self, values: Mapping[int, object]) -> list[tuple[int, int, int, bytes]]:
@@ -223,17 +230,22 @@ def _arguments(records: Sequence[dict[str, Any]], entry: Entry | None) -> tuple[
     found = []
     while pending is not None:
         record = pending
-        role = "threadgroup" if record["is_threadgroup"] else "buffer"
+        role = _ROLES[record["binding"]]
         parameter = declared.pop((role, record["name"]), None)
         held, pending = _type(record, walk, parameter.type_name if parameter else "")
         found.append(_argument(record, role, held, parameter))
     # A function constant has taken these away: they may be given, and are not looked at.
     found += [_untyped(p, int(p.index)) for p in declared.values() if p.gate and p.index and p.index.isdecimal()]
     order = {p.name: place for place, p in enumerate(entry.parameters)} if entry else {}
-    return tuple(sorted(found, key=lambda a: (order.get(a.name, a.index), a.index)))
+    kinds = list(_ROLES.values())  # where the source does not tell: buffers, threadgroup memory, textures, samplers
+    return tuple(sorted(found, key=lambda a: (order.get(a.name, -1), kinds.index(a.kind), a.index)))
 
 
 def _argument(record: dict[str, Any], role: str, held: Type, parameter: Parameter | None) -> Argument:
+    if role in _HANDLES:
+        access = (held.element or held).access or "read"
+        gated = parameter is not None and parameter.gate is not None
+        return Argument(record["name"], record["index"], role, "", access, False, gated, held)
     space = "threadgroup" if role == "threadgroup" else "device" if record["writes"] else "constant"
     return Argument(
         name=record["name"],
@@ -250,7 +262,7 @@ def _argument(record: dict[str, Any], role: str, held: Type, parameter: Paramete
 def _declared(entry: Entry) -> tuple[Argument, ...]:
     """Arguments as far as the source tells: where an index is no plain number it is counted."""
     found = []
-    for role in ("buffer", "threadgroup"):
+    for role in _ROLES.values():
         parameters = [p for p in entry.parameters if p.role == role]
         for place, parameter in enumerate(parameters):
             index = int(parameter.index) if parameter.index and parameter.index.isdecimal() else place
@@ -267,6 +279,8 @@ def _untyped(parameter: Parameter, index: int) -> Argument:
 def _type(record: dict[str, Any], walk: Iterator[dict[str, Any]], name: str = "") -> tuple[Type, dict[str, Any] | None]:
     """The type of a record, and the record after all that belongs to it."""
     kind = _KINDS[record["kind"]]
+    if kind in _HANDLES:
+        return _handle(record, kind, name), next(walk, None)
     scalar, metal = _SCALARS[record["scalar"]]
     size, alignment, stride = record["size"], record["alignment"], record["stride"]
     shape = tuple(count for count in record["counts"] if count)
@@ -274,7 +288,7 @@ def _type(record: dict[str, Any], walk: Iterator[dict[str, Any]], name: str = ""
     pending = next(walk, None)
     while pending is not None and pending["depth"] > record["depth"]:
         part = pending
-        held, pending = _type(part, walk)
+        held, pending = _type(part, walk, name if kind == "array" and part["kind"] >= _KINDS.index("texture") else "")
         parts.append((part, held))
     element = parts[0][1] if parts and kind in ("array", "pointer") else None
     fields = tuple(Field(part["name"], part["offset"], held) for part, held in parts) if kind == "struct" else ()
@@ -283,6 +297,8 @@ def _type(record: dict[str, Any], walk: Iterator[dict[str, Any]], name: str = ""
         name = f"{packed}{metal}{shape[0]}"
     elif kind == "matrix":
         name = f"{metal}{shape[0]}x{shape[1]}"
+    elif kind == "array" and element is not None and element.kind in _HANDLES:
+        name = f"array<{element.name}, {shape[0]}>"
     elif kind == "array":
         name = f"{element.name if element else 'void'}[{shape[0]}]"
     elif kind == "pointer":
@@ -293,3 +309,17 @@ def _type(record: dict[str, Any], walk: Iterator[dict[str, Any]], name: str = ""
     else:
         name = name or kind
     return Type(name, kind, size, alignment, scalar or None, shape, stride, element, fields), pending
+
+
+def _handle(record: dict[str, Any], kind: str, spelled: str) -> Type:
+    """A texture or sampler; `spelled` is its type in the source, if that is known and says the access."""
+    size, alignment = record["size"], record["alignment"]
+    if kind == "sampler":
+        return Type(kind, kind, size, alignment)
+    scalar, metal = _SCALARS[record["scalar"]]
+    texture_type, is_depth = record["counts"]
+    said = _ACCESS.search(spelled)
+    access = said[1] if said else _ACCESSES[record["writes"]]
+    dimensions = TEXTURE_TYPES[texture_type].replace("buffer", "_buffer")
+    name = f"{'depth' if is_depth else 'texture'}{dimensions}<{metal}, access::{access}>"
+    return Type(name, kind, size, alignment, scalar, access=access)

@@ -376,7 +376,13 @@ class _Harvester:
         handle = _handle_role(attributes, spelled)
         if handle:
             index = attributes.get(handle)
-            return Parameter(name, handle, index=spell(index) if index else None, gate=spell(gate) if gate else None)
+            return Parameter(
+                name,
+                handle,
+                index=spell(index) if index else None,
+                gate=spell(gate) if gate else None,
+                type_name=type_name(plain, name),
+            )
         is_pointer = "*" in [t.text for t in plain] or "[" in outer
         is_reference = "&" in [t.text for t in plain] and "*" not in outer
         role = "threadgroup" if "threadgroup" in attributes or space == "threadgroup" else "buffer"

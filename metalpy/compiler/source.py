@@ -14,11 +14,13 @@ from pathlib import Path
 
 from ..errors import CompileError, Diagnostic
 
-__all__ = ["PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Source", "blanked", "read_source"]
+__all__ = ["OWN_HEADERS", "PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Source", "blanked", "read_source"]
 
 PROGRAM_SOURCE = "program_source"  # Apple's name for source that has no file
 STANDARD_HEADERS = Path(__file__).parent / "include"
-SPLICED_HEADERS = "c10/metal/"  # of those, the ones written in Metal: they have kernels, so they are read as a user's
+# Of those, the ones written in Metal: they have kernels, so they are read as a user's.
+SPLICED_HEADERS = ("c10/metal/",)
+OWN_HEADERS = (*SPLICED_HEADERS, "metalpy/")  # those that no other Metal compiler has
 MAX_INCLUDE_DEPTH = 200
 BYTE_ORDER_MARK = "\ufeff"  # some editors' first character; clang knows it only as the first of all it reads
 
@@ -83,7 +85,12 @@ class Source:
         return tuple(stack)
 
 
-def read_source(text: str, name: str = PROGRAM_SOURCE, include_dirs: tuple[str, ...] = ()) -> Source:
+def read_source(
+    text: str,
+    name: str = PROGRAM_SOURCE,
+    include_dirs: tuple[str, ...] = (),
+    own_headers: tuple[str, ...] = SPLICED_HEADERS,
+) -> Source:
     """Splice the includes of a program into it.
 
     Parameters
@@ -94,13 +101,15 @@ def read_source(text: str, name: str = PROGRAM_SOURCE, include_dirs: tuple[str, 
         Its path, or `PROGRAM_SOURCE` for a string; quoted includes are looked up beside the file first.
     include_dirs : tuple of str
         Folders searched next, in order, for quoted and angled includes.
+    own_headers : tuple of str
+        Folders of metalpy's headers that are spliced in, too: `OWN_HEADERS` for a compiler that is not metalpy's.
 
     Raises
     ------
     CompileError
         Includes that contain each other without an include guard.
     """
-    splicer = _Splicer(include_dirs)
+    splicer = _Splicer(include_dirs, own_headers)
     spliced = splicer.splice(text.removeprefix(BYTE_ORDER_MARK), name, 0)
     return Source(spliced, name, splicer.files, splicer.is_closed, splicer.includers)
 
@@ -122,8 +131,9 @@ def blanked(text: str) -> str:
 
 
 class _Splicer:
-    def __init__(self, include_dirs: tuple[str, ...]) -> None:
+    def __init__(self, include_dirs: tuple[str, ...], own_headers: tuple[str, ...]) -> None:
         self._dirs = include_dirs
+        self._own_headers = own_headers
         self._stack: list[str] = []
         self._done: set[str] = set()  # guarded files whose text stands in the program unconditionally
         self.files: dict[str, str] = {}
@@ -197,7 +207,7 @@ class _Splicer:
             path = os.path.normpath(os.path.join(folder, name))
             if os.path.isfile(path):
                 return path
-        if name.startswith(SPLICED_HEADERS) and (STANDARD_HEADERS / name).is_file():
+        if name.startswith(self._own_headers) and (STANDARD_HEADERS / name).is_file():
             return str(STANDARD_HEADERS / name)
         return None
 

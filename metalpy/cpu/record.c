@@ -200,9 +200,9 @@ static mp_status check_arguments(const mp_dispatch *dispatch, struct needs *need
             needs->threadgroup = true;
             break;
         case MP_ARGUMENT_RESIDENT:
-            if (!argument->buffer && !argument->texture)
-                return sw_fail(error, MP_ERROR_INVALID, "kernel '%s': a resident argument needs a buffer or texture",
-                               pipeline->name);
+            if (!argument->buffer && !argument->texture && !argument->sampler) /* a sampler is its address */
+                return sw_fail(error, MP_ERROR_INVALID,
+                               "kernel '%s': a resident argument needs a buffer, texture or sampler", pipeline->name);
             needs->retained += argument->buffer != NULL;
             needs->textures += argument->texture != NULL;
             break;

@@ -163,7 +163,9 @@ enum { /* mp_type_record.kind */
     MP_TYPE_MATRIX = 3,         /* counts[0] columns, counts[1] rows, `stride` from column to column */
     MP_TYPE_ARRAY = 4,          /* counts[0] elements, `stride` apart; the next record, one deeper, is an element */
     MP_TYPE_STRUCT = 5,         /* the records that follow, one deeper, are the members */
-    MP_TYPE_POINTER = 6         /* the next record, one deeper, is what it points to */
+    MP_TYPE_POINTER = 6,        /* the next record, one deeper, is what it points to */
+    MP_TYPE_TEXTURE = 7,        /* counts[0]: MTLTextureType, counts[1]: 1 for a depth texture; `scalar` of a component */
+    MP_TYPE_SAMPLER = 8
 };
 
 /* One step of a walk through a kernel's arguments and their types. A record of depth 0 is an argument with the type
@@ -173,9 +175,9 @@ typedef struct mp_type_record {
     uint32_t kind;
     uint32_t scalar;            /* MP_SCALAR_*, of scalars, vectors and matrices */
     uint32_t counts[2];
-    uint32_t binding;           /* depth 0: MP_ARGUMENT_BUFFER or MP_ARGUMENT_THREADGROUP */
-    uint32_t index;             /* depth 0: n of [[buffer(n)]] or [[threadgroup(n)]] */
-    uint32_t writes;            /* depth 0: 1 unless the kernel only reads */
+    uint32_t binding;           /* depth 0: MP_ARGUMENT_BUFFER, _THREADGROUP, _TEXTURE or _SAMPLER */
+    uint32_t index;             /* depth 0: n of [[buffer(n)]], [[threadgroup(n)]] ...; of an array the first */
+    uint32_t writes;            /* depth 0, and textures: 0: the kernel only reads, 1: may do both, 2: only writes */
     uint64_t offset;            /* of a member */
     uint64_t size;
     uint64_t alignment;
@@ -201,8 +203,8 @@ enum { /* mp_argument.kind */
     MP_ARGUMENT_BUFFER = 1,      /* buffer + offset at [[buffer(index)]]; a NULL buffer binds a null pointer */
     MP_ARGUMENT_BYTES = 2,       /* `size` bytes at `bytes`, copied during the call, at [[buffer(index)]] */
     MP_ARGUMENT_THREADGROUP = 3, /* `size` bytes of threadgroup memory at [[threadgroup(index)]] */
-    MP_ARGUMENT_RESIDENT = 4,    /* buffer or texture is reached through an address in another argument: keep it
-                                    alive and resident; index is ignored */
+    MP_ARGUMENT_RESIDENT = 4,    /* buffer, texture or sampler is reached through an address in another argument: keep
+                                    it alive and resident; index is ignored */
     MP_ARGUMENT_TEXTURE = 5,     /* texture at [[texture(index)]]; NULL binds a null texture */
     MP_ARGUMENT_SAMPLER = 6      /* sampler at [[sampler(index)]] */
 };
@@ -215,7 +217,7 @@ typedef struct mp_argument {
     uint64_t offset;         /* MP_ARGUMENT_BUFFER */
     uint64_t size;           /* MP_ARGUMENT_BYTES, MP_ARGUMENT_THREADGROUP */
     mp_texture *texture;     /* MP_ARGUMENT_TEXTURE, MP_ARGUMENT_RESIDENT */
-    mp_sampler *sampler;     /* MP_ARGUMENT_SAMPLER */
+    mp_sampler *sampler;     /* MP_ARGUMENT_SAMPLER, MP_ARGUMENT_RESIDENT */
 } mp_argument;
 
 typedef struct mp_dispatch {
@@ -403,13 +405,13 @@ typedef struct mp_driver {
     /* Checks `desc` and tells how many bytes of a buffer the texture takes; 0: the device keeps the memory of such
      * textures itself. MP_ERROR_UNSUPPORTED for a format or type that the device lacks. */
     mp_status (*texture_size)(mp_device *device, const mp_texture_desc *desc, uint64_t *size, mp_error *error);
-    /* A texture over `buffer` from `offset` (a multiple of 16) on, which it retains; NULL where texture_size said 0.
-     * `bytes_per_row` 0: as the device likes. Else a linear texture: 2D or a texture buffer of one level, whose rows
-     * lie so many bytes apart; the device may ask for more alignment (MP_ERROR_INVALID). Not initialised. */
+    /* A texture over `buffer` from `offset` (a multiple of 16) on, which it retains. `bytes_per_row` 0: as the device
+     * likes, and `buffer` is NULL where texture_size said 0. Else a linear texture: 2D or a texture buffer of one level,
+     * whose rows lie so many bytes apart; the device may ask for more alignment (MP_ERROR_INVALID). Not initialised. */
     mp_status (*texture_create)(mp_device *device, const mp_texture_desc *desc, mp_buffer *buffer, uint64_t offset,
                                 uint64_t bytes_per_row, mp_texture **texture, mp_error *error);
     void (*texture_release)(mp_texture *texture);
-    /* The handle by which kernels reach the texture (for argument buffers; gpuResourceID). */
+    /* The handle by which kernels reach the texture (for argument buffers; gpuResourceID). 0: the system has none. */
     uint64_t (*texture_address)(mp_texture *texture);
     /* Copies texels from or to the host's memory, at once: the caller has waited for commands that use the texture. */
     mp_status (*texture_replace)(mp_texture *texture, const mp_texture_region *region, const void *bytes,

@@ -12,7 +12,7 @@ from metalpy._core.library import LIBRARY_NATIVE, Library
 from metalpy._core.trace import Region
 from metalpy.compiler.compilation import Compilation, compile_source
 from metalpy.compiler.options import DEFAULT_VERSION, make_options
-from metalpy.compiler.source import PROGRAM_SOURCE, read_source
+from metalpy.compiler.source import OWN_HEADERS, PROGRAM_SOURCE, read_source
 from metalpy.device import device as _device
 from metalpy.errors import Diagnostic, ForkError, MetalError, UnsupportedError
 
@@ -140,13 +140,13 @@ def _compile(
     device: Device | str | None,
 ) -> ShaderLibrary:
     options = make_options(include_dirs, defines, math_mode, language_version)
-    source = read_source(text, name, options.include_dirs)
     found = _device(device)
     if found.driver == "metal":
         from metalpy.compiler.device_program import compile_on_device  # a compiler's front: not at every import
 
+        source = read_source(text, name, options.include_dirs, OWN_HEADERS)
         return ShaderLibrary(compile_on_device(found, source, options), found)
-    return ShaderLibrary(compile_source(source, options), found)
+    return ShaderLibrary(compile_source(read_source(text, name, options.include_dirs), options), found)
 
 
 def load_metallib(source: bytes | bytearray | _PathLike, *, device: Device | str | None = None) -> ShaderLibrary:

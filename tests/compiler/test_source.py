@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from metalpy.compiler.source import PROGRAM_SOURCE, read_source
+from metalpy.compiler.source import OWN_HEADERS, PROGRAM_SOURCE, read_source
 from metalpy.errors import CompileError
 
 
@@ -195,3 +195,17 @@ def test_guard_that_is_no_guard(files):
     folder = files(x_h="#ifndef X\nint x;\n#define X\n#endif\n")
     source = read_source('#include "x.h"\n#include "x.h"\n', include_dirs=(str(folder),))
     assert source.text.count("int x;") == 2
+
+
+def test_own_headers_for_other_compilers():
+    """What only metalpy has is spliced in for a compiler that is not metalpy's, and stays an include for ours."""
+    text = (
+        "#include <metal_stdlib>\n#include <metalpy/printf.h>\n#include <metalpy/report_error.h>\nkernel void k() {}\n"
+    )
+    ours, others = read_source(text), read_source(text, own_headers=OWN_HEADERS)
+    assert "#include <metalpy/printf.h>" in ours.text and "printf_log" not in ours.text
+    assert "<metalpy/" not in "".join(line for line in others.text.splitlines() if line.startswith("#include"))
+    assert 'os_log printf_log("metalpy", "printf")' in others.text and "#define MP_REPORT_ERROR" in others.text
+    for source in (ours, others):
+        assert "#include <metal_stdlib>" in source.text
+        assert source.text.endswith("kernel void k() {}\n")

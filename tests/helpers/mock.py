@@ -409,7 +409,7 @@ class MockDriver:
             elif argument.kind == abi.ARGUMENT_SAMPLER:
                 launch.samplers[argument.index] = argument.sampler
             else:
-                launch.resident.append(argument.buffer or argument.texture)
+                launch.resident.append(argument.buffer or argument.texture or argument.sampler)
         self.launches.append(launch)
         return self.record(queue, serial)
 

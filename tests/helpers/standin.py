@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from metalpy._core import registry
+from metalpy._core.plan import METAL_TYPES
 from metalpy.compiler.compilation import compile_source
 from metalpy.compiler.frontend import _expand_macros
 from metalpy.compiler.harvest import harvest
@@ -36,7 +37,7 @@ class Fault(IntEnum):
     """As enum standin_fault of standin.h."""
 
     NO_DEVICE, ALLOCATION, QUEUE, LIBRARY, PIPELINE, COMMAND_BUFFER, SLOW, EXCEPTION, COMMAND_BUFFER_NIL, CAPTURE, \
-        EVENT = range(11)  # fmt: skip
+        EVENT, TEXTURE, MACOS_12, MAC_GPU = range(14)  # fmt: skip
 
 
 class Standin:
@@ -110,8 +111,9 @@ def answer(request, give, context):
 
 
 def compile_request(asked):
-    source = read_source(asked["source"])
-    options = make_options(None, asked["macros"], asked["math_mode"], "3.2")
+    """Compiles the source as Apple's compiler would see it: without the macro that metalpy's compiler has."""
+    source = read_source(asked["source"].replace("__METALPY__", "__METALPY_IS_ELSEWHERE__"))
+    options = make_options(None, asked["macros"], asked["math_mode"], asked["version"])
     compilation = compile_source(source, options)
     programs.append((compilation, source, options))
     required = {name: required_constants(compilation, name) for name in compilation.kernels}
@@ -188,6 +190,8 @@ def gated_off(kernel, compilation, source, options, values):
 
 
 def argument(a):
+    if a.kind in ("texture", "sampler"):
+        return handle_argument(a)
     return {
         "name": a.name,
         "index": a.index,
@@ -199,6 +203,23 @@ def argument(a):
         "reference": a.is_reference,
         "optional": a.optional,
         **reflected(a.type),
+    }
+
+
+def handle_argument(a):
+    held = a.type.element if a.type.kind == "array" else a.type
+    facts = {"name": a.name, "index": a.index, "optional": a.optional, "arrayLength": (a.type.shape or (1,))[0]}
+    return facts | ({"type": 2, **texture_facts(held)} if a.kind == "texture" else {"type": 3, "access": 0})
+
+
+def texture_facts(held):
+    """A texture type as Metal's reflection has it, which tells no sampling from reading."""
+    kind = held.name.partition("<")[0]
+    return {
+        "textureType": METAL_TYPES.index(kind.removeprefix("depth").removeprefix("texture")),
+        "textureDataType": DATA_TYPES[held.scalar],
+        "isDepth": kind.startswith("depth"),
+        "access": {"read_write": 1, "write": 2}.get(held.access, 0),
     }
 
 
@@ -219,4 +240,6 @@ def reflected(kind):
     if kind.kind == "pointer":
         inner = {"dataType": 60, "elementType": 0, "access": 1, "alignment": 1, "dataSize": 0}
         return {"dataType": 60, "pointer": inner}
-    return {"dataType": 0}
+    if kind.kind == "texture":
+        return {"dataType": 58, "texture": {"dataType": 58, **texture_facts(kind)}}
+    return {"dataType": 59 if kind.kind == "sampler" else 0}

@@ -175,6 +175,14 @@ NSDictionary *standin_ask(NSDictionary *request)
     }
 }
 
+- (BOOL)respondsToSelector:(SEL)selector
+{
+    NSString *name = NSStringFromSelector(selector);
+    if (standin_fault(FAULT_MACOS_12) && ([name isEqual:@"gpuAddress"] || [name isEqual:@"gpuResourceID"]))
+        return NO;
+    return [super respondsToSelector:selector];
+}
+
 - (id<MTLDevice>)device
 {
     return standin_shared_device();

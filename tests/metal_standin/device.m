@@ -76,6 +76,8 @@ static mp_device_info info(void)
 
 - (BOOL)supportsFamily:(MTLGPUFamily)family
 {
+    if (standin_fault(FAULT_MAC_GPU))
+        return family == MTLGPUFamilyMac2;
     return family >= MTLGPUFamilyApple1 && family <= MTLGPUFamilyApple7;
 }
 
@@ -202,6 +204,47 @@ static StandinLibrary *library_of(NSData *data, NSError **error)
 - (id<MTLBinaryArchive>)newBinaryArchiveWithDescriptor:(MTLBinaryArchiveDescriptor *)descriptor error:(NSError **)error
 {
     return [[StandinArchive alloc] initWithDescriptor:descriptor error:error];
+}
+
+- (MTLReadWriteTextureTier)readWriteTextureSupport
+{
+    return standin_fault(FAULT_MAC_GPU) ? MTLReadWriteTextureTier1 : MTLReadWriteTextureTier2;
+}
+
+- (BOOL)supports32BitFloatFiltering
+{
+    return !standin_fault(FAULT_MAC_GPU);
+}
+
+- (MTLSizeAndAlign)heapTextureSizeAndAlignWithDescriptor:(MTLTextureDescriptor *)descriptor
+{
+    return (MTLSizeAndAlign){(standin_check_texture(descriptor, _cmd) + 255) / 256 * 256, 256};
+}
+
+/* The two differ, so that nobody may ask for the one and use the other. */
+- (NSUInteger)minimumLinearTextureAlignmentForPixelFormat:(MTLPixelFormat)format
+{
+    REQUIRE(!standin_format_is_depth(format), @"pixelFormat %lu has no linear textures", (unsigned long)format);
+    return 16;
+}
+
+- (NSUInteger)minimumTextureBufferAlignmentForPixelFormat:(MTLPixelFormat)format
+{
+    REQUIRE(!standin_format_is_depth(format), @"pixelFormat %lu has no texture buffers", (unsigned long)format);
+    return 32;
+}
+
+- (id<MTLTexture>)newTextureWithDescriptor:(MTLTextureDescriptor *)descriptor
+{
+    uint64_t size = standin_check_texture(descriptor, _cmd);
+    REQUIRE((descriptor.resourceOptions & 0xf0) != MTLResourceStorageModeShared || [self supportsFamily:MTLGPUFamilyApple1],
+            @"Texture Descriptor Validation: MTLStorageModeShared not allowed for textures");
+    return standin_take_fault(FAULT_TEXTURE) ? nil : [[StandinTexture alloc] initWithDescriptor:descriptor size:size];
+}
+
+- (id<MTLSamplerState>)newSamplerStateWithDescriptor:(MTLSamplerDescriptor *)descriptor
+{
+    return standin_take_fault(FAULT_TEXTURE) ? nil : [[StandinSampler alloc] initWithDescriptor:descriptor];
 }
 
 - (id<MTLFence>)newFence

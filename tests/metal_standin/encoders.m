@@ -1,4 +1,4 @@
-/* encoders.m: passes, with what Metal's validation layer checks in them. */
+/* encoders.m: compute passes, with what Metal's validation layer checks in them. */
 #import "standin.h"
 
 #include <stdlib.h>
@@ -94,6 +94,25 @@
     _offsets[index] = offset;
 }
 
+- (void)setTexture:(id<MTLTexture>)texture atIndex:(NSUInteger)index
+{
+    [self checkOpen:_cmd];
+    REQUIRE(index < MP_MAX_TEXTURES, @"index(%lu) must be < 128.", (unsigned long)index);
+    REQUIRE(!texture || standin_is_alive(texture), @"the texture has been released");
+    [_buffer keep:texture];
+    _textures[index] = (StandinTexture *)texture;
+    _textureSet[index] = true;
+}
+
+- (void)setSamplerState:(id<MTLSamplerState>)sampler atIndex:(NSUInteger)index
+{
+    [self checkOpen:_cmd];
+    REQUIRE(index < MP_MAX_SAMPLERS, @"index(%lu) must be < 16.", (unsigned long)index);
+    REQUIRE(!sampler || standin_is_alive(sampler), @"the sampler has been released");
+    [_buffer keep:sampler];
+    _samplers[index] = (StandinSampler *)sampler;
+}
+
 - (void)setThreadgroupMemoryLength:(NSUInteger)length atIndex:(NSUInteger)index
 {
     [self checkOpen:_cmd];
@@ -114,8 +133,62 @@
 - (void)memoryBarrierWithScope:(MTLBarrierScope)scope
 {
     [self checkOpen:_cmd];
-    REQUIRE(scope == MTLBarrierScopeBuffers, @"scope %lu is unknown", (unsigned long)scope);
+    REQUIRE(scope && (scope & ~(MTLBarrierScopeBuffers | MTLBarrierScopeTextures)) == 0, @"scope %lu is unknown",
+            (unsigned long)scope);
     standin_count("barrier");
+    if (scope & MTLBarrierScopeTextures)
+        standin_count("texture barrier");
+}
+
+/* Whether a resource with this handle or address has been made resident, or is bound. */
+- (bool)reaches:(uint64_t)address texture:(bool)texture
+{
+    for (NSValue *value in _resident) {
+        id resource = [value pointerValue];
+        if (!standin_is_alive(resource))
+            continue;
+        if (texture && [resource isKindOfClass:[StandinTexture class]] && [resource gpuResourceID].value == address)
+            return true;
+        if (!texture && [resource isKindOfClass:[StandinBuffer class]] &&
+            address - [(StandinBuffer *)resource gpuAddress] <= [(StandinBuffer *)resource length])
+            return true;
+    }
+    for (int i = 0; i < MP_MAX_BUFFERS && !texture; i++) {
+        if ([_bound[i] isKindOfClass:[StandinBuffer class]] &&
+            address - [(StandinBuffer *)_bound[i] gpuAddress] <= [_bound[i] length])
+            return true;
+    }
+    return false;
+}
+
+/* What a struct of arguments names must be resident: a GPU would find nothing there, or the process's end. */
+- (void)checkResidency:(NSDictionary *)facts type:(NSUInteger)type bytes:(const char *)bytes size:(NSUInteger)size
+{
+    if (type == MTLDataTypeStruct) {
+        for (NSDictionary *member in [[facts objectForKey:@"struct"] objectForKey:@"members"]) {
+            NSUInteger offset = [[member objectForKey:@"offset"] unsignedIntegerValue];
+            if (offset < size)
+                [self checkResidency:member
+                                type:[[member objectForKey:@"dataType"] unsignedIntegerValue]
+                               bytes:bytes + offset
+                                size:size - offset];
+        }
+    } else if (type == MTLDataTypeArray) {
+        NSDictionary *array = [facts objectForKey:@"array"];
+        NSUInteger stride = [[array objectForKey:@"stride"] unsignedIntegerValue];
+        NSUInteger length = [[array objectForKey:@"arrayLength"] unsignedIntegerValue];
+        NSUInteger element = [[array objectForKey:@"elementType"] unsignedIntegerValue];
+        bool holds = element == MTLDataTypeStruct || element == MTLDataTypeArray || element >= MTLDataTypeTexture;
+        for (NSUInteger i = 0; holds && i < length && i * stride < size; i++)
+            [self checkResidency:array type:element bytes:bytes + i * stride size:size - i * stride];
+    } else if ((type == MTLDataTypeTexture || type == MTLDataTypePointer) && size >= sizeof(uint64_t)) {
+        uint64_t address;
+        memcpy(&address, bytes, sizeof address);
+        if (address && ![self reaches:address texture:type == MTLDataTypeTexture])
+            standin_misuse(sel_getName(@selector(dispatchThreads:threadsPerThreadgroup:)),
+                           @"Compute Function(%@): %@ in an argument buffer holds a resource that is not resident",
+                           _pipeline->_name, [facts objectForKey:@"name"]);
+    }
 }
 
 /* One argument of the pipeline, as the executor takes it. Returns false if there is none to bind. */
@@ -144,6 +217,16 @@
         return false;
     }
     NSUInteger available;
+    bool constant = [[facts objectForKey:@"constant"] boolValue];
+    const char *start = [bound isKindOfClass:[NSData class]]
+                            ? [bound bytes]
+                            : (const char *)standin_executor->buffer_contents(((StandinBuffer *)bound)->_handle) +
+                                  _offsets[index];
+    if (constant)
+        [self checkResidency:facts
+                        type:[[facts objectForKey:@"dataType"] unsignedIntegerValue]
+                       bytes:start
+                        size:[bound length] - ([bound isKindOfClass:[NSData class]] ? 0 : _offsets[index])];
     if ([bound isKindOfClass:[NSData class]]) {
         argument->kind = MP_ARGUMENT_BYTES;
         argument->size = available = [bound length];
@@ -155,19 +238,88 @@
         argument->buffer = ((StandinBuffer *)bound)->_handle;
         argument->offset = _offsets[index];
         available = [bound length] - _offsets[index];
-        if (_offsets[index] % alignment || ([[facts objectForKey:@"constant"] boolValue] && _offsets[index] % 4))
+        if (_offsets[index] % alignment || (constant && _offsets[index] % 4))
             standin_misuse(where, @"Compute Function(%@): the offset into the buffer %@ that is bound at buffer index %lu "
                            @"must be a multiple of %lu but was set to %lu.", _pipeline->_name, name,
                            (unsigned long)index, (unsigned long)alignment, (unsigned long)_offsets[index]);
     }
-    NSUInteger needed = [[facts objectForKey:@"constant"] boolValue]
-                            ? [[facts objectForKey:@"dataSize"] unsignedIntegerValue]
-                            : 0;
+    NSUInteger needed = constant ? [[facts objectForKey:@"dataSize"] unsignedIntegerValue] : 0;
     if ([[facts objectForKey:@"reference"] boolValue] && available < needed)
         standin_misuse(where, @"Compute Function(%@): argument %@[%lu] from Buffer(%lu) with offset has space for %lu "
                        @"bytes, but argument has a length(%lu).", _pipeline->_name, name, (unsigned long)index,
                        (unsigned long)index, (unsigned long)available, (unsigned long)needed);
     return true;
+}
+
+/* What Metal minds of a texture that a kernel is given. */
+- (void)checkTexture:(StandinTexture *)texture for:(NSDictionary *)facts at:(NSUInteger)index
+{
+    const char *where = sel_getName(@selector(dispatchThreads:threadsPerThreadgroup:));
+    MTLTextureDescriptor *given = [texture descriptor];
+    NSString *name = [facts objectForKey:@"name"];
+    NSUInteger type = [[facts objectForKey:@"textureType"] unsignedIntegerValue];
+    NSUInteger scalar = [[facts objectForKey:@"textureDataType"] unsignedIntegerValue];
+    NSUInteger access = [[facts objectForKey:@"access"] unsignedIntegerValue];
+    MTLDataType components = standin_format_components(given.pixelFormat);
+    bool matches = scalar == MTLDataTypeInt || scalar == MTLDataTypeShort    ? components == MTLDataTypeInt
+                   : scalar == MTLDataTypeUInt || scalar == MTLDataTypeUShort ? components == MTLDataTypeUInt
+                                                                              : components == MTLDataTypeFloat;
+    if (given.textureType != type)
+        standin_misuse(where, @"Compute Function(%@): incorrect type of texture (%lu) bound at Texture binding at index "
+                       @"%lu (expect %lu) for %@.", _pipeline->_name, (unsigned long)given.textureType,
+                       (unsigned long)index, (unsigned long)type, name);
+    if (!matches || ([[facts objectForKey:@"isDepth"] boolValue] && !standin_format_is_depth(given.pixelFormat)))
+        standin_misuse(where, @"Compute Function(%@): The pixel format (%lu) of the texture bound at index %lu is "
+                       @"incompatible with the data type (%lu) of the texture parameter (%@).", _pipeline->_name,
+                       (unsigned long)given.pixelFormat, (unsigned long)index, (unsigned long)scalar, name);
+    if (access != MTLArgumentAccessWriteOnly && !(given.usage & MTLTextureUsageShaderRead))
+        standin_misuse(where, @"Compute Function(%@): Shader reads texture (%@[%lu]) whose usage (%lx) doesn't specify "
+                       @"MTLTextureUsageShaderRead", _pipeline->_name, name, (unsigned long)index,
+                       (unsigned long)given.usage);
+    if (access != MTLArgumentAccessReadOnly && !(given.usage & MTLTextureUsageShaderWrite))
+        standin_misuse(where, @"Compute Function(%@): Shader writes texture (%@[%lu]) whose usage (%lx) doesn't specify "
+                       @"MTLTextureUsageShaderWrite", _pipeline->_name, name, (unsigned long)index,
+                       (unsigned long)given.usage);
+    if (access == MTLArgumentAccessReadWrite && !standin_format_is_read_write(given.pixelFormat))
+        standin_misuse(where, @"Compute Function(%@): the pixel format (%lu) of texture (%@[%lu]) cannot be read and "
+                       @"written by one function", _pipeline->_name, (unsigned long)given.pixelFormat, name,
+                       (unsigned long)index);
+}
+
+/* Textures and samplers, of which an array takes several indices; returns how many arguments it has made. */
+- (uint32_t)takeHandles:(NSDictionary *)facts as:(mp_argument *)arguments
+{
+    const char *where = sel_getName(@selector(dispatchThreads:threadsPerThreadgroup:));
+    bool texture = [[facts objectForKey:@"type"] unsignedIntegerValue] == MTLArgumentTypeTexture;
+    NSUInteger first = [[facts objectForKey:@"index"] unsignedIntegerValue];
+    NSUInteger count = [[facts objectForKey:@"arrayLength"] unsignedIntegerValue];
+    bool optional = [[facts objectForKey:@"optional"] boolValue];
+    for (NSUInteger i = 0; i < count; i++) {
+        NSUInteger index = first + i;
+        if (!optional && !(texture ? _textureSet[index] : _samplers[index] != nil))
+            standin_misuse(where, @"Compute Function(%@): missing %s binding at index %lu for %@[%lu].", _pipeline->_name,
+                           texture ? "Texture" : "Sampler", (unsigned long)index, [facts objectForKey:@"name"],
+                           (unsigned long)i);
+        arguments[i].index = (uint32_t)index;
+        arguments[i].kind = texture ? MP_ARGUMENT_TEXTURE : MP_ARGUMENT_SAMPLER;
+        if (!texture) {
+            arguments[i].sampler = _samplers[index]->_handle;
+        } else if (_textures[index]) {
+            [self checkTexture:_textures[index] for:facts at:index];
+            arguments[i].texture = _textures[index]->_handle;
+        }
+    }
+    return (uint32_t)count;
+}
+
+- (NSUInteger)argumentCount
+{
+    NSUInteger count = 1;
+    for (NSDictionary *facts in _pipeline->_arguments) {
+        NSUInteger several = [[facts objectForKey:@"arrayLength"] unsignedIntegerValue];
+        count += several ? several : 1;
+    }
+    return count;
 }
 
 - (void)dispatchThreads:(MTLSize)grid threadsPerThreadgroup:(MTLSize)group
@@ -183,11 +335,12 @@
             (unsigned long)group.depth, _pipeline->_limits.max_total_threads_per_threadgroup);
     struct standin_command *command = [_buffer addCommand:RUN_DISPATCH from:self];
     NSUInteger total = _pipeline->_limits.static_threadgroup_memory;
-    NSUInteger count = [_pipeline->_arguments count];
-    command->arguments = calloc(count + 1, sizeof *command->arguments);
+    command->arguments = calloc([self argumentCount], sizeof *command->arguments);
     uint32_t used = 0;
     for (NSDictionary *facts in _pipeline->_arguments) {
-        if ([self take:facts as:&command->arguments[used] threadgroup:&total])
+        if ([[facts objectForKey:@"type"] unsignedIntegerValue] >= MTLArgumentTypeTexture)
+            used += [self takeHandles:facts as:&command->arguments[used]];
+        else if ([self take:facts as:&command->arguments[used] threadgroup:&total])
             used++;
     }
     REQUIRE(total <= standin_shared_device().maxThreadgroupMemoryLength,
@@ -209,53 +362,6 @@
     [self dispatchThreads:MTLSizeMake(groups.width * group.width, groups.height * group.height,
                                       groups.depth * group.depth)
         threadsPerThreadgroup:group];
-}
-
-@end
-
-@implementation StandinBlitEncoder
-
-- (void)copyFromBuffer:(id<MTLBuffer>)source
-          sourceOffset:(NSUInteger)sourceOffset
-              toBuffer:(id<MTLBuffer>)target
-     destinationOffset:(NSUInteger)targetOffset
-                  size:(NSUInteger)size
-{
-    [self checkOpen:_cmd];
-    REQUIRE(source && target && standin_is_alive(source) && standin_is_alive(target), @"a buffer has been released");
-    REQUIRE(sourceOffset % 4 == 0 && targetOffset % 4 == 0 && size % 4 == 0,
-            @"offsets and size must be multiples of 4 in macOS");
-    REQUIRE(sourceOffset + size <= source.length && targetOffset + size <= target.length,
-            @"(sourceOffset + size) or (destinationOffset + size) is beyond its buffer");
-    REQUIRE(source != target || sourceOffset + size <= targetOffset || targetOffset + size <= sourceOffset,
-            @"Source and destination overlap");
-    REQUIRE(size < (1ull << 31), @"a copy of %lu bytes is longer than the driver promises", (unsigned long)size);
-    struct standin_command *command = [_buffer addCommand:RUN_COPY from:self];
-    command->source = ((StandinBuffer *)source)->_handle;
-    command->target = ((StandinBuffer *)target)->_handle;
-    command->source_offset = sourceOffset;
-    command->target_offset = targetOffset;
-    command->size = size;
-    [_buffer keep:source];
-    [_buffer keep:target];
-    standin_count("blit copy");
-}
-
-- (void)fillBuffer:(id<MTLBuffer>)buffer range:(NSRange)range value:(uint8_t)value
-{
-    [self checkOpen:_cmd];
-    REQUIRE(buffer && standin_is_alive(buffer), @"the buffer has been released");
-    REQUIRE(range.location % 4 == 0 && range.length % 4 == 0, @"range must be multiples of 4 in macOS");
-    REQUIRE(range.length > 0 && NSMaxRange(range) <= buffer.length, @"range is beyond the buffer");
-    REQUIRE(range.length < (1ull << 31), @"a fill of %lu bytes is longer than the driver promises",
-            (unsigned long)range.length);
-    struct standin_command *command = [_buffer addCommand:RUN_FILL from:self];
-    command->target = ((StandinBuffer *)buffer)->_handle;
-    command->target_offset = range.location;
-    command->size = range.length;
-    command->byte = value;
-    [_buffer keep:buffer];
-    standin_count("blit fill");
 }
 
 @end

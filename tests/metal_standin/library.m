@@ -12,7 +12,7 @@
     if ((self = [super init])) {
         _fastMath = YES;
         _mathMode = -1;
-        _languageVersion = MTLLanguageVersion2_4;
+        _languageVersion = 3 << 16 | 2;
     }
     return self;
 }
@@ -153,8 +153,11 @@ StandinLibrary *standin_compile(NSString *source, MTLCompileOptions *options, NS
     if (!options)
         options = [[[MTLCompileOptions alloc] init] autorelease];
     NSDictionary *macros = options.preprocessorMacros ? (id)options.preprocessorMacros : [NSDictionary dictionary];
+    NSString *version = [NSString stringWithFormat:@"%lu.%lu", (unsigned long)options.languageVersion >> 16,
+                                                   (unsigned long)options.languageVersion & 0xffff];
     NSDictionary *answer = standin_ask([NSDictionary
-        dictionaryWithObjectsAndKeys:source, @"source", [options mathModeName], @"math_mode", macros, @"macros", nil]);
+        dictionaryWithObjectsAndKeys:source, @"source", [options mathModeName], @"math_mode", macros, @"macros", version,
+                                     @"version", nil]);
     NSString *text = [answer objectForKey:@"error"];
     if (text) {
         if (error)

@@ -215,6 +215,36 @@ _Atomic int64_t standin_allocated;
     return (MTLHazardTrackingMode)(_options >> 8 & 3);
 }
 
+- (MTLResourceOptions)resourceOptions
+{
+    return _options;
+}
+
+- (id<MTLTexture>)newTextureWithDescriptor:(MTLTextureDescriptor *)descriptor
+                                    offset:(NSUInteger)offset
+                               bytesPerRow:(NSUInteger)row
+{
+    standin_check_texture(descriptor, _cmd);
+    bool texels = descriptor.textureType == MTLTextureTypeTextureBuffer;
+    REQUIRE((texels || descriptor.textureType == MTLTextureType2D) && descriptor.mipmapLevelCount == 1,
+            @"only 2D textures and texture buffers of one level can be linear");
+    REQUIRE(descriptor.resourceOptions == _options, @"the texture's options (%lx) must be the buffer's (%lx)",
+            (unsigned long)descriptor.resourceOptions, (unsigned long)_options);
+    StandinDevice *device = standin_shared_device();
+    NSUInteger alignment = texels ? [device minimumTextureBufferAlignmentForPixelFormat:descriptor.pixelFormat]
+                                  : [device minimumLinearTextureAlignmentForPixelFormat:descriptor.pixelFormat];
+    NSUInteger tight = descriptor.width * standin_texel_bytes(descriptor.pixelFormat);
+    REQUIRE(offset % alignment == 0, @"offset(%lu) must be aligned to %lu bytes", (unsigned long)offset,
+            (unsigned long)alignment);
+    REQUIRE(row % alignment == 0 && row >= tight, @"bytesPerRow(%lu) must be aligned to %lu bytes and >= %lu",
+            (unsigned long)row, (unsigned long)alignment, (unsigned long)tight);
+    REQUIRE(offset <= _length && row * descriptor.height <= _length - offset,
+            @"the texture is longer than the buffer's %lu bytes", (unsigned long)_length);
+    if (standin_take_fault(FAULT_TEXTURE))
+        return nil;
+    return [[StandinTexture alloc] initWithDescriptor:descriptor buffer:self offset:offset bytesPerRow:row];
+}
+
 - (id<MTLHeap>)heap
 {
     return _heap;

@@ -398,7 +398,25 @@ static void deliver(void *state, const mp_message *message)
     worker_commit(_worker, self);
 }
 
+- (void)waitUntilCompleted
+{
+    REQUIRE(_status >= MTLCommandBufferStatusCommitted, @"waiting for a command buffer that was never committed");
+    pthread_mutex_lock(&_worker->lock);
+    while (!_over)
+        pthread_cond_wait(&_worker->changed, &_worker->lock);
+    pthread_mutex_unlock(&_worker->lock);
+}
+
 /* ---- on the worker's thread ---- */
+
+static mp_status copy_texels(struct standin_command *command, mp_error *error)
+{
+    char *memory = standin_executor->buffer_contents(command->source);
+    memory += command->source_offset;
+    if (command->kind == RUN_TO_TEXTURE)
+        return standin_executor->texture_replace(command->texture, &command->region, memory, error);
+    return standin_executor->texture_read(command->texture, &command->region, memory, error);
+}
 
 static mp_status run_command(struct standin_command *command, mp_queue *queue, mp_error *error)
 {
@@ -413,6 +431,8 @@ static mp_status run_command(struct standin_command *command, mp_queue *queue, m
     case RUN_COPY:
         return standin_executor->queue_copy(queue, command->target, command->target_offset, command->source,
                                             command->source_offset, command->size, NULL, error);
+    case RUN_MIPMAPS:
+        return standin_executor->queue_generate_mipmaps(queue, command->texture, NULL, error);
     case RUN_FILL:
         return standin_executor->queue_fill(queue, command->target, command->target_offset, command->size,
                                             &command->byte, 1, NULL, error);
@@ -424,6 +444,8 @@ static mp_status run_command(struct standin_command *command, mp_queue *queue, m
             [command->event reach:command->value];
         else if (command->kind == RUN_WAIT)
             [command->event waitFor:command->value];
+        else if (command->kind != RUN_CALL)
+            return copy_texels(command, error);
         else
             command->call(command->context);
         return MP_OK;
@@ -488,7 +510,10 @@ static MTLCommandBufferError error_of(mp_status status)
     }
     [self callHandlers:_completedHandlers];
     [self forgetCommands];
-    worker_count(_worker, -1);
+    pthread_mutex_lock(&_worker->lock);
+    _over = true;
+    pthread_mutex_unlock(&_worker->lock);
+    worker_count(_worker, -1); /* which wakes those who wait */
 }
 
 @end

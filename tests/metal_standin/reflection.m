@@ -98,6 +98,11 @@ FACTS_OWNER
     return held([MTLPointerType class], [_facts objectForKey:@"pointer"]);
 }
 
+- (MTLTextureReferenceType *)textureReferenceType
+{
+    return held([MTLTextureReferenceType class], [_facts objectForKey:@"texture"]);
+}
+
 @end
 
 @implementation MTLStructType
@@ -142,6 +147,35 @@ FACTS_OWNER
 - (MTLPointerType *)elementPointerType
 {
     return held([MTLPointerType class], [_facts objectForKey:@"pointer"]);
+}
+
+- (MTLTextureReferenceType *)elementTextureReferenceType
+{
+    return held([MTLTextureReferenceType class], [_facts objectForKey:@"texture"]);
+}
+
+@end
+
+@implementation MTLTextureReferenceType
+
+- (MTLDataType)textureDataType
+{
+    return NUMBER(@"textureDataType");
+}
+
+- (MTLTextureType)textureType
+{
+    return NUMBER(@"textureType");
+}
+
+- (MTLArgumentAccess)access
+{
+    return NUMBER(@"access");
+}
+
+- (BOOL)isDepthTexture
+{
+    return NUMBER(@"isDepth") != 0;
 }
 
 @end
@@ -246,6 +280,26 @@ FACTS_OWNER
 - (NSUInteger)threadgroupMemoryDataSize
 {
     return NUMBER(@"dataSize");
+}
+
+- (MTLTextureType)textureType
+{
+    return NUMBER(@"textureType");
+}
+
+- (MTLDataType)textureDataType
+{
+    return NUMBER(@"textureDataType");
+}
+
+- (BOOL)isDepthTexture
+{
+    return NUMBER(@"isDepth") != 0;
+}
+
+- (NSUInteger)arrayLength
+{
+    return NUMBER(@"arrayLength");
 }
 
 @end

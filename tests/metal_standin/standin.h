@@ -37,13 +37,16 @@ enum standin_fault {
     FAULT_COMMAND_BUFFER_NIL = 8, /* so many command buffers are refused */
     FAULT_CAPTURE = 9,            /* 1: captures may be written */
     FAULT_EVENT = 10,             /* so many events are refused */
+    FAULT_TEXTURE = 11,           /* so many textures and samplers are refused */
+    FAULT_MACOS_12 = 12,          /* 1: resources have no selectors of macOS 13 */
+    FAULT_MAC_GPU = 13,           /* 1: the GPU is none of Apple's: private textures, few formats to read and write */
     FAULT_COUNT
 };
 STANDIN_EXPORT void metal_standin_inject(int fault, int value);
 /* Live objects of a class ("StandinBuffer"), or of all with NULL. */
 STANDIN_EXPORT int metal_standin_live(const char *class_name);
-/* How often something has happened: "archive hit", "archive miss", "exact grid", "barrier", "fence", "blit copy",
- * "blit fill". */
+/* How often something has happened: "archive hit", "archive miss", "exact grid", "barrier", "texture barrier", "fence",
+ * "blit copy", "blit fill", "blit texels", "mipmaps", "texture read", "texture replace". */
 STANDIN_EXPORT int metal_standin_counter(const char *name);
 /* Copies the signposts so far, one a line, and forgets them; returns the length. */
 STANDIN_EXPORT int metal_standin_signposts(char *text, int size);
@@ -126,6 +129,46 @@ extern _Atomic int64_t standin_allocated;
 - (void)reach:(uint64_t)value;
 @end
 
+/* ---- texture.m ---- */
+struct standin_resource_id {
+    uint64_t value;
+};
+bool standin_format_is_depth(MTLPixelFormat format);
+bool standin_format_is_read_write(MTLPixelFormat format);
+MTLDataType standin_format_components(MTLPixelFormat format);
+uint64_t standin_texel_bytes(MTLPixelFormat format);
+uint64_t standin_check_texture(MTLTextureDescriptor *descriptor, SEL where);
+
+@interface StandinTexture : StandinObject <MTLTexture>
+{
+  @public
+    mp_texture *_handle;
+    mp_buffer *_memory;     /* the executor's, NULL over a buffer */
+    StandinBuffer *_buffer; /* retained */
+    MTLTextureDescriptor *_descriptor;
+    uint64_t _size;
+}
+- (instancetype)initWithDescriptor:(MTLTextureDescriptor *)descriptor size:(uint64_t)size;
+- (instancetype)initWithDescriptor:(MTLTextureDescriptor *)descriptor
+                            buffer:(StandinBuffer *)buffer
+                            offset:(NSUInteger)offset
+                       bytesPerRow:(NSUInteger)row;
+- (MTLTextureDescriptor *)descriptor;
+- (struct standin_resource_id)gpuResourceID;
+- (mp_texture_region)region:(MTLRegion)region level:(NSUInteger)level slice:(NSUInteger)slice row:(NSUInteger)row
+                      image:(NSUInteger)image;
+@end
+
+@interface StandinSampler : StandinObject <MTLSamplerState>
+{
+  @public
+    mp_sampler *_handle;
+    bool _inArgumentBuffers;
+}
+- (instancetype)initWithDescriptor:(MTLSamplerDescriptor *)descriptor;
+- (struct standin_resource_id)gpuResourceID;
+@end
+
 /* ---- library.m ---- */
 @interface StandinLibrary : StandinObject <MTLLibrary>
 {
@@ -184,7 +227,9 @@ id standin_reflected(Class class, NSDictionary *facts);
 @end
 
 /* ---- queue.m ---- */
-enum standin_kind { RUN_DISPATCH, RUN_COPY, RUN_FILL, RUN_SIGNAL, RUN_WAIT, RUN_CALL };
+enum standin_kind {
+    RUN_DISPATCH, RUN_COPY, RUN_FILL, RUN_MIPMAPS, RUN_TO_TEXTURE, RUN_FROM_TEXTURE, RUN_SIGNAL, RUN_WAIT, RUN_CALL
+};
 
 struct standin_command {
     struct standin_command *next;
@@ -195,6 +240,8 @@ struct standin_command {
     uint32_t resident_count;
     mp_buffer *target, *source;
     uint64_t target_offset, source_offset, size, value;
+    mp_texture *texture;
+    mp_texture_region region;
     uint8_t byte;
     StandinEvent *event;
     void (*call)(void *);
@@ -244,6 +291,7 @@ struct standin_command {
     MTLCommandBufferStatus _status;
     double _start, _finish;
     NSError *_error;
+    bool _over; /* under the worker's lock: the handlers have been called */
 }
 - (instancetype)initWithQueue:(StandinQueue *)queue worker:(struct standin_worker *)worker;
 - (struct standin_command *)addCommand:(enum standin_kind)kind from:(id)encoder;
@@ -259,6 +307,7 @@ struct standin_command {
     bool _ended;
 }
 - (instancetype)initWithBuffer:(StandinCommandBuffer *)buffer;
+- (void)checkOpen:(SEL)where;
 - (void)endEncoding;
 - (void)updateFence:(id<MTLFence>)fence;
 - (void)waitForFence:(id<MTLFence>)fence;
@@ -271,9 +320,13 @@ struct standin_command {
     NSUInteger _offsets[MP_MAX_BUFFERS];
     NSUInteger _threadgroup[MP_MAX_THREADGROUP_ARGUMENTS];
     NSMutableArray *_resident; /* NSValue with pointers */
+    StandinTexture *_textures[MP_MAX_TEXTURES]; /* as _bound */
+    bool _textureSet[MP_MAX_TEXTURES];          /* also to nil, which makes a null texture */
+    StandinSampler *_samplers[MP_MAX_SAMPLERS];
 }
 @end
 
+/* ---- blits.m ---- */
 @interface StandinBlitEncoder : StandinEncoder <MTLBlitCommandEncoder>
 @end
 

@@ -127,7 +127,7 @@ int metal_standin_signposts(char *into, int size)
 
 - (NSOperatingSystemVersion)operatingSystemVersion
 {
-    return (NSOperatingSystemVersion){12, 6, 0};
+    return (NSOperatingSystemVersion){15, 4, 0}; /* which speaks Metal 3.2, as the software device by default */
 }
 
 @end

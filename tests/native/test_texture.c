@@ -109,7 +109,8 @@ static void test_launches(void)
         LAUNCH(queue, pipeline, EXTENT, 16, {.kind = MP_ARGUMENT_TEXTURE, .index = 0, .texture = current},
                {.kind = MP_ARGUMENT_TEXTURE, .index = 1, .texture = next},
                {.kind = MP_ARGUMENT_TEXTURE, .index = 2, .texture = NULL},
-               {.kind = MP_ARGUMENT_SAMPLER, .index = 0, .sampler = sampler});
+               {.kind = MP_ARGUMENT_SAMPLER, .index = 0, .sampler = sampler},
+               {.kind = MP_ARGUMENT_RESIDENT, .sampler = sampler}, {.kind = MP_ARGUMENT_RESIDENT, .texture = current});
         mp->texture_release(current); /* the launch keeps it */
         current = next;
     }

@@ -124,7 +124,7 @@ def test_argument_buffers(mock):
     (handle,) = mock.textures
     address, state, number = np.frombuffer(mock.launches[0].values[0], "u8,u8,i4,i4").tolist()[0][:3]
     assert (address, state, number) == (handle + 1, next(iter(mock.samplers)) + 2, 5)
-    assert mock.launches[0].resident == [handle]
+    assert mock.launches[0].resident == [handle, next(iter(mock.samplers))]
 
 
 def test_a_device_that_lacks_a_format(mock):

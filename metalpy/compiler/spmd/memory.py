@@ -168,6 +168,8 @@ def _load_part(code: Code, type_: str, pointer: Lanes, mask: str, align: int) ->
             f"llvm.masked.load.{suffix}.p0",
             (f"ptr align {align} {pointer.scalar}", f"{code.mask_type} {mask}", f"{full} poison"),
         )
+    if pointer.shape.offsets is None and pointer.shape.half == scalar_size(type_):
+        return _load_rows(code, type_, pointer, mask, align)
     if mask == ALL and (halves := _halves(pointer.shape, scalar_size(type_))):
         return _load_halves(code, type_, pointer, halves, align)
     size = scalar_size(type_)
@@ -214,6 +216,43 @@ def _load_halves(code: Code, type_: str, pointer: Lanes, halves: list[tuple[int,
     return code.new(f"shufflevector {part} {made[0]}, {part} {made[1]}, <{code.width} x i32> <{picks}>")
 
 
+def _rows(code: Code, type_: str, pointer: Lanes, mask: str) -> list[tuple[str, str, str]]:
+    """Where each half of the lanes has its elements, its part of the mask, and which lanes it is.
+
+    The last lane tells: the first one may have wrapped around, as ``x - 1`` does at an edge.
+    """
+    half, size, made = code.width // 2, scalar_size(type_), []
+    vector = f"{code.vector_type('ptr')} {code.vector(pointer)}"
+    for start in (0, half):
+        last = code.new(f"extractelement {vector}, i32 {start + half - 1}")
+        picks = f"<{half} x i32> <{', '.join(f'i32 {start + i}' for i in range(half))}>"
+        part = ALL
+        if mask != ALL:
+            part = code.new(f"shufflevector {code.mask_type} {mask}, {code.mask_type} poison, {picks}")
+        made.append((code.new(f"getelementptr i8, ptr {last}, i64 {-(half - 1) * size}"), part, picks))
+    return made
+
+
+def _load_rows(code: Code, type_: str, pointer: Lanes, mask: str, align: int) -> str:
+    """Two rows of neighbours."""
+    half = code.width // 2
+    part, made = vector_of(half, type_), []
+    for at, some, _ in _rows(code, type_, pointer, mask):
+        arguments = (f"ptr align {align} {at}", f"<{half} x i1> {some}", f"{part} poison")
+        made.append(code.call(part, f"llvm.masked.load.v{half}{mangled(type_)}.p0", arguments))
+    picks = ", ".join(f"i32 {i}" for i in range(code.width))
+    return code.new(f"shufflevector {part} {made[0]}, {part} {made[1]}, <{code.width} x i32> <{picks}>")
+
+
+def _store_rows(code: Code, type_: str, value: str, pointer: Lanes, mask: str, align: int) -> None:
+    half, full = code.width // 2, code.vector_type(type_)
+    part = vector_of(half, type_)
+    for at, some, picks in _rows(code, type_, pointer, mask):
+        row = code.new(f"shufflevector {full} {value}, {full} poison, {picks}")
+        arguments = (f"{part} {row}", f"ptr align {align} {at}", f"<{half} x i1> {some}")
+        code.call("void", f"llvm.masked.store.v{half}{mangled(type_)}.p0", arguments)
+
+
 def _gather_narrow(code: Code, type_: str, pointer: Lanes, mask: str) -> str:
     """Parts of words from the words that they are in, which lie in the same page: processors gather words."""
     longs, ints, bits = code.vector_type("i64"), code.vector_type("i32"), f"i{8 * scalar_size(type_)}"
@@ -241,6 +280,9 @@ def _store_part(code: Code, type_: str, value: str, pointer: Lanes, mask: str, a
             return
         arguments = (f"{full} {value}", f"ptr align {align} {pointer.scalar}", f"{code.mask_type} {mask}")
         code.call("void", f"llvm.masked.store.{suffix}.p0", arguments)
+        return
+    if pointer.shape.offsets is None and pointer.shape.half == scalar_size(type_):
+        _store_rows(code, type_, value, pointer, mask, align)
         return
     if scalar_size(type_) < 4:  # processors scatter words; LLVM would write 32 branches
         part = Instruction("store", "", "void", [], align=align)

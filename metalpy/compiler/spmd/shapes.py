@@ -39,12 +39,15 @@ class Shape:
         A power of two that divides the base.
     relaxed : bool
         The base is good for addresses only: lanes in which a narrower number wrapped around differ.
+    half : int, optional
+        Of a value without offsets: the difference between neighbours in each half of the lanes, where it is known.
     """
 
     offsets: tuple[int, ...] | None
     base: int | None = None
     align: int = 1
     relaxed: bool = False
+    half: int | None = None
 
     @property
     def is_uniform(self) -> bool:
@@ -56,6 +59,16 @@ class Shape:
         if self.base is None or self.offsets is None:
             return None
         return tuple(self.base + o for o in self.offsets)
+
+    def half_stride(self) -> int | None:
+        """The difference between neighbours in either half of the lanes, if it is the same."""
+        if self.offsets is None:
+            return self.half
+        middle = len(self.offsets) // 2
+        step = self.offsets[1] - self.offsets[0] if middle > 1 else 0
+        run = [i * step for i in range(middle)]
+        halves = (self.offsets[:middle], self.offsets[middle:])
+        return step if all([o - part[0] for o in part] == run for part in halves) else None
 
     def stride(self) -> int | None:
         """The difference between neighbours, if it is the same everywhere."""
@@ -286,7 +299,13 @@ class Shapes:
 
     def _integer(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
         bits = int(components(instruction.type)[0][1:])
-        return [_fitting(_binary(instruction, a, b, bits), bits) for a, b in zip(*operands, strict=True)]
+        return [self._binary(instruction, a, b, bits) for a, b in zip(*operands, strict=True)]
+
+    def _binary(self, instruction: Instruction, a: Shape | None, b: Shape | None, bits: int) -> Shape | None:
+        made = _fitting(_binary(instruction, a, b, bits), bits)
+        if made is None or a is None or b is None or made.offsets is not None or self.row != self.width // 2:
+            return made
+        return Shape(None, half=_half(instruction, a, b))
 
     def _compare(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
         made: list[Shape | None] = []
@@ -303,8 +322,12 @@ class Shapes:
         made: list[Shape | None] = []
         source, result = (_bits(components(t)[0]) for t in (instruction.operands[0].type, instruction.type))
         for shape in operands[0]:
-            if shape is None or shape.offsets is None:
-                made.append(shape)
+            if shape is None:
+                made.append(None)
+                continue
+            if shape.offsets is None:  # a stride may be that of narrow numbers which wrap around, too
+                kept = shape.half == 0 or source >= _ADDRESS_BITS
+                made.append(shape if kept and instruction.op in ("zext", "sext", "trunc") else VARYING)
                 continue
             if shape.is_uniform:
                 made.append(_plain(shape, self.width))
@@ -352,19 +375,22 @@ class Shapes:
         if total is None or any(shape is None for operand in operands for shape in operand):
             return [None]
         scale = self.width if source in self.interleaved else 1
-        offsets = total.offsets
+        offsets, half = total.offsets, total.half_stride()
         relaxed = total.relaxed
         for index, stride in self.steps(instruction):
             shape = self._raw(index, self._block_of[instruction.result])[0]
             assert shape is not None
+            step = shape.half_stride()
+            half = None if half is None or step is None else half + step * stride * scale
             if offsets is None or shape.offsets is None:
-                return [VARYING]
+                offsets = None
+                continue
             if not shape.is_uniform:
                 exact = shape.lanes is not None or index.type == "i64"
                 relaxed |= shape.relaxed or not exact
             offsets = tuple(o + i * stride * scale for o, i in zip(offsets, shape.offsets, strict=True))
         if offsets is None:
-            return [VARYING]
+            return [Shape(None, half=half if self.row == self.width // 2 else None)]
         return [Shape(offsets, relaxed=relaxed and any(offsets))]
 
     def steps(self, instruction: Instruction) -> list[tuple[Value, int]]:
@@ -533,7 +559,8 @@ def _join(a: Shape | None, b: Shape | None) -> Shape | None:
     if a is None or b is None or a == b:
         return a if b is None else b
     if a.offsets is None or a.offsets != b.offsets:
-        return VARYING
+        half = a.half_stride()
+        return Shape(None, half=half if half == b.half_stride() else None)
     base = a.base if a.base == b.base else None
     return Shape(a.offsets, base, min(a.align, b.align), a.relaxed or b.relaxed)
 
@@ -584,6 +611,23 @@ def _binary(instruction: Instruction, a: Shape | None, b: Shape | None, bits: in
             return Shape(tuple(o >> factor for o in a.offsets), None, a.align >> factor)
         return _uniform(width)
     return VARYING
+
+
+def _half(instruction: Instruction, a: Shape, b: Shape) -> int | None:
+    """The stride in each half of the lanes of a result that has no offsets."""
+    x, y, op = a.half_stride(), b.half_stride(), instruction.op
+    if x is None or y is None:
+        return None
+    if x == y == 0:
+        return 0
+    if op == "add" or (op == "or" and "disjoint" in instruction.flags):
+        return x + y
+    if op == "sub":
+        return x - y
+    if op == "shl" and b.base is not None:
+        return x << b.base
+    factor = b.base if b.is_uniform else a.base if a.is_uniform else None
+    return (x + y) * factor if op == "mul" and factor is not None else None
 
 
 def _uniform_align(op: str, a: Shape, b: Shape) -> int:

@@ -19,19 +19,6 @@ kernel void passed(Source source [[texture(0)]], Target<half> target [[texture(1
   fill<half>(target, half4(at(source, uint2(p))) * 2.0h, p);
 }
 
-// One kernel for several element types, by host names; a macro spells the parameter.
-#define IMAGE(name, T, a, n) texture2d<T, access::a> name [[texture(n)]]
-template <typename T> kernel void doubled(IMAGE(source, T, read, 0), IMAGE(target, T, write, 1),
-                                          uint2 p [[thread_position_in_grid]]) {
-  target.write(source.read(p) * 2, p);
-}
-template [[host_name("doubled_float")]] kernel void doubled<float>(texture2d<float, access::read>,
-                                                                   texture2d<float, access::write>, uint2);
-template [[host_name("doubled_int")]] kernel void doubled<int>(texture2d<int, access::read>,
-                                                               texture2d<int, access::write>, uint2);
-template [[host_name("doubled_ushort")]] kernel void doubled<ushort>(texture2d<ushort, access::read>,
-                                                                     texture2d<ushort, access::write>, uint2);
-
 // Arrays of textures take several indices; what has no index gets the next that is free.
 kernel void several(array<texture2d<float>, 3> stack [[texture(1)]], texture2d<float, access::read> first,
                     metal::texture2d<float, metal::access::write> last, array<sampler, 2> samplers,

@@ -18,7 +18,8 @@ typedef double CFTimeInterval;
 @protocol MTLComputeCommandEncoder;
 @protocol MTLBlitCommandEncoder;
 @protocol MTLHeap;
-@class MTLStructType, MTLArrayType, MTLPointerType;
+@protocol MTLTexture;
+@class MTLStructType, MTLArrayType, MTLPointerType, MTLTextureReferenceType, MTLTextureDescriptor;
 
 typedef struct {
     NSUInteger width, height, depth;
@@ -28,6 +29,28 @@ static inline MTLSize MTLSizeMake(NSUInteger width, NSUInteger height, NSUIntege
 {
     MTLSize size = {width, height, depth};
     return size;
+}
+
+typedef struct {
+    NSUInteger x, y, z;
+} MTLOrigin;
+
+static inline MTLOrigin MTLOriginMake(NSUInteger x, NSUInteger y, NSUInteger z)
+{
+    MTLOrigin origin = {x, y, z};
+    return origin;
+}
+
+typedef struct {
+    MTLOrigin origin;
+    MTLSize size;
+} MTLRegion;
+
+static inline MTLRegion MTLRegionMake3D(NSUInteger x, NSUInteger y, NSUInteger z, NSUInteger width, NSUInteger height,
+                                        NSUInteger depth)
+{
+    MTLRegion region = {{x, y, z}, {width, height, depth}};
+    return region;
 }
 
 typedef struct {
@@ -65,6 +88,7 @@ typedef NS_OPTIONS(NSUInteger, MTLResourceUsage) {
 
 typedef NS_OPTIONS(NSUInteger, MTLBarrierScope) {
     MTLBarrierScopeBuffers = 1 << 0,
+    MTLBarrierScopeTextures = 1 << 1,
 };
 
 @protocol MTLResource <NSObject>
@@ -72,12 +96,16 @@ typedef NS_OPTIONS(NSUInteger, MTLBarrierScope) {
 @property(readonly) id<MTLDevice> device;
 @property(readonly) MTLStorageMode storageMode;
 @property(readonly) MTLHazardTrackingMode hazardTrackingMode;
+@property(readonly) MTLResourceOptions resourceOptions;
 @property(readonly) id<MTLHeap> heap;
 @end
 
 @protocol MTLBuffer <MTLResource>
 @property(readonly) NSUInteger length;
 - (void *)contents;
+- (id<MTLTexture>)newTextureWithDescriptor:(MTLTextureDescriptor *)descriptor
+                                    offset:(NSUInteger)offset
+                               bytesPerRow:(NSUInteger)bytesPerRow;
 @end
 
 @interface MTLHeapDescriptor : NSObject <NSCopying>
@@ -109,6 +137,8 @@ typedef NS_OPTIONS(NSUInteger, MTLBarrierScope) {
 @property(readwrite) uint64_t signaledValue;
 @end
 
+#import <Metal/MTLTexture.h>
+
 /* ---- libraries ---- */
 
 typedef NS_ENUM(NSUInteger, MTLDataType) {
@@ -128,6 +158,8 @@ typedef NS_ENUM(NSUInteger, MTLDataType) {
     MTLDataTypeChar = 45,
     MTLDataTypeUChar = 49,
     MTLDataTypeBool = 53,
+    MTLDataTypeTexture = 58,
+    MTLDataTypeSampler = 59,
     MTLDataTypePointer = 60,
     MTLDataTypeLong = 81,
     MTLDataTypeULong = 85,
@@ -233,6 +265,7 @@ typedef NS_ENUM(NSUInteger, MTLArgumentAccess) {
 - (MTLStructType *)structType;
 - (MTLArrayType *)arrayType;
 - (MTLPointerType *)pointerType;
+- (MTLTextureReferenceType *)textureReferenceType;
 @end
 
 @interface MTLStructType : MTLType
@@ -246,6 +279,14 @@ typedef NS_ENUM(NSUInteger, MTLArgumentAccess) {
 - (MTLStructType *)elementStructType;
 - (MTLArrayType *)elementArrayType;
 - (MTLPointerType *)elementPointerType;
+- (MTLTextureReferenceType *)elementTextureReferenceType;
+@end
+
+@interface MTLTextureReferenceType : MTLType
+@property(readonly) MTLDataType textureDataType;
+@property(readonly) MTLTextureType textureType;
+@property(readonly) MTLArgumentAccess access;
+@property(readonly) BOOL isDepthTexture;
 @end
 
 @interface MTLPointerType : MTLType
@@ -273,6 +314,10 @@ typedef NS_ENUM(NSUInteger, MTLArgumentAccess) {
 @property(readonly) MTLPointerType *bufferPointerType;
 @property(readonly) NSUInteger threadgroupMemoryAlignment;
 @property(readonly) NSUInteger threadgroupMemoryDataSize;
+@property(readonly) MTLTextureType textureType;
+@property(readonly) MTLDataType textureDataType;
+@property(readonly) BOOL isDepthTexture;
+@property(readonly) NSUInteger arrayLength;
 @end
 
 @interface MTLComputePipelineReflection : NSObject
@@ -359,6 +404,8 @@ typedef void (^MTLCommandBufferHandler)(id<MTLCommandBuffer>);
 - (void)setComputePipelineState:(id<MTLComputePipelineState>)state;
 - (void)setBytes:(const void *)bytes length:(NSUInteger)length atIndex:(NSUInteger)index;
 - (void)setBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset atIndex:(NSUInteger)index;
+- (void)setTexture:(id<MTLTexture>)texture atIndex:(NSUInteger)index;
+- (void)setSamplerState:(id<MTLSamplerState>)sampler atIndex:(NSUInteger)index;
 - (void)setThreadgroupMemoryLength:(NSUInteger)length atIndex:(NSUInteger)index;
 - (void)dispatchThreadgroups:(MTLSize)threadgroupsPerGrid threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup;
 - (void)dispatchThreads:(MTLSize)threadsPerGrid threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup;
@@ -375,6 +422,25 @@ typedef void (^MTLCommandBufferHandler)(id<MTLCommandBuffer>);
      destinationOffset:(NSUInteger)destinationOffset
                   size:(NSUInteger)size;
 - (void)fillBuffer:(id<MTLBuffer>)buffer range:(NSRange)range value:(uint8_t)value;
+- (void)copyFromBuffer:(id<MTLBuffer>)sourceBuffer
+           sourceOffset:(NSUInteger)sourceOffset
+      sourceBytesPerRow:(NSUInteger)sourceBytesPerRow
+    sourceBytesPerImage:(NSUInteger)sourceBytesPerImage
+             sourceSize:(MTLSize)sourceSize
+              toTexture:(id<MTLTexture>)destinationTexture
+       destinationSlice:(NSUInteger)destinationSlice
+       destinationLevel:(NSUInteger)destinationLevel
+      destinationOrigin:(MTLOrigin)destinationOrigin;
+- (void)copyFromTexture:(id<MTLTexture>)sourceTexture
+                 sourceSlice:(NSUInteger)sourceSlice
+                 sourceLevel:(NSUInteger)sourceLevel
+                sourceOrigin:(MTLOrigin)sourceOrigin
+                  sourceSize:(MTLSize)sourceSize
+                    toBuffer:(id<MTLBuffer>)destinationBuffer
+           destinationOffset:(NSUInteger)destinationOffset
+      destinationBytesPerRow:(NSUInteger)destinationBytesPerRow
+    destinationBytesPerImage:(NSUInteger)destinationBytesPerImage;
+- (void)generateMipmapsForTexture:(id<MTLTexture>)texture;
 - (void)updateFence:(id<MTLFence>)fence;
 - (void)waitForFence:(id<MTLFence>)fence;
 @end
@@ -388,6 +454,7 @@ typedef void (^MTLCommandBufferHandler)(id<MTLCommandBuffer>);
 @property(readonly) MTLCommandBufferStatus status;
 @property(readonly) NSError *error;
 - (void)commit;
+- (void)waitUntilCompleted;
 - (void)addScheduledHandler:(MTLCommandBufferHandler)block;
 - (void)addCompletedHandler:(MTLCommandBufferHandler)block;
 - (id<MTLBlitCommandEncoder>)blitCommandEncoder;
@@ -439,6 +506,12 @@ typedef NS_ENUM(NSInteger, MTLGPUFamily) {
     MTLGPUFamilyMac2 = 2002,
 };
 
+typedef NS_ENUM(NSUInteger, MTLReadWriteTextureTier) {
+    MTLReadWriteTextureTierNone = 0,
+    MTLReadWriteTextureTier1 = 1,
+    MTLReadWriteTextureTier2 = 2,
+};
+
 @protocol MTLDevice <NSObject>
 @property(readonly) NSString *name;
 @property(readonly) uint64_t registryID;
@@ -448,6 +521,8 @@ typedef NS_ENUM(NSInteger, MTLGPUFamily) {
 @property(readonly) NSUInteger currentAllocatedSize;
 @property(readonly) NSUInteger maxThreadgroupMemoryLength;
 @property(readonly) NSUInteger maxBufferLength;
+@property(readonly) MTLReadWriteTextureTier readWriteTextureSupport;
+@property(readonly) BOOL supports32BitFloatFiltering;
 - (BOOL)supportsFamily:(MTLGPUFamily)gpuFamily;
 - (id<MTLCommandQueue>)newCommandQueueWithMaxCommandBufferCount:(NSUInteger)maxCommandBufferCount;
 - (MTLSizeAndAlign)heapBufferSizeAndAlignWithLength:(NSUInteger)length options:(MTLResourceOptions)options;
@@ -474,6 +549,11 @@ typedef NS_ENUM(NSInteger, MTLGPUFamily) {
                                     error:(NSError **)error;
 - (id<MTLBinaryArchive>)newBinaryArchiveWithDescriptor:(MTLBinaryArchiveDescriptor *)descriptor
                                                           error:(NSError **)error;
+- (MTLSizeAndAlign)heapTextureSizeAndAlignWithDescriptor:(MTLTextureDescriptor *)desc;
+- (NSUInteger)minimumLinearTextureAlignmentForPixelFormat:(MTLPixelFormat)format;
+- (NSUInteger)minimumTextureBufferAlignmentForPixelFormat:(MTLPixelFormat)format;
+- (id<MTLTexture>)newTextureWithDescriptor:(MTLTextureDescriptor *)descriptor;
+- (id<MTLSamplerState>)newSamplerStateWithDescriptor:(MTLSamplerDescriptor *)descriptor;
 - (id<MTLFence>)newFence;
 - (id<MTLSharedEvent>)newSharedEvent;
 @end
