@@ -111,6 +111,17 @@ MATRIX = [
     ("`m[i]`, `m[i][j]`, `m.columns[i]`", "read and write"),
     ("`transpose`, `determinant`", "of all sizes, of square ones"),
 ]
+ADDRESS_SPACES = [
+    ("functions and methods that differ in address spaces",
+     "also with different bodies: which one is meant follows from where a pointer comes; one that lies in a buffer is "
+     "an error"),
+    ("constructors, class templates, friends that differ in address spaces", "only if they do the same"),
+]  # fmt: skip
+FUNCTION_TABLES = [
+    ("`[[visible]]` functions", "no templates, no overloads; called by name or through a table"),
+    ("`visible_function_table<R(A...)>`",
+     "`[]`, `size`, `empty`, empty places; filled by names, with functions of the same program"),
+]  # fmt: skip
 SIMDGROUP_MATRIX = [
     ("`simdgroup_matrix<T, 8, 8>`, `simdgroup_float8x8`, `simdgroup_half8x8`, `simdgroup_bfloat8x8`", ""),
     ("`thread_elements()`", "two elements, by the lane map of Apple's GPUs"),
@@ -123,7 +134,8 @@ SIMDGROUP_MATRIX = [
 
 TENSORS = [
     ("`tensor<T, extents, tensor_inline>`",
-     "device and threadgroup memory, any rank, strides; no tensors bound by the host"),
+     "device and threadgroup memory, any rank, strides"),
+    ("`tensor<T, extents>` as an argument of a kernel", "an array of the host, contiguous; `t[i, j]`"),
     ("`extents`, `dextents`, `dynamic_extent`, `slice`", "sizes known to the compiler or not"),
     ("`cooperative_tensor`",
      "`[]`, iterators, `get_capacity`, `is_valid_element`, `get_multidimensional_index`, `load`, `store`"),
@@ -156,6 +168,8 @@ def render() -> str:
         "\n## Matrices of a simdgroup\n", rows("what | how", SIMDGROUP_MATRIX),
         "\n## Tensors\n", "With language version 4.0 and `<metal_tensor>` or Metal Performance Primitives' headers:\n",
         rows("what | how", TENSORS),
+        "\n## Address spaces\n", rows("what | how far", ADDRESS_SPACES),
+        "\n## Tables of functions\n", rows("what | how far", FUNCTION_TABLES),
         "\n## Simdgroups and quadgroups\n", lanes(),
         "\n## Atomics\n", "In device and in threadgroup memory, also as `atomic<T>`.\n",
         rows("function | types", atomics),

@@ -28,6 +28,8 @@ cdef class Encoder:
     cdef int encode_address(self, TypePlan type, value, char *target) except -1
     cdef int encode_pointed(self, ArgumentPlan argument, value) except -1
     cdef int bind_handles(self, ArgumentPlan argument, value) except -1
+    cdef int bind_tensor(self, ArgumentPlan argument, value) except -1
+    cdef int bind_functions(self, ArgumentPlan argument, value) except -1
     cdef int bind_handle(self, TypePlan type, uint32_t index, value) except -1
     cdef int encode_handle(self, TypePlan type, value, char *target) except -1
 

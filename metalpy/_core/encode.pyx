@@ -23,11 +23,13 @@ from metalpy._core.array cimport BFLOAT16, FLOAT16, INT8, INT16, INT32, UINT8, U
 from metalpy._core.number cimport described, scalar_error, write_exact, write_scalar, write_wrapped
 from metalpy._core.plan cimport (
     ARRAY,
+    FUNCTION_TABLE,
     MATRIX,
     POINTER,
     SAMPLER,
     SCALAR,
     STRUCT,
+    TENSOR,
     TEXTURE,
     UNION,
     VECTOR,
@@ -154,8 +156,12 @@ cdef class Encoder:
         return 0
 
     cdef int bind_handles(self, ArgumentPlan argument, value) except -1:
-        """A texture or sampler, or a sequence of them for an array."""
+        """A texture or sampler, or a sequence of them for an array; a tensor or a table of functions."""
         try:
+            if argument.type.kind == TENSOR:
+                return self.bind_tensor(argument, value)
+            if argument.type.kind == FUNCTION_TABLE:
+                return self.bind_functions(argument, value)
             if argument.type.kind != ARRAY:
                 return self.bind_handle(argument.type, argument.index, value)
             if not isinstance(value, (list, tuple)):
@@ -165,6 +171,51 @@ cdef class Encoder:
                 self.bind_handle(argument.type.element, argument.index + <uint32_t>number, entry)
         except MetalError as error:
             raise in_argument(argument, error) from None
+        return 0
+
+    cdef int bind_tensor(self, ArgumentPlan argument, value) except -1:
+        """An array as a tensor: its last axis is the tensor's first dimension."""
+        cdef TypePlan type = argument.type
+        if value is None and argument.optional:
+            self.add(MP_ARGUMENT_BUFFER, argument.index)
+            return 0
+        if not isinstance(value, ArrayBase):
+            raise LaunchTypeError(f"needs an Array, got {described(value)}")
+        if type.element.kind != VOID and not accepts(type.element, <ArrayBase>value):
+            raise LaunchTypeError(f"got {described(value)}; x.view(dtype) reinterprets the bytes, x.astype(dtype) "
+                                  "converts the values")
+        if argument.writes and not (<ArrayBase>value).writable:
+            raise LaunchValueError("the kernel may write, and the array is read-only; pass x.copy()")
+        extents = value.shape[::-1]
+        if len(extents) != len(type.shape) or any([given not in (-1, size)
+                                                   for given, size in zip(type.shape, extents, strict=True)]):
+            raise LaunchValueError(f"cannot be an array of shape {value.shape}: its last axis is the tensor's first "
+                                   "dimension")
+        strides, stride = [], 1
+        for size in extents:
+            strides.append(stride)
+            stride *= size
+        parts = {"mp_data": value, "mp_extents": [extents], "mp_strides": strides}
+        return self.encode_struct(type, parts, self.bind_bytes(argument, type.size))
+
+    cdef int bind_functions(self, ArgumentPlan argument, value) except -1:
+        """A sequence of names of functions, None for places that stay empty."""
+        cdef int *target
+        if value is None and argument.optional:
+            self.add(MP_ARGUMENT_BUFFER, argument.index)
+            return 0
+        if not isinstance(value, (list, tuple)):
+            raise LaunchTypeError(f"needs a list of functions' names, got {described(value)}")
+        numbers = []
+        for name in value:
+            if name is not None and name not in argument.type.by_name:
+                known = ", ".join(argument.type.by_name) or "none"
+                raise LaunchValueError(f"it holds [[visible]] functions of this type: {known}; got {name!r}")
+            numbers.append(-1 if name is None else argument.type.by_name[name][1])
+        target = <int *>self.bind_bytes(argument, 4 * (1 + len(numbers)))
+        target[0] = len(numbers)
+        for place, number in enumerate(numbers):
+            target[1 + <Py_ssize_t>place] = number
         return 0
 
     cdef int bind_handle(self, TypePlan type, uint32_t index, value) except -1:

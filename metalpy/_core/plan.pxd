@@ -12,6 +12,8 @@ cdef enum TypeKind:
     UNION
     POINTER
     VOID
+    TENSOR
+    FUNCTION_TABLE
     TEXTURE
     SAMPLER
 
@@ -30,6 +32,7 @@ cdef class TypePlan:
         Py_ssize_t stride         # between matrix columns or array elements
         TypePlan element          # of an array or pointer
         tuple fields              # of (name, offset, TypePlan)
+        tuple shape               # of a tensor: its extents, -1 for any
         dict by_name              # field name -> its entry in `fields`
         uint32_t accepts          # bit n: arrays with ScalarCode n
         int texture_type          # of a texture: MTLTextureType
@@ -49,7 +52,7 @@ cdef class ArgumentPlan:
         bint optional
         bint by_value             # only read, so that a value will do
         bint writes
-        bint is_handle            # a texture, a sampler or an array of them
+        bint is_handle            # a texture, a sampler or an array of them, a tensor, a table of functions
         TypePlan type
 
 

@@ -17,7 +17,8 @@ from metalpy._core.array import SCALAR_CODES
 
 KINDS = {
     "scalar": SCALAR, "vector": VECTOR, "matrix": MATRIX, "array": ARRAY, "struct": STRUCT, "union": UNION,
-    "pointer": POINTER, "void": VOID, "texture": TEXTURE, "sampler": SAMPLER,
+    "pointer": POINTER, "void": VOID, "texture": TEXTURE, "sampler": SAMPLER, "tensor": TENSOR,
+    "function_table": FUNCTION_TABLE,
 }
 # By value of MTLTextureType.
 METAL_TYPES = ("1d", "1d_array", "2d", "2d_array", "2d_ms", "cube", "cube_array", "3d", "2d_ms_array", "_buffer")
@@ -68,7 +69,9 @@ cdef class TypePlan:
             # A struct may hold a pointer to its own kind, so what is pointed to is not followed further.
             self.element = pointee_plan(type.element)
             self.accepts = 1 << UINT64
-        if self.kind == STRUCT or self.kind == UNION:
+        if self.kind == TENSOR:
+            self.shape = type.shape
+        if self.kind == STRUCT or self.kind == UNION or self.kind == TENSOR or self.kind == FUNCTION_TABLE:
             self.fields = tuple([(field.name, field.offset, TypePlan(field.type)) for field in type.fields])
             self.by_name = {entry[0]: entry for entry in self.fields}
             # Plain bytes, or an array of the only scalar within; `accepts` adds records of this size.
@@ -116,7 +119,7 @@ cdef class ArgumentPlan:
         self.is_reference = argument.is_reference
         self.optional = argument.optional
         self.writes = argument.access in ("write", "read_write")
-        self.is_handle = argument.kind in ("texture", "sampler")
+        self.is_handle = argument.kind in ("texture", "sampler") or argument.type.kind in ("tensor", "function_table")
         self.by_value = not self.writes
         self.declaration = declared(argument)
         self.type = TypePlan(argument.type)
@@ -124,7 +127,7 @@ cdef class ArgumentPlan:
 
 def declared(argument):
     """An argument's type as Metal spells it, such as ``"device const float*"``."""
-    if argument.kind in ("texture", "sampler"):
+    if argument.kind in ("texture", "sampler") or argument.type.kind in ("tensor", "function_table"):
         return argument.type.name
     const = " const" if argument.address_space == "device" and argument.access == "read" else ""
     return f"{argument.address_space}{const} {argument.type.name}{'&' if argument.is_reference else '*'}"

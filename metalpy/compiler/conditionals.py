@@ -22,10 +22,16 @@ _PLACE = re.compile(r"^([^\n]*?):(\d+):(\d+): ", re.MULTILINE)
 
 
 class Arms:
-    """What was inserted into a program so far."""
+    """What was inserted into a program so far.
 
-    def __init__(self) -> None:
-        self._inserted: dict[int, str] = {}  # by offset in the program
+    Parameters
+    ----------
+    inserted : dict of int to str, optional
+        What others insert, by offset in the program.
+    """
+
+    def __init__(self, inserted: dict[int, str] | None = None) -> None:
+        self._inserted = dict(inserted or {})  # by offset in the program
         self._settled: set[int] = set()  # offsets of question marks
 
     def insert(self, program: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 
 from .harvest import Entry, Harvest, Parameter
@@ -50,6 +51,11 @@ _TEXTURE = re.compile(
     r"(?P<type>(?:texture|depth)\w+)<(?P<scalar>[\w ]+), "
     r"(?:metal::access::(?P<access>\w+)|\(metal::access\)(?P<number>\d))"
 )
+_TENSOR = re.compile(
+    r"tensor<(?:const )?(?:metal::)?(?P<element>.*?), "
+    r"metal::extents<(?P<index>[\w ]+), (?P<sizes>[\w, ]+)>, metal::tensor_handle\W"
+)
+_DYNAMIC = 2**64 - 1
 _ACCESSES = ("sample", "read", "write", "read_write")
 
 _NODE = re.compile(r"^!(\d+) = (?:distinct )?(!DI\w+\(.*\)|!\{.*\})$", re.MULTILINE)
@@ -76,7 +82,7 @@ def read_kernels(
     limits : tuple of int
         ``max_total_threads_per_threadgroup`` of each kernel.
     """
-    readers = [_Reader(ir) for ir in parts]
+    readers = [_Reader(ir, harvest.visible) for ir in parts]
     kernels = tuple(readers[k % len(readers)].kernel(k, entry) for k, entry in enumerate(harvest.entries))
     reader = readers[0]
     constants = []
@@ -90,8 +96,8 @@ def read_kernels(
 
 
 class _Reader:
-    def __init__(self, ir: str) -> None:
-        self._ir = ir
+    def __init__(self, ir: str, functions: Sequence[str] = ()) -> None:
+        self._ir, self._functions = ir, functions
         self._types: dict[str, Type] = {}
 
     @cached_property
@@ -172,6 +178,11 @@ class _Reader:
             held = self.type(node)
             access = (held.element or held).access or "read"
             return Argument(parameter.name, index, parameter.role, "", access, False, parameter.gate is not None, held)
+        if parameter.is_object:
+            held = self.type(node)
+            access = "read_write" if held.kind == "tensor" and not self._is_const_tensor(node) else "read"
+            gated = parameter.gate is not None
+            return Argument(parameter.name, index, "buffer", "constant", access, True, gated, held)
         pointee_node = self._field(self._strip(node), "baseType")
         writable = parameter.address_space != "constant" and not self._is_const(pointee_node)
         return Argument(
@@ -320,8 +331,41 @@ class _Reader:
             return Type(
                 spelled, "array", size, alignment, shape=inner.shape, stride=inner.stride, element=inner.element
             )
+        if match := _TENSOR.match(name):
+            return self._tensor(match, size, members)
+        if name.startswith("visible_function_table<"):
+            functions = tuple(
+                Field(f, k, Type(of[23:-1], "void", 0, 1)) for k, (f, of) in enumerate(self._visible) if of == name
+            )
+            return Type(name, "function_table", size, alignment, fields=functions)
         kind = "union" if tag == "DW_TAG_union_type" else "struct"
         return Type(name, kind, size, alignment, fields=tuple(members))
+
+    def _tensor(self, match: re.Match[str], size: int, members: list[Field]) -> Type:
+        scalar, metal = _SCALARS.get(match["element"], (None, match["element"]))
+        element = Type(metal, "void", 0, 1)
+        if scalar:
+            bits = re.search(r"\d+$", scalar)
+            each = int(bits[0]) // 8 if bits else 1
+            element = Type(metal, "scalar", each, each, scalar)
+        data = replace(members[0], type=replace(members[0].type, element=element))
+        sizes = [int(n.rstrip("UL")) for n in match["sizes"].split(", ")]
+        shape = tuple(-1 if n == _DYNAMIC else n for n in sizes)
+        spelled = ", ".join("dynamic_extent" if n < 0 else str(n) for n in shape)
+        name = f"tensor<{element.name}, extents<{_SCALARS[match['index']][1]}, {spelled}>>"
+        return Type(name, "tensor", size, 8, element.scalar, shape, element=element, fields=(data, *members[1:]))
+
+    def _is_const_tensor(self, node: str | None) -> bool:
+        return (_fields(self._nodes[self._strip(node) or ""]).get("name", "")).startswith("tensor<const ")
+
+    @cached_property
+    def _visible(self) -> list[tuple[str, str]]:
+        """[[visible]] functions with the names of the types of tables that they may be in."""
+        return [
+            (name.removeprefix("::"), _fields(self._nodes[table]).get("name", ""))
+            for k, name in enumerate(self._functions)
+            if (table := self._strip(self._field(self._strip(self.variable(f"__mp_visible_{k}")), "baseType")))
+        ]
 
     def _members(self, fields: dict[str, str]) -> list[Field]:
         members: list[Field] = []

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core import library as core
 from .._core.texture import TEXTURE_TYPES
-from ..errors import CacheError, CompileError, Diagnostic, LaunchValueError, MetalError
+from ..errors import CacheError, CompileError, Diagnostic, LaunchValueError, MetalError, UnsupportedError
 from .cache import default_cache, make_key
 from .compilation import checked_constants
 from .diagnostics import compile_error, parse_diagnostics
@@ -155,6 +155,12 @@ class DeviceProgram:
         launching raises.
         """
         entry = self._entries.get(name)
+        objects = [p for p in entry.parameters if p.is_object] if entry else []
+        if objects:
+            raise UnsupportedError(
+                f"argument '{objects[0].name}' of kernel '{name}' is a {objects[0].type_name}; Apple's driver of "
+                "metalpy binds neither tensors nor tables of functions yet"
+            )
         try:
             pipeline = self._library.pipeline(name, self._encoded(values), self._archive(name, values))
         except LaunchValueError as error:

@@ -39,6 +39,14 @@ _SPELLINGS = (
 _DOUBLE = re.compile(r".*\bdouble_is_not_supported_in_Metal\b.*")
 # A name in capitals that nothing declares: host programs often define such, as sizes and types of a kernel.
 _HOST_MACRO = re.compile(r"(?:use of undeclared identifier|unknown type name) '([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_?)'\Z")
+_METAL_4 = re.compile(
+    r"(?:use of undeclared identifier|no template named|unknown type name|no type named) "
+    r"'(?:mpp|tensor|dextents|extents|tensor_inline|tensor_handle|cooperative_tensor|dynamic_extent|execution_\w+)'"
+)
+_METAL_4_HINT = (
+    'it belongs to Metal 4: pass language_version="4.0", and include <metal_tensor>, or '
+    "<MetalPerformancePrimitives/MetalPerformancePrimitives.h> for mpp"
+)
 _SNIPPET = re.compile(r" *\d* \| ")
 _FIXIT = re.compile(r'fix-it:"(?:\\.|[^"\\])*":\{(\d+):(\d+)-(\d+):(\d+)\}:"((?:\\.|[^"\\])*)"\Z')
 _OUR_PRAGMA = "unterminated '#pragma clang attribute push'"  # when clang gives up in the middle of the program
@@ -151,7 +159,10 @@ def _mended(diagnostic: Diagnostic, places: list[tuple[str, int]], lines_before:
 
 
 def _with_hint(diagnostic: Diagnostic) -> Diagnostic:
-    """Say of a name that looks like a macro of the host program how to define it."""
+    """Say of a name that looks like a macro of the host program how to define it, of Metal 4's where they are."""
+    newer = _METAL_4.match(diagnostic.message)
+    if newer:
+        return diagnostic._replace(message=f"{newer[0]}; {_METAL_4_HINT}")
     match = _HOST_MACRO.match(diagnostic.message)
     if match is None or len(match[1]) < 2:
         return diagnostic

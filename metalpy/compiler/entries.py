@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from .debuginfo import MAX_THREADS
 from .harvest import Entry, FunctionConstant, GlobalInput, Harvest, Parameter
+from .overloads import SPACES
 from .source import line_mark
 
 __all__ = ["ENTRIES_NAME", "defined_flags", "write_entries"]
@@ -26,11 +27,15 @@ _ROLES = ("buffer", "threadgroup", "texture", "sampler")
 
 ENTRIES_NAME = "metalpy_entries"  # the "file" of generated code in compiler messages; never shown
 # Names of __mp that the entry points use.
-_NAMES = "count fill from handles implicit_index indices input number parameter signature threadgroup_memory".split()
+_NAMES = (
+    "count fill from handles implicit_index indices input number parameter placed signature threadgroup_memory".split()
+)
 
 
-def write_entries(harvest: Harvest, part: int = 0, parts: int = 1) -> str:
+def write_entries(harvest: Harvest, part: int = 0, parts: int = 1, *, placed: bool = False) -> str:
     """The text to compile after the user's program: all of it, or one of several parts (see `parts`).
+
+    If `placed`, the entry points say in which address space each argument is (see `spaces`).
 
     All that belongs to entry number ``k`` stands on line ``k + 1`` of "file" `ENTRIES_NAME`, so that messages about
     it can be told about the kernel; the rest is on lines behind them.
@@ -39,8 +44,9 @@ def write_entries(harvest: Harvest, part: int = 0, parts: int = 1) -> str:
     roles = {p.role for e in harvest.entries for p in e.parameters} | {i.role for i in harvest.inputs}
     names = [*_NAMES, *sorted(roles)]
     pieces = [line_mark(len(harvest.entries) + 1, ENTRIES_NAME), *(f"#undef {name}\n" for name in names)]
+    pieces += [_visible(harvest.visible)] * bool(harvest.visible)
     pieces += [
-        line_mark(k + 1, ENTRIES_NAME) + _entry(k, e, harvest.inputs) + "\n"
+        line_mark(k + 1, ENTRIES_NAME) + _entry(k, e, harvest.inputs, placed) + "\n"
         for k, e in enumerate(harvest.entries)
         if k % parts == part
     ]
@@ -63,15 +69,32 @@ def _constant(k: int, constant: FunctionConstant) -> str:
     return f"auto* __mp_constant_{k} = &{constant.name}; {index}"
 
 
+def _visible(functions: list[str]) -> str:
+    """How a table calls the functions that it names by number; and the type of the tables that each may be in."""
+    calls = (
+        f"if constexpr (__is_same(decltype({name}), Of)) {{ if (number == {k}) return {name}(arguments...); }} "
+        for k, name in enumerate(functions)
+    )
+    tables = (f"metal::visible_function_table<decltype({name})>* __mp_visible_{k};" for k, name in enumerate(functions))
+    return (
+        "namespace __mp { template <class Of, class R, class... A> "
+        "inline __attribute__((always_inline)) R call_visible(visible_tag<Of, R>, int number, A... arguments) { "
+        f"{''.join(calls)} __builtin_trap(); }} }} "
+        f'extern "C" {{ {" ".join(tables)} }}\n'
+    )
+
+
 def _literal(name: str, expression: str) -> str:
     """A constant that LLVM IR shows as a number; declared first, since C++ would drop a constant that is local."""
     return f"extern const unsigned {name}; constexpr unsigned {name} = ({expression});"
 
 
-def _entry(k: int, entry: Entry, inputs: list[GlobalInput]) -> str:
+def _entry(k: int, entry: Entry, inputs: list[GlobalInput], placed: bool) -> str:
     position = dict.fromkeys(_ROLES, 0)
     known = {role: entry.literal_indices(role) for role in position}
     arguments = [_argument(k, i, parameter, position, known) for i, parameter in enumerate(entry.parameters)]
+    if placed:
+        arguments = [_placed(p, a) for p, a in zip(entry.parameters, arguments, strict=True)]
     # The type is spelled out where the name alone may be that of several functions; else it follows from the name.
     function_type = entry.signature or f"decltype({entry.callee})"
     parts = [
@@ -116,3 +139,8 @@ def _argument(
     numbers = known[parameter.role]
     index = f"__mp_{parameter.role}s_{k}[{at}]" if numbers is None else str(numbers[at])
     return f"__mp::{source}<{parameter_type}>(__mp_g, {index})"
+
+
+def _placed(parameter: Parameter, argument: str) -> str:
+    space = SPACES.get(parameter.address_space)
+    return f"__mp::placed<{space}>({argument})" if space and not parameter.is_object else argument

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Diagnostic
-from .assembly import Assembly
+from .assembly import Assembly, adapted
 from .cache import Cache, default_cache
 from .checks import find_offence, misuse_of
 from .conditionals import Arms
@@ -25,16 +25,19 @@ from .diagnostics import compile_error, misuse_error, parse_diagnostics, placed
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, Skipped, harvest
 from .options import MATH_MODES, Options
+from .overloads import OverloadSet, separate_overloads
 from .parts import part_count, without_instantiations
 from .precompiled import precompiled_headers
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
+from .spaces import asks_for_spaces, resolve_spaces, without_marks
 from .toolchain import clang, run_tool
-from .twins import drop_plain_twins, drop_twins, explain_twins
+from .twins import drop_twins, explain_twins
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Sequence
 
 __all__ = ["Constant", "Program", "compile_program"]
 
@@ -146,6 +149,11 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         assemblies = [Assembly(text) for text in texts]
         numbers = [range(part, len(found.entries), len(texts)) for part in range(len(texts))]
         kernels, constants, limits = read_kernels([assembly.surroundings for assembly in assemblies], found)
+        if unit.overload_sets:
+            assemblies = [
+                _with_known_spaces(assembly, kernels, those, unit.overload_sets, source)
+                for assembly, those in zip(assemblies, numbers, strict=True)
+            ]
         for assembly, those in zip(assemblies, numbers, strict=True):
             offence = find_offence(assembly, those)
             if offence is not None:
@@ -154,7 +162,7 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         raise misuse_error(misuse, source) from None
     return Program(
         ir=tuple(
-            _without_call_flags(assembly.pruned([*(f"__mp_thread_{k}" for k in those), "__mp_group"]), options)
+            _without_call_flags(assembly.pruned(_roots(those)), options)
             for assembly, those in zip(assemblies, numbers, strict=True)
         ),
         kernels=kernels,
@@ -163,6 +171,25 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         warnings=(*map(_skipped_note, found.skipped), *warnings),
         inputs=_input_symbols(texts[0], len(found.inputs)),
     )
+
+
+def _roots(numbers: Sequence[int]) -> list[str]:
+    """The entry points of the kernels with these numbers."""
+    return [*(f"__mp_thread_{k}" for k in numbers), "__mp_group"]
+
+
+def _with_known_spaces(
+    assembly: Assembly,
+    kernels: Sequence[KernelInfo],
+    numbers: Sequence[int],
+    sets: Sequence[OverloadSet],
+    source: Source,
+) -> Assembly:
+    """The program with the overloads that are meant, for each kernel of these numbers."""
+    ir = assembly.pruned(_roots(numbers))
+    if not asks_for_spaces(assembly, numbers):
+        return Assembly(without_marks(ir))
+    return Assembly(resolve_spaces(adapted(ir), {k: kernels[k] for k in numbers}, sets, source.text))
 
 
 def _skipped_note(function: Skipped) -> Diagnostic:
@@ -183,7 +210,9 @@ def _include_flags(source: Source, options: Options) -> list[str]:
 
 
 def _version_flags(options: Options) -> list[str]:
-    return [f"-D__METAL_VERSION__={options.metal_version}"]
+    # Tensors have t[i, j], which is C++23.
+    standard = ["-std=gnu++23"] if options.metal_version >= 400 else []
+    return [f"-D__METAL_VERSION__={options.metal_version}", *standard]
 
 
 def _expand_macros(source: Source, options: Options) -> str:
@@ -211,8 +240,10 @@ class _Unit:
         # clang finds a definition by its label only where it has read the text itself.
         self._texts = ["__mp/async_copy.h"] if '"air.' in source.text or "\\01air." in source.text else []
         self._lines_before = 0  # in front of the user's text, in what clang read last
-        self._program = drop_plain_twins(source.text, blank_for_cpp(source.text))
-        self._arms = Arms()
+        separated = separate_overloads(source.text, blank_for_cpp(source.text))
+        self._program = separated.program
+        self.overload_sets = separated.sets
+        self._arms = Arms(separated.insertions)
 
     def compile(self, parts: int) -> tuple[list[str], tuple[Diagnostic, ...]]:
         """IR with debug information about types, in so many parts, and clang's warnings."""
@@ -260,7 +291,8 @@ class _Unit:
     ) -> subprocess.CompletedProcess[bytes]:
         text = defined_flags(self._found) + self._options.directives + before
         self._lines_before = text.count("\n")
-        text += self._arms.insert(program or self._program) + write_entries(self._found, part, parts) + behind
+        entries = write_entries(self._found, part, parts, placed=bool(self.overload_sets))
+        text += self._arms.insert(program or self._program) + entries + behind
         data = text.encode("utf-8", "surrogateescape")
         own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
         command = [*clang(), "-x", "c++", *self._flags, *_include_flags(self._source, self._options), *_OUTPUT]

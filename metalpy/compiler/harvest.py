@@ -65,9 +65,10 @@ _HANDLE = re.compile(
     r"(?:(?P<texture>(?:texture|depth)\w*)<|(?P<sampler>sampler)\b)"
 )
 _DECIMAL = re.compile(r"0|[1-9][0-9]*")
+# Arguments by value that the host makes, in a buffer.
+_BOUND_OBJECTS = frozenset({"visible_function_table", "tensor"})
 # Arguments by value that are no inputs, by the type that names them.
 _HOST_OBJECTS = {
-    "visible_function_table": "a table of visible functions",
     "intersection_function_table": "a table of intersection functions",
     "acceleration_structure": "an acceleration structure for ray tracing",
     "primitive_acceleration_structure": "an acceleration structure for ray tracing",
@@ -76,7 +77,6 @@ _HOST_OBJECTS = {
     "command_buffer": "an indirect command buffer",
     "compute_pipeline_state": "a pipeline state",
     "render_pipeline_state": "a pipeline state",
-    "tensor": "a tensor bound by the host, instead of a pointer to make a tensor_inline of",
 }
 _LINE_MARK = re.compile(r'^[ \t]*#[ \t]*(?:line[ \t]+)?(\d+)[ \t]+"((?:\\.|[^"\\])*)"', re.MULTILINE)
 
@@ -95,6 +95,7 @@ class Parameter:
     is_reference: bool = False
     gate: str | None = None  # function constant that decides whether the argument exists
     type_name: str = ""  # as the source spells it, without qualifiers
+    is_object: bool = False  # a tensor or a table of functions: by value, what it consists of in a buffer
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ class Harvest:
     constants: list[FunctionConstant] = field(default_factory=list)
     inputs: list[GlobalInput] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    visible: list[str] = field(default_factory=list)  # [[visible]] functions, qualified from the global namespace
 
 
 def harvest(text: str, name: str) -> Harvest:
@@ -240,6 +242,8 @@ class _Harvester:
         declaration = [t for t in tokens[i:body] if t.kind != "directive"]
         if is_kernel(declaration):
             self._kernel(declaration, is_definition=body < end and tokens[body].text == "{")
+        elif any(t.text == "visible" for t in declaration) and "visible" in split_attributes(declaration)[0]:
+            self._visible(declaration)
         elif not self._graphics(declaration):
             self._variable(declaration)
         return end
@@ -383,6 +387,17 @@ class _Harvester:
                 gate=spell(gate) if gate else None,
                 type_name=type_name(plain, name),
             )
+        if any(t in _BOUND_OBJECTS for t in outer):
+            index = attributes.get("buffer")
+            return Parameter(
+                name,
+                "buffer",
+                index=spell(index) if index else None,
+                address_space="constant",
+                gate=spell(gate) if gate else None,
+                type_name=type_name(plain, name),
+                is_object=True,
+            )
         is_pointer = "*" in [t.text for t in plain] or "[" in outer
         is_reference = "&" in [t.text for t in plain] and "*" not in outer
         role = "threadgroup" if "threadgroup" in attributes or space == "threadgroup" else "buffer"
@@ -443,6 +458,14 @@ class _Harvester:
         name = string(attributes.get("host_name")) or plain[parameters - 1].text
         self._result.skipped.append(Skipped(kinds[0], name, *self._position(declaration[0])))
         return True
+
+    def _visible(self, declaration: list[Token]) -> None:
+        """A function that tables may hold."""
+        plain = outside_brackets(split_attributes(declaration)[1])
+        at = next((i for i, t in enumerate(plain) if t.text == "("), 0)
+        if at > 1 and plain[at - 1].kind == "id":
+            name = self._qualify(plain[at - 1].text)
+            self._result.visible += [name] * (name not in self._result.visible)
 
     # ---- variables ----
 

@@ -29,7 +29,7 @@ from .source import Misuse
 from .spmd.program import Unsupported, vectorize
 from .toolchain import linker, run_tool
 
-__all__ = ["becomes_loop", "lower"]
+__all__ = ["becomes_loop", "inline_all_but", "lower"]
 
 KERNEL_VERSION = 2
 KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS = 1, 2, 4  # flags of mp_native_kernel
@@ -150,6 +150,29 @@ def becomes_loop(assembly: Assembly, name: str) -> bool:
         module.triple = llvm.get_process_triple()
         _make_loops(module, _target_machine())
         return name not in Assembly(str(module)).calls(name)
+
+
+def inline_all_but(text: str, kept: re.Pattern[str]) -> str:
+    """A module's text with all functions inlined but those whose names match, and simplified where control flow and
+    variables are concerned; loops and calls stay as they are.
+    """
+    with _lock:
+        _initialize()
+        module = llvm.parse_assembly(text)
+        module.triple = llvm.get_process_triple()
+        for function in module.functions:
+            if not function.is_declaration and not kept.search(function.name):
+                function.add_function_attribute("alwaysinline")
+        builder = llvm.create_pass_builder(_target_machine(), llvm.create_pipeline_tuning_options(speed_level=1))
+        passes = llvm.create_new_module_pass_manager()
+        passes.add_always_inliner_pass()
+        for _ in range(2):  # a branch that goes shows variables that SROA dissolves
+            passes.add_sroa_pass()
+            passes.add_sccp_pass()
+            passes.add_simplify_cfg_pass()
+        passes.add_dead_code_elimination_pass()
+        passes.run(module, builder)
+        return str(module)
 
 
 def _make_loops(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:

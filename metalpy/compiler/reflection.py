@@ -26,7 +26,7 @@ class Type:
         As Metal spells it: ``"float4"``, ``"packed_half3"``, ``"float4x4"``, ``"atomic_uint"``, ``"Params"``.
     kind : str
         ``"scalar"``, ``"vector"``, ``"matrix"``, ``"array"``, ``"struct"``, ``"union"``, ``"pointer"``, ``"void"``,
-        ``"texture"``, ``"sampler"``.
+        ``"texture"``, ``"sampler"``, ``"tensor"``, ``"function_table"``.
     size, alignment : int
         Bytes; size includes padding (``float3`` has 16, ``packed_float3`` 12).
     scalar : str or None
@@ -34,13 +34,15 @@ class Type:
         ``"int8"`` to ``"int64"``, ``"uint8"`` to ``"uint64"``, ``"bool"``. An enum has its underlying integer's,
         an atomic the one it holds. Of a texture what a texel's component is in the kernel.
     shape : tuple of int
-        Vector ``(n,)``, matrix ``(columns, rows)``, array ``(n,)`` (nested arrays nest in `element`), else ``()``.
+        Vector ``(n,)``, matrix ``(columns, rows)``, array ``(n,)`` (nested arrays nest in `element`), of a tensor its
+        extents with -1 for those that the array decides, else ``()``.
     stride : int
         Bytes from one matrix column or array element to the next, else 0.
     element : Type or None
-        Of an array or pointer.
+        Of an array, pointer or tensor.
     fields : tuple of Field
-        Of a struct or union, in order; members of base classes come first.
+        Of a struct or union, in order; members of base classes come first. Of a table the functions that may be in it,
+        their numbers as offsets.
     access : str or None
         Of a texture: ``"sample"``, ``"read"``, ``"write"`` or ``"read_write"``.
     """

@@ -4,20 +4,32 @@ Metal code defines ``f(device T*)`` and ``f(threadgroup T*)``, methods ``get() c
 thread``, traits for ``device T*`` and ``constant T*``. To C++ the second is a redefinition. clang says exactly where;
 if the two definitions, bodies included, differ in address spaces alone, the later one is blanked (the text keeps its
 length) and the program compiled again: the first stands for all. So it does where the later one is a method that
-applies the first to a copy of the object. Twins that do different things stay an error.
+applies the first to a copy of the object. Functions and methods that do different things are the business of
+`overloads`; others stay an error.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .lexer import Token, closing, tokenize
 from .source import blanked
 
-__all__ = ["drop_twins", "explain_twins", "lines_of"]
+__all__ = [
+    "Definition",
+    "Finder",
+    "Scope",
+    "Text",
+    "are_twins",
+    "drop_twins",
+    "explain_twins",
+    "lines_of",
+    "place_of",
+]
 
 _SPACES = frozenset({"device", "constant", "threadgroup", "thread"})
 _REDEFINITION = re.compile(
@@ -45,7 +57,7 @@ def drop_twins(original: str, rewritten: str, messages: str) -> str | None:
     places = list(_complaints(messages))
     if not places:
         return None
-    text = _Text(original)
+    text = Text(original)
     spans: set[tuple[int, int]] = set()
     for later, earlier in places:
         for offset in text.offsets(*later):
@@ -59,7 +71,7 @@ def drop_twins(original: str, rewritten: str, messages: str) -> str | None:
 
 def explain_twins(original: str, messages: str) -> str:
     """What clang says, with redefinitions that differ in an address space, and in more, called by their name."""
-    text = _Text(original)
+    text = Text(original)
     lines = messages.splitlines()
     for later, earlier in _complaints(messages):
         spans = [span for offset in text.offsets(*later) if (span := text.definition(offset))]
@@ -70,8 +82,8 @@ def explain_twins(original: str, messages: str) -> str:
 
 
 _UNLIKE_TWINS = (
-    "overload for another address space; the software device does not tell address spaces apart, so it takes such "
-    "overloads only where all of them do the same"
+    "overload for another address space that does something else: functions and methods of one scope can be told "
+    "apart, but neither constructors, class templates and friends, nor what is declared in several scopes"
 )
 
 _Place = tuple[str, int, int]  # file, line, column
@@ -104,7 +116,13 @@ def lines_of(text: str) -> dict[tuple[str, int], list[int]]:
     return lines
 
 
-class _Text:
+def place_of(text: str, offset: int) -> tuple[str, int]:
+    """(file, line) of an offset in a spliced program."""
+    found = [place for place, starts in lines_of(text[: offset + 1]).items() for start in starts if start <= offset]
+    return found[-1] if found else ("", 1)
+
+
+class Text:
     """A spliced program with its tokens, to find definitions by file, line and column."""
 
     def __init__(self, text: str) -> None:
@@ -163,6 +181,10 @@ class _Text:
             i += 1
         return i
 
+    def span(self, found: Definition) -> tuple[int, int]:
+        """Start and end of a definition."""
+        return self.tokens[found.first].start, self.tokens[found.end - 1].end
+
     def index(self, offset: int) -> int:
         """Index of the token that starts at `offset`."""
         return self._index[offset]
@@ -179,10 +201,6 @@ class _Text:
             if other and other != span:
                 return are_twins(self.words(span), self.words(other))
         return False
-
-    def plain_twins(self, rewritten: str) -> list[tuple[int, int]]:
-        """Where later twins are that can be told from the text alone."""
-        return list(_Finder(self, rewritten).find())
 
     def differ_in_spaces(self, span: tuple[int, int], earlier: _Place) -> bool:
         """Whether the definitions at `span` and at `earlier` declare the same but for address spaces."""
@@ -230,40 +248,47 @@ def _ends_declaration(tokens: list[Token], at: int) -> bool:
     return token.text == ":" and at > 0 and tokens[at - 1].text in ("public", "private", "protected")
 
 
-# ---- twins that can be found without clang ----
-
-
-def drop_plain_twins(original: str, rewritten: str) -> str:
-    """The rewritten program without the twins that stand in one scope, under the same conditions.
-
-    They would be found by compiling, too; but each such round costs as much as the program itself.
-    """
-    text = _Text(original)
-    for start, end in text.plain_twins(rewritten):
-        rewritten = rewritten[:start] + blanked(rewritten[start:end]) + rewritten[end:]
-    return rewritten
+# ---- twins that can be found without clang: each round of asking it costs as much as the program itself ----
 
 
 @dataclass
-class _Scope:
-    """What is open while the tokens are gone through: a file, a namespace, a class, one branch of a conditional."""
+class Scope:
+    """What is open while the tokens are gone through: a file, a namespace, a class."""
 
     end: int  # index of the closing token
+    is_class: bool = False
     # Functions by their heads as C++ will see them, with the conditionals around them.
     heads: dict[tuple[object, ...], tuple[int, int]] = field(default_factory=dict)
 
 
-class _Finder:
-    """Definitions that C++ will see twice, by their heads alone."""
+class Definition(NamedTuple):
+    """A function or a class, or a function that is declared: `body` is the index of the ``{`` or ``;``."""
 
-    def __init__(self, text: _Text, rewritten: str) -> None:
+    first: int  # indices of tokens
+    body: int
+    end: int  # behind the last one
+    scope: Scope
+    branches: tuple[int, ...]  # of conditionals, by the indices of their directives
+
+
+class Finder:
+    """Definitions of a program outside functions, and those that C++ will see twice, by their heads alone."""
+
+    def __init__(self, text: Text, rewritten: str) -> None:
         self._text, self._tokens, self._rewritten = text, text.tokens, rewritten
-        self._scopes = [_Scope(len(self._tokens))]
+        self._scopes = [Scope(len(self._tokens))]
         self._branches: list[int] = []  # an open conditional's current branch: the index of its directive
-        self._defined: dict[str, int] = {}  # where a macro was last defined or undefined
+        self._defined: dict[str, list[int]] = {}  # where a macro is defined or undefined
 
-    def find(self) -> Iterator[tuple[int, int]]:
+    def definitions(self) -> list[Definition]:
+        """In the order of the text; of classes, their members follow."""
+        return list(self._walk())
+
+    def twins(self, definitions: Iterable[Definition]) -> list[tuple[int, int]]:
         """(start, end) of each later twin."""
+        return [span for d in definitions if self._tokens[d.body].text == "{" and (span := self._later_twin(d))]
+
+    def _walk(self) -> Iterator[Definition]:
         i = 0
         while i < len(self._tokens):
             while len(self._scopes) > 1 and i >= self._scopes[-1].end:
@@ -273,13 +298,11 @@ class _Finder:
                 i += 1
                 continue
             head, i = self._declaration(i)
-            if head is None:
+            if head is None or i > self._scopes[-1].end:
                 continue
-            later = self._later_twin(head, i) if i <= self._scopes[-1].end else None
-            if later is not None:
-                yield later
-            elif self._is_class(head):  # what is in it is compared next
-                self._scopes.append(_Scope(closing(self._tokens, head[1])))
+            yield Definition(*head, i, self._scopes[-1], tuple(self._branches))
+            if self._is_class(head):
+                self._scopes.append(Scope(closing(self._tokens, head[1]), is_class=True))
                 i = head[1] + 1
 
     def _directive(self, i: int) -> None:
@@ -292,22 +315,24 @@ class _Finder:
         elif word == "endif" and self._branches:
             self._branches.pop()
         elif match and word in ("define", "undef"):
-            self._defined[match["name"] or ""] = i
+            self._defined.setdefault(match["name"] or "", []).append(i)
 
     def _declaration(self, i: int) -> tuple[tuple[int, int] | None, int]:
-        """(indices of the head's start and the body's brace, of a function or class; where the next one starts)."""
+        """(indices of the head's start and of what ends it, of a function or class; where the next one starts)."""
         tokens, start, has_parameters = self._tokens, i, False
         while i < len(tokens):
             text = tokens[i].text
             if tokens[i].kind == "directive":
                 return None, max(i, start + 1) if i == start else i
+            if text == ";" and has_parameters:
+                return (start, i), i + 1
             if text == ";" or text == "}" or (text == ":" and tokens[i - 1].text in _ACCESS):
                 return None, i + 1
             if text == "{":
                 if has_parameters:
                     return (start, i), closing(tokens, i) + 1
                 if any(t.text in _NAMESPACES for t in tokens[start:i]):
-                    self._scopes.append(_Scope(closing(tokens, i)))
+                    self._scopes.append(Scope(closing(tokens, i)))
                     return None, i + 1
                 end = closing(tokens, i) + 1
                 if end < len(tokens) and tokens[end].text == ";" and self._is_class((start, i)):
@@ -335,22 +360,24 @@ class _Finder:
         words = [t.text for t in self._tokens[head[0] : head[1]]]
         return "(" not in words and any(word in ("class", "struct", "union") for word in words)
 
-    def _later_twin(self, head: tuple[int, int], end: int) -> tuple[int, int] | None:
+    def _later_twin(self, found: Definition) -> tuple[int, int] | None:
         """Where the definition is, if it is a twin of an earlier one."""
-        tokens = self._tokens[head[0] : head[1]]
-        if end > len(self._tokens) or any(t.text == "=" for t in tokens[-2:]):
+        tokens = self._tokens[found.first : found.body]
+        if any(t.text == "=" for t in tokens[-2:]):
             return None
-        key = (*self._spelled(tokens), None, *self._branches)
-        span = (self._tokens[head[0]].start, self._tokens[end - 1].end)
-        first = self._scopes[-1].heads.setdefault(key, span)
+        span = self._text.span(found)
+        first = found.scope.heads.setdefault((*self.spelled(tokens), None, *found.branches), span)
         if first == span:
             return None
         words, others = self._text.words(span), self._text.words(first)
-        since = self._text.index(first[0])
-        is_twin = are_twins(words, others) and all(self._defined.get(word, -1) < since for word in words)
+        is_twin = are_twins(words, others) and self.mean_the_same(words, self._text.index(first[0]), found.first)
         return span if is_twin else None
 
-    def _spelled(self, tokens: list[Token]) -> Iterator[str]:
+    def mean_the_same(self, words: Iterable[str], first: int, second: int) -> bool:
+        """Whether no word is a macro that is defined anew between two tokens."""
+        return all(not any(first <= at < second for at in self._defined.get(word, ())) for word in words)
+
+    def spelled(self, tokens: list[Token]) -> Iterator[str]:
         """The tokens as C++ will see them."""
         last = ""
         for token in tokens:

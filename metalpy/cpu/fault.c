@@ -59,6 +59,42 @@ static bool is_overflow(const struct sw_self *self, uintptr_t address, uintptr_t
     return pointer && address + NEAR_STACK >= pointer && address < pointer + 4096;
 }
 
+/* x86 reports an instruction that wants its operand aligned like one to an address that is none: it has to be read. */
+static bool wants_alignment(const void *context)
+{
+#if defined(__x86_64__)
+    const uint8_t *code = (const uint8_t *)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+    bool wide = false; /* the prefix of the integer moves */
+    for (; *code == 0x66 || *code == 0xf2 || *code == 0xf3 || (*code & 0xf0) == 0x40; code++)
+        wide = wide || *code == 0x66;
+    switch (*code) {
+    case 0x0f: /* SSE */
+        code += 1;
+        break;
+    case 0xc5: /* AVX, AVX-512 */
+        wide = (code[1] & 3) == 1;
+        code += 2;
+        break;
+    case 0xc4:
+        wide = (code[2] & 3) == 1;
+        code += 3;
+        break;
+    case 0x62:
+        wide = (code[2] & 3) == 1;
+        code += 4;
+        break;
+    default:
+        return false;
+    }
+    if (*code == 0x28 || *code == 0x29 || *code == 0x2b)
+        return true;
+    return wide && (*code == 0x6f || *code == 0x7f || *code == 0xe7);
+#else
+    (void)context;
+    return false;
+#endif
+}
+
 static void call_previous(const struct sigaction *old, int number, siginfo_t *info, void *context)
 {
     chain_frame = (uintptr_t)__builtin_frame_address(0);
@@ -111,8 +147,10 @@ static void on_fault(int number, siginfo_t *info, void *context)
     } else if (number == SIGSEGV || number == SIGBUS) {
         uintptr_t address = (uintptr_t)info->si_addr;
         fault->cause = is_overflow(self, address, stack_pointer(context)) ? SW_STACK_OVERFLOW : SW_BAD_ADDRESS;
-        /* x86 does not tell the address when it is not a canonical one. */
+        /* x86 does not tell the address when it is misaligned or not a canonical one. */
         fault->has_address = info->si_code != SI_KERNEL;
+        if (number == SIGBUS ? info->si_code == BUS_ADRALN : !fault->has_address && wants_alignment(context))
+            fault->cause = SW_MISALIGNED;
         fault->address = address;
     } else {
         fault->cause = SW_TRAP;
@@ -236,6 +274,13 @@ void sw_fault_message(const struct sw_job *job, mp_error *error)
         else
             snprintf(what, sizeof what, "accessed address 0x%llx outside its buffers",
                      (unsigned long long)fault->address);
+        break;
+    case SW_MISALIGNED:
+        if (fault->has_address)
+            snprintf(what, sizeof what, "accessed address 0x%llx, which is misaligned for the access",
+                     (unsigned long long)fault->address);
+        else
+            snprintf(what, sizeof what, "accessed a misaligned address");
         break;
     case SW_STACK_OVERFLOW:
         snprintf(what, sizeof what, "overflowed its stack");

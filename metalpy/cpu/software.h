@@ -169,8 +169,8 @@ struct sw_batch {
 
 struct sw_trace;
 
-enum sw_cause { SW_NO_FAULT, SW_BAD_ADDRESS, SW_STACK_OVERFLOW, SW_DIVISION, SW_TRAP, SW_TOO_LONG, SW_INTERRUPTED,
-                SW_NO_STACKS };
+enum sw_cause { SW_NO_FAULT, SW_BAD_ADDRESS, SW_MISALIGNED, SW_STACK_OVERFLOW, SW_DIVISION, SW_TRAP, SW_TOO_LONG,
+                SW_INTERRUPTED, SW_NO_STACKS };
 
 struct sw_fault {
     enum sw_cause cause;

@@ -220,3 +220,30 @@ def test_instantiations_of_kernels_are_blanked(text, lines):
 def test_what_stands_beside_an_instantiation_stays():
     text = 'int a; template [[host_name("f")]] [[kernel]] void f<int>(); int b;\n'
     assert without_instantiations(text, blank_for_cpp(text)).split() == ["int", "a;", "int", "b;"]
+
+
+OVERLOADS = """#include <metal_stdlib>
+using namespace metal;
+static int f(const device int* p) { return 10; }
+static int f(const thread int* p) { return 20; }
+[[visible]] int twice(int x) { return 2 * x; }
+kernel void a(device int* out) { out[0] = f(out); }
+kernel void b(device int* out) { int own = 1; out[0] = f(&own); }
+kernel void c(device int* out, visible_function_table<int(int)> t) { out[0] = t[0](out[0]); }
+"""
+
+
+def test_parts_tell_overloads_and_tables(in_parts):
+    lib = mp.mps.compile_shader(OVERLOADS)
+    out = mp.zeros(1, dtype=np.int32)
+    found = []
+    for name, table in (("a", ()), ("b", ()), ("c", (["twice"],))):
+        lib[name](out, *table, threads=1)
+        found.append(out.item())
+    assert found == [10, 20, 40]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_records_of_tables_are_the_same(store, count):
+    (table,) = (a for a in built(store, OVERLOADS, count).kernels[2].arguments if a.name == "t")
+    assert [f.name for f in table.type.fields] == ["twice"]

@@ -2,14 +2,14 @@
 
 import pytest
 
+from metalpy.compiler.overloads import separate_overloads
 from metalpy.compiler.rewrite import blank_for_cpp
-from metalpy.compiler.twins import drop_plain_twins
 
 
 def dropped(text):
     """Lines that lose something besides what the rewriter blanks."""
     rewritten = blank_for_cpp(text)
-    mended = drop_plain_twins(text, rewritten)
+    mended = separate_overloads(text, rewritten).program
     assert len(mended) == len(text) and mended.count("\n") == text.count("\n")
     pairs = zip(rewritten.splitlines(), mended.splitlines(), strict=True)
     return [number for number, (before, after) in enumerate(pairs, 1) if before != after]
@@ -40,7 +40,7 @@ def test_twins(text, lines):
 @pytest.mark.parametrize(
     "text",
     [
-        # Bodies that differ: the error is clang's to raise.
+        # Bodies that differ: both stay, under names of their own.
         "int f(device int* p) { return 1; }\nint f(thread int* p) { return 2; }\n",
         # Not the same to C++: overloads that stay.
         "int f(const device int* p) { return 1; }\nint f(thread int* p) { return 1; }\n",
@@ -63,3 +63,37 @@ def test_twins(text, lines):
 )
 def test_others(text):
     assert dropped(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "arguments"),
+    [
+        ("int f(device int* p) { return 1; }\nint f(thread int* p) { return 2; }\n", "f", ("argument 1",)),
+        # C++ would tell these apart, by const alone.
+        ("int f(int a, const device int* p) { return 1; }\nint f(int b, thread int* q) { return 2; }\n", "f", ("argument 2",)),
+        ("struct A {\n  int operator[](int i) const device { return 1; }\n  int operator[](int i) const thread { return 2; }\n};\n",
+         "operator[]", ("object",)),
+        # One stands for two of the spaces.
+        ("int f(device int* p) { return 1; }\nint f(constant int* p) { return 1; }\nint f(thread int* p) { return 2; }\n",
+         "f", ("argument 1",)),
+    ],
+)  # fmt: skip
+def test_sets_of_overloads(text, name, arguments):
+    separated = separate_overloads(text, blank_for_cpp(text))
+    assert [(s.name, s.arguments) for s in separated.sets] == [(name, arguments)]
+    assert len(separated.program) == len(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "int f(device int* p) { return 1; }\nint f(thread float* p) { return 2; }\n",
+        "int f(device int* p) { return 1; }\nint f(thread int* p, int n) { return 2; }\n",
+        "struct A {\n  A() device { v = 1; }\n  A() thread { v = 2; }\n  int v;\n};\n",
+        "struct A {\n  thread int& f(int i) thread { return v; }\n  const thread int& f(int i) const thread { return v; }\n};\n",
+        "#if A\nint f(device int* p) { return 1; }\n#else\nint f(thread int* p) { return 2; }\n#endif\n",
+        "kernel void k(device int* p) { *p = 1; }\nkernel void k(constant int* p) { }\n",
+    ],
+)
+def test_no_sets_of_overloads(text):
+    assert not separate_overloads(text, blank_for_cpp(text)).sets

@@ -38,8 +38,7 @@ def test_the_error_behind_twins_has_its_own_line():
 @pytest.mark.parametrize(
     "text",
     [
-        "float f(const device float* p) { return *p; }\nfloat f(const thread float* p) { return 2 * *p; }",
-        "struct S { float f() const device { return 1; }\nfloat f() const thread { return 2; } };",
+        "struct S { int v; S() device { v = 1; }\nS() thread { v = 2; } };",
         "template <typename T> struct S; template <typename T> struct S<device T*> { enum { v = 1 }; };\n"
         "template <typename T> struct S<threadgroup T*> { enum { v = 2 }; };",
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import metalpy as mp
-from tests.helpers.case import library
+from tests.helpers.case import KERNELS, library
 from tests.helpers.conformance import SPECIAL_ERRORS
 
 pytestmark = pytest.mark.usefixtures("device")
@@ -391,3 +392,131 @@ def test_own_headers_come_first(tmp_path):
     out = mp.zeros(1, dtype=np.int32)
     mp.compile_file(path, include_dirs=[tmp_path]).k(out)
     assert np.asarray(out)[0] == 42
+
+
+# ---- other formats ----
+
+FLOAT8 = {
+    "float8_e4m3fn": ml_dtypes.float8_e4m3fn,
+    "float8_e5m2": ml_dtypes.float8_e5m2,
+    "float8_e8m0fnu": ml_dtypes.float8_e8m0fnu,
+}
+
+
+@pytest.mark.parametrize("name", FLOAT8)
+def test_float8_widens(name):
+    bits = np.arange(256, dtype=np.uint8)
+    out = mp.zeros(256)
+    library("c10_formats")[f"widen_{name}"](out, mp.array(bits))
+    np.testing.assert_array_equal(np.asarray(out), bits.view(FLOAT8[name]).astype(F4))
+
+
+@pytest.mark.parametrize("name", FLOAT8)
+def test_float8_rounds(name):
+    exact = np.arange(256, dtype=np.uint8).view(FLOAT8[name]).astype(F4)
+    numbers = np.unique(exact[np.isfinite(exact) & (exact >= 0)])
+    middles = (numbers[1:].astype(float) + numbers[:-1]) / 2
+    x = np.concatenate([numbers, middles, np.nextafter(middles.astype(F4), 0), np.nextafter(middles.astype(F4), 9e37)])
+    x = x.astype(F4)
+    if name != "float8_e8m0fnu":
+        x = np.concatenate([x, -x, rng.standard_normal(5000, dtype=F4) * 50])
+    out = mp.zeros(len(x), dtype=np.uint8)
+    library("c10_formats")[f"narrow_{name}"](out, mp.array(x))
+    expected = x.astype(FLOAT8[name]).view(np.uint8)
+    if name == "float8_e8m0fnu":  # in the middle the larger, where ml_dtypes takes the even one
+        expected = np.where(np.isin(x, middles.astype(F4)), np.frexp(x)[1] + 127, expected)
+    np.testing.assert_array_equal(np.asarray(out), expected)
+
+
+def test_float8_beyond_its_range():
+    x = mp.array(np.array([448, 464, 465, 1e9, np.inf, -np.inf, -1e30, 57344, 61439, 61440, np.nan], F4))
+    out = mp.zeros(11, dtype=np.uint8)
+    library("c10_formats").narrow_float8_e4m3fn(out, x)
+    assert out.tolist() == [0x7E] * 5 + [0xFE] * 2 + [0x7E] * 3 + [0x7F]
+    library("c10_formats").narrow_float8_e5m2(out, x)
+    assert out.tolist() == [0x5F, 0x5F, 0x5F, 0x7C, 0x7C, 0xFC, 0xFC, 0x7B, 0x7B, 0x7C, 0x7F]
+
+
+@pytest.mark.parametrize("math_mode", ["safe", "fast"])
+def test_double_float(math_mode):
+    a, b = (rng.standard_normal(500) * 2.0 ** rng.integers(-20, 20, 500) for _ in range(2))
+    parts = [np.stack([x.astype(F4), (x - x.astype(F4)).astype(F4)], 1) for x in (a, b)]
+    a, b = (p.astype(float).sum(1) for p in parts)
+    out = mp.zeros((4, 500, 2))
+    lib = mp.compile_file(KERNELS / "c10_formats.metal", math_mode=math_mode)
+    lib.arithmetic(out, *map(mp.array, parts), threads=500)
+    got = np.asarray(out).astype(float).sum(2)
+    scale = np.abs([a, a, a * b, a / b])
+    scale[:2] = np.maximum(np.abs(a), np.abs(b))
+    assert (np.abs(got - [a + b, a - b, a * b, a / b]) / scale).max() < 2.0**-44
+
+
+def test_integers_as_double_float():
+    x = np.append(rng.integers(-(2**47), 2**47, 50), [0, 2**48 - 1, -(2**48) + 1])
+    out = mp.zeros((len(x), 2))
+    library("c10_formats").integers(out, mp.array(x), threads=len(x))
+    np.testing.assert_array_equal(np.asarray(out).astype(float).sum(1), x)
+
+
+# ---- names of later versions ----
+
+
+def trigamma(x):
+    total = np.zeros_like(x)
+    for _ in range(40):
+        total, x = total + 1 / x**2, x + 1
+    return total + 1 / x + 1 / (2 * x**2) + 1 / (6 * x**3) - 1 / (30 * x**5)
+
+
+def test_scaled_erfc_and_trigamma():
+    x = np.array([0.01, 0.3, 1, 2.5, 7.75, 9.9, 10.1, 13, 24, 26], F4)
+    out = mp.zeros((2, 10))
+    library("c10_newer").special(out, mp.array(x), threads=10)
+    scaled, second = np.asarray(out)
+    exact = [math.exp(v * v) * math.erfc(v) for v in x.astype(float).tolist()]
+    np.testing.assert_allclose(scaled, exact, rtol=1e-6)
+    np.testing.assert_allclose(second, trigamma(x.astype(float)), rtol=3e-6)
+    library("c10_newer").special(out, mp.array(-x[:3]), threads=3)
+    negative = [math.exp(v * v) * math.erfc(-v) for v in x[:3].astype(float).tolist()]
+    np.testing.assert_allclose(np.asarray(out).ravel()[:3], negative, rtol=1e-6)
+
+
+def complex_numbers(n):
+    return (rng.standard_normal((2, n)) + 1j * rng.standard_normal((2, n))).astype(np.complex64)
+
+
+def test_complex_sums_of_exponentials():
+    a, b = complex_numbers(40)
+    a[:3], b[:3] = [-np.inf, 3, 90 + 1j], [2 + 1j, -np.inf, 1]
+    out = mp.zeros(40, dtype=np.complex64)
+    library("c10_newer").complex_sums(out, mp.array(a), mp.array(b))
+    exact = np.log(np.exp(a.astype(complex)) + np.exp(b.astype(complex)))
+    np.testing.assert_allclose(np.asarray(out), exact, rtol=3e-6, atol=1e-6)
+
+
+def test_complex_powers():
+    a, b = complex_numbers(40)
+    a[:3], b[:3] = [0, 0, 1], [2, 0, 0]
+    out = mp.zeros(40, dtype=np.complex64)
+    library("c10_newer").complex_powers(out, mp.array(a), mp.array(b))
+    np.testing.assert_allclose(np.asarray(out), a.astype(complex) ** b.astype(complex), rtol=3e-6, atol=1e-6)
+
+
+def test_powers_of_whole_numbers():
+    a, b = (m.ravel().astype(np.int32) for m in np.meshgrid([-3, -1, 0, 1, 2, 10], [0, 1, 2, 5, 9, -1, -2]))
+    expected = [
+        int(x) ** int(y) if y >= 0 else {1: 1, -1: (-1) ** -int(y)}.get(int(x), 0) for x, y in zip(a, b, strict=True)
+    ]
+    out = mp.zeros(len(a), dtype=np.int32)
+    library("c10_newer").powers(out, mp.array(a), mp.array(b))
+    assert out.tolist() == expected
+
+
+def test_quotients_rounded_up_and_comparisons():
+    a, b = rng.integers(0, 100, 30, np.uint32), rng.integers(1, 9, 30, np.uint32)
+    out = mp.zeros(30, dtype=np.uint32)
+    library("c10_newer").quotients(out, mp.array(a), mp.array(b))
+    np.testing.assert_array_equal(np.asarray(out), -(-a.astype(int) // b))
+    less = mp.zeros(30, dtype=bool)
+    library("c10_newer").le_dense_bool_int(less, mp.array(a.astype(np.int32)), mp.array(b.astype(np.int32)))
+    np.testing.assert_array_equal(np.asarray(less), a <= b)

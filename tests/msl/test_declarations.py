@@ -105,7 +105,6 @@ def test_graphics_functions_are_skipped_with_a_note(device):
 @pytest.mark.parametrize(
     ("argument", "what"),
     [
-        ("visible_function_table<int(int)> t [[buffer(1)]]", "a table of visible functions"),
         ("raytracing::instance_acceleration_structure a [[buffer(1)]]", "an acceleration structure for ray tracing"),
         ("imageblock<P> b", "an imageblock"),
     ],

@@ -54,15 +54,47 @@ def test_methods_that_differ_in_address_space():
     Case("address_space_twins", "methods", (16, F4), (z,), expect, launch={"threads": 16}).check()
 
 
-def test_functions_of_different_bodies_are_refused():
-    # Which of them a call means cannot be told once address spaces are erased; mixing them up would be worse.
-    source = """
-        static int f(const device int* p) { return 1; }
-        static int f(constant int* p) { return 2; }
-        kernel void k(device int* out, const device int* x, constant int* c) { *out = f(x) + 10 * f(c); }
-    """
-    with pytest.raises(mp.CompileError, match="overload for another address space"):
-        mp.mps.compile_shader(source)
+def test_functions_that_do_different_things_by_address_space():
+    x, c = np.array([1, 2], I4), np.array([3], I4)
+    expected = [11, 23, 35, 42, 28, 11, 12, 6, 3, 152, 1154, 5010, 12, 23, 34, 42, 17]
+    Case("address_space_overloads", "functions", (17, I4), (x, c), expected, launch={"threads": 1}).check()
+
+
+def test_methods_that_do_different_things_by_address_space():
+    x, c = np.array([3, 4], I4).view(np.uint8), np.array([5], I4).view(np.uint8)
+    expected = [1, 2, 3, 4, 6, -9, 13, 7, 103, 203, 15, 16, 14, 23]
+    Case("address_space_overloads", "methods", (14, I4), (x, c), expected, launch={"threads": 1}).check()
+
+
+TWO = """
+static int f(const device int* p) { return 1; }
+static int f(constant int* p) { return 2; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "message", "line"),
+    [
+        # A pointer in a buffer: nothing in machine code says where it points.
+        ("struct A { const device int* p [[id(0)]]; };\nkernel void k(device int* o, constant A& a) { *o = f(a.p); }",
+         "address space of its argument 1, which cannot be told", 2),
+        ("kernel void k(device int* o) { int x = 0; *o = f(&x); }", "an address space that no overload is for", 2),
+        ("static int g(device int* p);\nstatic int g(thread int* p) { return 1; }\n"
+         "static int g(device int* p) { return *p > 0 ? g(p + 1) + g(p + 2) : 0; }\n"
+         "kernel void k(device int* o) { *o = g(o); }", "'g' of kernel 'k' calls itself", 4),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_told_of_address_spaces(program, message, line):
+    with pytest.raises(mp.CompileError, match=message) as caught:
+        mp.mps.compile_shader(TWO + program)
+    assert caught.value.lineno == line
+
+
+def test_errors_beside_overloads_have_their_own_place():
+    with pytest.raises(mp.CompileError) as caught:
+        mp.mps.compile_shader(TWO.replace("return 2;", "return two;"))
+    (found,) = caught.value.diagnostics
+    assert (found.line, found.column, found.message) == (3, 40, "use of undeclared identifier 'two'")
 
 
 # ---- pointer casts ----

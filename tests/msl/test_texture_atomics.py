@@ -45,10 +45,34 @@ def test_kinds_of_textures():
         np.testing.assert_array_equal(texture.numpy(), expected)
 
 
+def test_64_bits(rng):
+    x = rng.integers(0, 2**64, 600, np.uint64)
+    start = np.repeat(np.array([[2**64 - 1], [0]], np.uint64), 3, 1)
+    texture = mp.texture(start.view(np.uint32).reshape(2, 3, 2), "rg32Uint")
+    line = mp.texture(np.zeros((1, 2), np.uint32), "rg32Uint", texture_type="1d")
+    library("texture_atomics").extremes(texture, line, mp.array(x), mp.zeros(1, dtype=np.uint64), threads=600)
+    got = texture.numpy().copy().view(np.uint64)[..., 0]
+    np.testing.assert_array_equal(got, [x.reshape(-1, 3).min(0), x.reshape(-1, 3).max(0)])
+    assert line.numpy().copy().view(np.uint64).item() == x.max()
+
+
+def test_texels_of_64_bits(rng):
+    x = rng.integers(0, 2**64 - 1, (2, 4), np.uint64)
+    texture, out = mp.texture(x.view(np.uint32).reshape(2, 4, 2), "rg32Uint"), mp.zeros(4, dtype=np.uint64)
+    library("texture_atomics").read_long(texture, out)
+    assert out.tolist() == x[0].tolist()
+    np.testing.assert_array_equal(texture.numpy().copy().view(np.uint64)[..., 0], [x[0], x[0] + 1])
+
+
 def test_other_textures_have_none():
-    for kind, message in (("uint, access::read", "access::read_write"), ("half, access::read_write", "int or uint")):
+    for kind, function, message in (
+        ("uint, access::read", "fetch_add", "access::read_write"),
+        ("half, access::read_write", "fetch_add", "int or uint"),
+        ("uint, access::read_write", "min", "ulong"),
+        ("ulong, access::read_write", "fetch_min", "int or uint"),
+    ):
         with pytest.raises(mp.CompileError, match=message):
             mp.mps.compile_shader(
                 "#include <metal_stdlib>\nusing namespace metal;\n"
-                f"kernel void k(texture2d<{kind}> t) {{ t.atomic_fetch_add(uint2(0), 1); }}"
+                f"kernel void k(texture2d<{kind}> t) {{ t.atomic_{function}(uint2(0), 1); }}"
             )

@@ -160,7 +160,7 @@ REFUSALS = [
     ("texture2d<float, access::write> t", "t.read(p)", "access::write cannot be read; declare it with access::read_write"),
     ("texture2d<float, access::read> t", "t.sample(sampler(coord::pixel), float2(p))", "need a texture with access::sample"),
     ("texture2d<float> t", "t.sample(sampler(filter::bicubic), float2(p))", "no member named 'bicubic'"),
-    ("texture2d<float3> t", "t.read(p)", "float, half, int, uint, short or ushort"),
+    ("texture2d<float3> t", "t.read(p)", "float, half, int, uint, short, ushort or ulong"),
     ("texture2d<float> t [[texture(128)]]", "t.read(p)", "out of range: 0 to 127"),
     ("array<sampler, 9> t [[sampler(9)]]", "t.size()", "out of range: 0 to 15"),
     ("texture2d<float> t [[texture(1)]], array<texture2d<float>, 2> u [[texture(0)]]", "t.read(p)", "is taken by 't'"),

@@ -263,7 +263,7 @@ BODY
 }
 LOOP_KERNEL(256)
 
-#elif defined(K_fault) /* *in: 1 null, 2 wild, 3 division, 4 trap, 5 non-canonical; in threadgroup 3 */
+#elif defined(K_fault) /* *in: 1 null, 2 wild, 3 division, 4 trap, 5 non-canonical, 6 and 7 misaligned; in threadgroup 3 */
 static volatile int zero;
 BODY
 {
@@ -275,6 +275,10 @@ BODY
         case 3: zero = 7 / zero; break;
         case 4: __builtin_trap();
         case 5: *(volatile int *)0x1234567812345678 = 1; break;
+#ifdef __x86_64__
+        case 6: __asm__ volatile("movaps %%xmm1, (%0)" : : "r"((char *)group->buffers[0] + 4) : "memory"); break;
+        case 7: __asm__ volatile("movdqa (%0), %%xmm9" : : "r"((char *)group->buffers[0] + 4) : "xmm9"); break;
+#endif
         }
     }
     OUT(mp_u32)[x] = 5;

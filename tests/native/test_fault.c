@@ -94,6 +94,8 @@ void test_fault(void)
     fault("fault", 4, "trap", "(3, 0, 0)");
 #ifdef __x86_64__
     fault("fault", 5, "invalid address", "(3, 0, 0)");
+    fault("fault", 6, "misaligned address", "(3, 0, 0)");
+    fault("fault", 7, "misaligned address", "(3, 0, 0)");
 #endif
     fault("fault_fibers", 1, "address 0x8", "(1, 0, 0)");
     fault("fault_fibers", 3, "divided an integer by zero", "(1, 0, 0)");

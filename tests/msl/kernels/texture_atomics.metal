@@ -44,3 +44,18 @@ kernel void kinds(texture1d<uint, access::read_write> line, texture1d_array<uint
   cubes.atomic_fetch_add(uint2(1, 0), 5, 1, 6);
   buffer.atomic_fetch_add(2, 7);
 }
+
+// 64 bits: the smallest and the largest number, and who had it.
+kernel void extremes(texture2d<ulong, access::read_write> t, texture1d<ulong, access::read_write> line,
+                     device const ulong* x, device ulong* out, uint i [[thread_position_in_grid]],
+                     uint n [[threads_per_grid]]) {
+  t.atomic_min(uint2(i % 3, 0), x[i]);
+  t.atomic_max(ushort2(i % 3, 1), x[i]);
+  t.atomic_max(uint2(0, 2), x[i]); // outside
+  line.atomic_max(0, ulong4(x[i]));
+}
+kernel void read_long(texture2d<ulong, access::read_write> t, device ulong* out, uint i [[thread_position_in_grid]]) {
+  ulong4 texel = t.read(uint2(i, 0));
+  out[i] = texel.x + texel.y + texel.z + texel.w;
+  t.write(ulong4(texel.x + 1), uint2(i, 1));
+}

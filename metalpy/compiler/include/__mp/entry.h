@@ -53,6 +53,13 @@ struct bound<const T*> {
   static constexpr const T* at(void* address) { return static_cast<const T*>(address); }
 };
 
+// A tensor or a table of functions by value: what it consists of lies in the buffer.
+template <class P>
+requires requires { P::mp_at(nullptr); }
+struct bound<P> {
+  static constexpr P at(const void* address) { return P::mp_at(address); }
+};
+
 template <class P>
 constexpr P buffer(const mp_group* group, unsigned index) {
   return bound<P>::at(group->buffers[index]);
@@ -61,6 +68,13 @@ template <class P>
 constexpr P threadgroup_memory(const mp_group* group, unsigned index) {
   return bound<P>::at(group->threadgroup_memory[index]);
 }
+
+// What is known of an argument's address space, for programs whose overloads depend on it (compiler/spaces.py).
+extern "C" __attribute__((const, nothrow)) const volatile void* __mp_in(int space, const volatile void* address);
+template <int Space, class T>
+inline T* placed(T* address) { return (T*)__mp_in(Space, address); }
+template <int Space, class T>
+inline T& placed(T& object) { return *(T*)__mp_in(Space, __builtin_addressof(object)); }
 
 // ---- texture and sampler arguments: handles by value, alone or several in an array ----
 
@@ -190,6 +204,10 @@ inline __attribute__((always_inline)) void fill(const T& variable, V value) {
 }
 
 }  // namespace __mp
+
+// What compiler/overloads.py writes calls of: the address space of an argument, and that no overload takes it.
+extern "C" __attribute__((const, nothrow)) int __mp_space(int set, int argument, const volatile void* address);
+extern "C" void __mp_no_overload(int set);
 
 // ---- the loop over a threadgroup's threads, for kernels whose threads never meet ----
 

@@ -70,7 +70,7 @@ struct tensor_inline {};
 
 template <class Element, class Extents, class Descriptor = tensor_handle, class... Tags> struct tensor {
     static_assert(__mp::supported<Element, Descriptor>,
-                  "metalpy: only tensor_inline is supported: pass a pointer and make a tensor_inline of it");
+                  "metalpy: tensors are tensor_inline or tensor_handle, which the host binds");
 };
 
 template <class Element, class Extents, class... Tags> struct tensor<Element, Extents, tensor_inline, Tags...> {
@@ -111,6 +111,12 @@ template <class Element, class Extents, class... Tags> struct tensor<Element, Ex
     template <class Index> requires(mp_rank == 1) constexpr Element &operator[](Index at) const {
         return mp_data[static_cast<long>(at) * mp_strides[0]];
     }
+#if __cplusplus >= 202302L
+    template <class... Indices> requires(mp_rank > 1 && sizeof...(Indices) == mp_rank)
+    constexpr Element &operator[](Indices... at) const {
+        return (*this)[array<long, mp_rank>{static_cast<long>(at)...}];
+    }
+#endif
 
     // What lies behind an origin: all of it, or as much as the template's arguments say.
     template <size_t... Sizes, class... Offsets> requires(sizeof...(Offsets) == mp_rank)
@@ -138,6 +144,17 @@ template <class Element, class Extents, class... Tags> struct tensor<Element, Ex
         return tensor<Element, Sizes, tensor_inline>(mp_data + offset, sizes, strides);
     }
 };
+
+// One that the host binds is the same, made by the host.
+template <class Element, class Extents, class... Tags>
+struct tensor<Element, Extents, tensor_handle, Tags...> : tensor<Element, Extents, tensor_inline, Tags...> {
+    using mp_base = tensor<Element, Extents, tensor_inline, Tags...>;
+    static constexpr tensor mp_at(const void *address) { return tensor(*static_cast<const mp_base *>(address)); }
+
+  private:
+    constexpr explicit tensor(const mp_base &base) : mp_base(base) {}
+};
+
 template <class Element, class Extents> tensor(Element *, Extents) -> tensor<Element, Extents, tensor_inline>;
 template <class Element, class Extents, class Stride, size_t Rank>
 tensor(Element *, Extents, array<Stride, Rank>) -> tensor<Element, Extents, tensor_inline>;

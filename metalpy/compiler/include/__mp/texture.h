@@ -21,6 +21,7 @@ template <> constexpr bool is_element<float> = true;
 template <> constexpr bool is_element<half> = true;
 template <> constexpr bool is_element<int> = true;
 template <> constexpr bool is_element<uint> = true;
+template <> constexpr bool is_element<ulong> = true; // two channels of 32 bits
 template <> constexpr bool is_element<short> = true;
 template <> constexpr bool is_element<ushort> = true;
 
@@ -29,7 +30,10 @@ typedef uint words __attribute__((vector_size(16)));
 // ---- components ----
 
 template <class T> MP_FN vec<T, 4> components(mp_texel texel) {
-    if constexpr (integer<T>) {
+    if constexpr (same<T, ulong>) {
+        const words channels = __builtin_bit_cast(words, texel);
+        return vec<T, 4>(channels[0] | ulong(channels[1]) << 32, T(0), T(0), T(0));
+    } else if constexpr (integer<T>) {
         const words bits = __builtin_bit_cast(words, texel);
         return vec<T, 4>(T(bits[0]), T(bits[1]), T(bits[2]), T(bits[3]));
     } else {
@@ -38,7 +42,9 @@ template <class T> MP_FN vec<T, 4> components(mp_texel texel) {
 }
 
 template <class T> MP_FN mp_texel texel_of(vec<T, 4> v) {
-    if constexpr (integer<T>) // signed ones are extended
+    if constexpr (same<T, ulong>)
+        return __builtin_bit_cast(mp_texel, words{uint(v.x), uint(v.x >> 32), 0, 0});
+    else if constexpr (integer<T>) // signed ones are extended
         return __builtin_bit_cast(mp_texel, words{uint(int(v.x)), uint(int(v.y)), uint(int(v.z)), uint(int(v.w))});
     else
         return mp_texel{float(v.x), float(v.y), float(v.z), float(v.w)};
@@ -68,7 +74,7 @@ MP_FN unsigned char *texel_at(const mp_texture_view *view, uint x, uint y, uint 
 }
 
 // The commonest formats here, where the machine's own conversions are at hand; the others by the runtime's functions.
-enum { r8_unorm = 10, r32_uint = 53, r32_sint = 54, r32_float = 55, rgba8_unorm = 70, bgra8_unorm = 80, rgba16_float = 115, rgba32_float = 125 };
+enum { r8_unorm = 10, r32_uint = 53, r32_sint = 54, r32_float = 55, rg32_uint = 103, rgba8_unorm = 70, bgra8_unorm = 80, rgba16_float = 115, rgba32_float = 125 };
 typedef uchar bytes4 __attribute__((vector_size(4)));
 typedef half halfs4 __attribute__((vector_size(8)));
 
@@ -217,7 +223,7 @@ template <class T> inline mp_texel sampled_2d(const mp_texture_view *view, ulong
 // ---- what all textures have ----
 
 template <class T, access A> struct texture {
-    static_assert(is_element<T>, "the texels of a texture are float, half, int, uint, short or ushort");
+    static_assert(is_element<T>, "the texels of a texture are float, half, int, uint, short, ushort or ulong");
     const mp_texture_view *__view;
 
     MP_FN uint get_width(uint lod = 0) const { return level_of(__view, lod).width; }
@@ -249,6 +255,13 @@ protected:
         static_assert(same<T, int> || same<T, uint>, "atomic functions need a texture of int or uint");
         static_assert(A == access::read_write, "atomic functions need a texture with access::read_write");
         if (__view->pixel_format != r32_uint && __view->pixel_format != r32_sint) return nullptr;
+        return reinterpret_cast<T *>(texel_at<axes, many>(__view, x, y, z, image, 0));
+    }
+    // The same for the two functions of 64 bits.
+    template <int axes, bool many> MP_FN T *long_word(uint x, uint y, uint z, uint image) const {
+        static_assert(same<T, ulong>, "atomic_min() and atomic_max() need a texture of ulong");
+        static_assert(A == access::read_write, "atomic functions need a texture with access::read_write");
+        if (__view->pixel_format != rg32_uint) return nullptr;
         return reinterpret_cast<T *>(texel_at<axes, many>(__view, x, y, z, image, 0));
     }
 };

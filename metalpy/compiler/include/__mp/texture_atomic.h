@@ -1,4 +1,5 @@
-// Atomic functions of textures. They work on texels of one 32-bit integer: r32Uint and r32Sint; the old value is in x.
+// Atomic functions of textures. They work on texels of one 32-bit integer, r32Uint and r32Sint, where the old value is in
+// x; smallest and largest also on 64 bits, rg32Uint as ulong.
 #pragma once
 #pragma clang system_header
 
@@ -7,6 +8,10 @@
     MP_FN vec<T, 4> atomic_fetch_##op(MP_LIST params, vec<T, 4> operand) const {                                      \
         T *word = this->template word MP_LIST place;                                                                  \
         return vec<T, 4>(word ? __atomic_fetch_##op(word, operand.x, __ATOMIC_RELAXED) : T(0), T(0), T(0), T(0));     \
+    }
+#define MP_ATOMIC_WIDE(op, params, place)                                                                             \
+    MP_FN void atomic_##op(MP_LIST params, vec<T, 4> operand) const {                                                 \
+        if (T *word = this->template long_word MP_LIST place) __atomic_fetch_##op(word, operand.x, __ATOMIC_RELAXED); \
     }
 // `params` say where a texel is, `place` says it to word() of all textures: (<axes, many>(x, y, z, image)).
 #define MP_ATOMICS(params, place)                                                                                     \
@@ -32,4 +37,6 @@
     MP_ATOMIC_FETCH(or, params, place)                                                                                \
     MP_ATOMIC_FETCH(xor, params, place)                                                                               \
     MP_ATOMIC_FETCH(min, params, place)                                                                               \
-    MP_ATOMIC_FETCH(max, params, place)
+    MP_ATOMIC_FETCH(max, params, place)                                                                               \
+    MP_ATOMIC_WIDE(min, params, place)                                                                                \
+    MP_ATOMIC_WIDE(max, params, place)

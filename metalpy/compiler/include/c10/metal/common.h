@@ -9,6 +9,17 @@
 #define C10_METAL_CONSTEXPR constexpr
 #endif
 
+#define IF_CONSTEXPR constexpr
+
+// Whether there are Metal Performance Primitives.
+#if defined(__METAL__) && __METAL_VERSION__ >= 400
+#include <metal_tensor>
+#include <MetalPerformancePrimitives/MetalPerformancePrimitives.h>
+#define C10_METAL_HAS_MPP 1
+#else
+#define C10_METAL_HAS_MPP 0
+#endif
+
 // X(name, number): the element types, with the numbers that the host gives them.
 #define C10_METAL_ALL_TYPES_FUNCTOR(X)                                                          \
   X(Byte, 0) X(Char, 1) X(Short, 2) X(Int, 3) X(Long, 4) X(Half, 5) X(Float, 6)                 \

@@ -43,6 +43,10 @@ template <typename T>
 inline device T& ref_at_offs(device void* data, long offset) {
   return *reinterpret_cast<device T*>(static_cast<device char*>(data) + offset);
 }
+template <typename T>
+inline constant T& ref_at_offs(constant void* data, long offset) {
+  return *reinterpret_cast<constant T*>(static_cast<constant char*>(data) + offset);
+}
 
 #define C10_METAL_EACH_TYPE(X)                                                                              \
   X(Byte, uchar) X(Char, char) X(Short, short) X(Int, int) X(Long, long) X(Half, half) X(Float, float)      \

@@ -268,6 +268,14 @@ kernel void binary_alpha_dense_scalar_lhs_cast(device result_of<F, T, T, A>* out
   C10_METAL_INSTANCE(#NAME "_dense_scalar_lhs_cast_" #DTYPEI, binary_dense_scalar_lhs_cast, \
                      DTYPEI, NAME##_functor, OMT)
 
+#define DEFINE_BINARY_COMPARISON_FUNCTOR(NAME, OP) \
+  struct NAME##_functor { \
+    template <typename T> \
+    inline bool operator()(const T a, const T b) { \
+      return a OP b; \
+    } \
+  }
+
 // Computed in the type of the operands, or in the one that they are better computed in.
 #define REGISTER_BINARY_OP(NAME, DTYPEI, DTYPEO) REGISTER_BINARY_OP_(NAME, DTYPEI, DTYPEO, DTYPEI)
 #define REGISTER_OPMATH_BINARY_OP(NAME, DTYPEI, DTYPEO) \

@@ -24,6 +24,12 @@ inline float series(float t, constant const float (&c)[N]) {
   return t * next - after + c[0];
 }
 
+// exp(x * x) * erfc(x) of what is not negative.
+inline float scaled_erfc_above(float x) {
+  if (x <= 10.0f) return series((x - 2.5f) / (x + 2.5f), scaled_erfc) / (1.0f + 2.0f * x);
+  const float s = 0.5f / x / x;
+  return 0.56418958354775629f / x * (1.0f - s * (1.0f - 3.0f * s * (1.0f - 5.0f * s)));
+}
 // erfc of what is not negative. The square is kept in two parts, or exp would magnify its rounding.
 inline float erfc_above(float x) {
   if (x > 10.5f) return 0.0f;
@@ -46,6 +52,13 @@ template <typename T>
 inline float erfc(T x_) {
   const float x = float(x_);
   return x < 0.0f ? 2.0f - detail::erfc_above(-x) : detail::erfc_above(x);
+}
+template <typename T>
+inline float erfcx(T x_) {
+  const float x = float(x_);
+  if (x >= 0.0f || ::metal::isnan(x)) return detail::scaled_erfc_above(x);
+  const float square = x * x, lost = ::metal::fma(x, x, -square);
+  return 2.0f * ::metal::precise::exp(square) * (1.0f + lost) - detail::scaled_erfc_above(-x);
 }
 template <typename T>
 inline float erfinv(T y_) {
@@ -153,6 +166,11 @@ inline float polygamma(const int64_t order, const T x) {
   return order % 2 == 0 ? -size : size;
 }
 
+template <typename T>
+inline float trigamma(const T x) {
+  return polygamma(1, float(x));
+}
+
 // ---- products with logarithms ----
 
 template <typename T>
@@ -171,11 +189,24 @@ inline T entr(T x_) {
   if (::metal::isnan(x)) return x_;
   return static_cast<T>(x > 0.0f ? -x * ::metal::precise::log(x) : x == 0.0f ? 0.0f : -INFINITY);
 }
+namespace detail {
+inline float log_of_sum(float a, float b) {
+  const float large = c10::metal::max(a, b);
+  if (::metal::isinf(large) || ::metal::isnan(large)) return large;
+  return large + log1p(::metal::precise::exp(-::metal::fabs(a - b)));
+}
+} // namespace detail
 template <typename T>
 inline T logaddexp(T a_, T b_) {
-  const float a = float(a_), b = float(b_), large = c10::metal::max(a, b);
-  if (::metal::isinf(large) || ::metal::isnan(large)) return static_cast<T>(large);
-  return static_cast<T>(large + log1p(::metal::precise::exp(-::metal::fabs(a - b))));
+  if constexpr (is_complex_v<T>) {
+    const float2 a = float2(a_), b = float2(b_), large = a.x < b.x ? b : a, less = (a.x < b.x ? a : b) - large;
+    if (::metal::isinf(large.x) && less.x != less.x) return T(large); // both are infinite
+    float cosine;
+    const float sine = ::metal::precise::sincos(less.y, cosine), size = ::metal::precise::exp(less.x);
+    return T(large + log1p(float2(size * cosine, size * sine)));
+  } else {
+    return static_cast<T>(detail::log_of_sum(float(a_), float(b_)));
+  }
 }
 template <typename T>
 inline T logaddexp2(T a_, T b_) {

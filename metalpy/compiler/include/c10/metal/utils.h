@@ -3,8 +3,6 @@
 #include <c10/metal/common.h>
 #include <metal_stdlib>
 
-#define IF_CONSTEXPR constexpr
-
 namespace c10 {
 namespace metal {
 
@@ -115,6 +113,11 @@ inline common_dtype<T, U> div(const T x, const U y) {
   return T(real / norm, imaginary / norm);
 }
 
+// The quotient of whole numbers rounded up.
+template <typename T, typename U>
+constexpr common_dtype<T, U> ceil_div(T x, U y) {
+  return (x + y - 1) / y;
+}
 // Quotients rounded down, and the remainders that go with them, of the divisor's sign.
 template <typename T, typename U, detail::when<detail::both_integral<T, U>> = true>
 inline common_dtype<T, U> floor_divide(T x, U y) {
@@ -180,6 +183,39 @@ inline float hypot(float a, float b) {
   if (large == 0.0f) return 0.0f;
   const float ratio = small / large;
   return large * ::metal::precise::sqrt(1.0f + ratio * ratio);
+}
+
+// x to the power of y: of whole numbers by squaring, with what a negative power leaves; of complex ones by logarithms.
+namespace detail {
+template <typename T, typename U, bool Complex> struct Power { using type = float2; };
+template <typename T, typename U> struct Power<T, U, false> { using type = common_dtype<T, U>; };
+template <typename T, typename U>
+using power_t = typename Power<T, U, is_complex_v<T> || is_complex_v<U>>::type;
+} // namespace detail
+template <typename T, typename U>
+inline detail::power_t<T, U> pow(T x, U y) {
+  using R = detail::power_t<T, U>;
+  if constexpr (detail::both_integral<T, U>) {
+    R base = R(x), result = R(1);
+    if (y < U(0)) return base == R(1) ? R(1) : base == R(-1) ? R(y & U(1) ? -1 : 1) : R(0);
+    for (U left = y; left > U(0); left >>= 1) {
+      if (left & U(1)) result *= base;
+      base *= base;
+    }
+    return result;
+  } else if constexpr (is_complex_v<R>) {
+    const float2 a = cast_to<float2>(x), b = cast_to<float2>(y);
+    const float size = hypot(a.x, a.y);
+    if (b.x == 0.0f && b.y == 0.0f) return R(1, 0);
+    if (size == 0.0f) return R(b.x > 0.0f ? 0.0f : INFINITY, 0);
+    const float logarithm = ::metal::precise::log(size), angle = ::metal::precise::atan2(a.y, a.x);
+    float cosine;
+    const float sine = ::metal::precise::sincos(b.y * logarithm + b.x * angle, cosine);
+    const float length = ::metal::precise::exp(b.x * logarithm - b.y * angle);
+    return R(length * cosine, length * sine);
+  } else {
+    return R(::metal::precise::pow(float(x), float(y)));
+  }
 }
 
 } // namespace metal

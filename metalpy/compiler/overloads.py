@@ -1,0 +1,358 @@
+"""Overloads that differ in an address space and do different things, told apart although the spaces are erased.
+
+``f(device T*)`` and ``f(constant T*)`` are one function to C++. Each overload of such a set gets a name of its own, and
+a function of the common name takes its place, which asks in which memory its arguments are::
+
+    int f(const int* p) {
+      const int mp_0 = __mp_space(0, 0, p);
+      if (mp_0 == 1) return __mp_overload_0_0_f(p);
+      if (mp_0 == 2) return __mp_overload_0_1_f(p);
+      return __mp_no_overload(0), ...
+    }
+
+`spaces` answers the question in the IR of each kernel, before anything else is made of it. As overload resolution
+would, C++ still chooses between overloads that differ in more; of those that differ in ``const`` as well, it chooses by
+that alone, so they are a set, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .declarations import ADDRESS_SPACES, outside_brackets, parameter_name, spell, split_attributes, split_commas
+from .lexer import Token, closing
+from .source import blanked
+from .twins import Definition, Finder, Text, are_twins
+
+__all__ = ["SPACES", "OverloadSet", "Separated", "separate_overloads"]
+
+# Numbers of address spaces, as __mp_space returns them.
+SPACES = {"device": 1, "constant": 2, "threadgroup": 3, "thread": 4}
+MARK = "__mp_overload_"  # what the names of overloads begin with
+_GROUPED = ("__attribute__", "alignas", "decltype", "explicit", "typeof", "requires", "noexcept")
+_NOT_REPEATED = frozenset({"constexpr", "consteval", "explicit"})
+_CONST = frozenset({"const", "constant"})
+_ERASED = ADDRESS_SPACES | _CONST
+
+
+@dataclass(frozen=True)
+class OverloadSet:
+    """What errors say of a set."""
+
+    name: str
+    offset: int  # of the first one's name in the program
+    arguments: tuple[str, ...]  # what each question is about, by number
+
+
+@dataclass
+class Separated:
+    """A program whose twins are gone and whose overload sets are separated."""
+
+    program: str
+    insertions: dict[int, str] = field(default_factory=dict)  # by offset in the program
+    sets: list[OverloadSet] = field(default_factory=list)
+
+
+@dataclass
+class _Overload:
+    definition: Definition
+    head: list[Token]
+    name: tuple[int, int]  # in the head
+    parameters: list[list[Token]]
+    trailing: list[Token]
+    is_method: bool
+
+    @property
+    def token(self) -> Token:
+        return self.head[self.name[0]]
+
+    @property
+    def name_text(self) -> str:
+        return " ".join(t.text for t in self.head[slice(*self.name)])
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """The space of the object and of what each parameter points to; "" where none is named."""
+        return (_space(self.trailing) if self.is_method else "", *map(_space, self.parameters))
+
+    @property
+    def returned(self) -> list[Token]:
+        """The return type, with what stands in front of it."""
+        return self.head[_template_end(self.head) : self.name[0]]
+
+
+def separate_overloads(original: str, rewritten: str) -> Separated:
+    """Drop the twins of a program and give the overloads for different address spaces names of their own.
+
+    Parameters
+    ----------
+    original : str
+        The user's spliced program, address spaces in place.
+    rewritten : str
+        The same as C++ of the same length.
+    """
+    text = Text(original)
+    finder = Finder(text, rewritten)
+    definitions = finder.definitions()
+    twins = finder.twins(definitions)
+    out = Separated(rewritten)
+    dropped = set(twins)
+    for overloads in _sets(text, finder, definitions):
+        spans = [text.span(o.definition) for o in overloads]
+        if any(s <= start and end <= e and (s, e) != (start, end) for start, end in spans for s, e in twins):
+            continue  # in a class that goes
+        _separate(text, overloads, rewritten, out)
+        dropped -= set(spans)
+    for start, end in dropped:
+        out.program = out.program[:start] + blanked(out.program[start:end]) + out.program[end:]
+    return out
+
+
+# ---- finding them ----
+
+
+def _sets(text: Text, finder: Finder, definitions: Iterable[Definition]) -> list[list[_Overload]]:
+    """Functions that differ in the address spaces of their parameters or object, and in what they do."""
+    groups: dict[tuple[object, ...], list[_Overload]] = {}
+    for definition in definitions:
+        found = _overload(text.tokens, definition)
+        if found is not None:
+            template = [t.text for t in found.head[: _template_end(found.head)]]
+            key = (
+                id(definition.scope), *definition.branches, found.name_text, *template, found.is_method,
+                *(tuple(_type(p)) for p in found.parameters),
+            )  # fmt: skip
+            groups.setdefault(key, []).append(found)
+    return [group for group in groups.values() if len(group) > 1 and _is_set(text, finder, group)]
+
+
+def _is_set(text: Text, finder: Finder, group: list[_Overload]) -> bool:
+    bodies = [o for o in group if text.tokens[o.definition.body].text == "{"]
+    if len({o.spaces for o in bodies}) < 2 or len({(o.spaces, _shape(o)) for o in bodies}) < len(bodies):
+        return False
+    words = [text.words(text.span(o.definition)) for o in bodies]
+    if all(
+        are_twins(w, words[0]) or _does(o, w) == _does(bodies[0], words[0]) for o, w in zip(bodies, words, strict=True)
+    ):
+        return False
+    first, last = group[0].definition.first, group[-1].definition.first
+    heads = (t.text for o in group for t in o.head)
+    return finder.mean_the_same(heads, first, last)
+
+
+def _does(overload: _Overload, words: list[str]) -> list[str]:
+    """What an overload does: the names of its parameters and its body, address spaces aside."""
+    names = [parameter_name(split_attributes(p)[1]) for p in overload.parameters]
+    return names + [word for word in words[words.index("{") :] if word not in _ERASED]
+
+
+def _overload(tokens: list[Token], definition: Definition) -> _Overload | None:
+    """A function's parts; None for what is no function, or cannot be given another name."""
+    head = tokens[definition.first : definition.body]
+    if any(t.kind == "directive" or t.text in ("kernel", "friend", "vertex", "fragment") for t in head):
+        return None
+    start = _template_end(head)
+    i = start
+    while i < len(head) and head[i].text != "(":
+        if head[i].text == "operator":
+            break
+        if head[i].text in _GROUPED and i + 1 < len(head) and head[i + 1].text == "(":
+            i += 1
+        i = closing(head, i) + 1 if head[i].text in ("(", "[[", "<") else i + 1
+    name = i - 1
+    if i < len(head) and head[i].text == "operator":
+        name = i
+        i += 1
+        if i + 1 < len(head) and head[i].text == "(" and head[i + 1].text == ")":
+            i += 2
+        while i < len(head) and head[i].text != "(":
+            i += 1
+    if i >= len(head) or name < start or (name == start and head[name].text != "operator") or head[name].kind != "id":
+        return None  # no function, or a constructor
+    if head[max(name - 1, 0)].text in ("::", "~", ".", "->"):
+        return None  # a member that is defined outside its class
+    end = closing(head, i)
+    if end >= len(head) or any(t.text in (":", "->", "try") for t in head[end + 1 :]):
+        return None
+    scope = definition.scope
+    is_static = any(t.text == "static" for t in head[start:name])
+    parameters = [p for p in split_commas(head[i + 1 : end]) if p and [t.text for t in p] != ["void"]]
+    return _Overload(definition, head, (name, i), parameters, head[end + 1 :], scope.is_class and not is_static)
+
+
+def _template_end(head: list[Token]) -> int:
+    i = 0
+    while i + 1 < len(head) and head[i].text == "template" and head[i + 1].text == "<":
+        i = closing(head, i + 1) + 1
+    return i
+
+
+def _bare(parameter: list[Token]) -> list[Token]:
+    """A parameter without attributes, default and name."""
+    plain = split_attributes(parameter)[1]
+    texts = [t.text for t in plain]
+    plain = plain[: texts.index("=")] if "=" in texts else plain
+    name = parameter_name(plain)
+    at = max((i for i, t in enumerate(plain) if t.text == name), default=-1) if name else -1
+    return [t for i, t in enumerate(plain) if i != at]
+
+
+def _type(parameter: list[Token]) -> list[str]:
+    """A parameter's type without what the overloads of a set may differ in."""
+    return [t.text for t in _bare(parameter) if t.text not in ADDRESS_SPACES and t.text != "const"]
+
+
+def _space(tokens: list[Token]) -> str:
+    return next((t.text for t in outside_brackets(tokens) if t.text in ADDRESS_SPACES), "")
+
+
+def _shape(overload: _Overload) -> tuple[tuple[bool, ...], ...]:
+    """What C++ tells the overloads of a set apart by: where they have a const."""
+    # What a parameter is itself, const or not, is no part of the function's type.
+    return tuple(_consts(overload.trailing)), *(tuple(_consts(_bare(p))[:-1]) for p in overload.parameters)
+
+
+def _consts(tokens: list[Token]) -> list[bool]:
+    """Whether what is pointed to is const, and each pointer in turn."""
+    levels = [False]
+    for token in tokens:
+        levels[-1] = levels[-1] or token.text in _CONST
+        if token.text in ("*", "&"):
+            levels.append(False)
+    return levels
+
+
+# ---- separating them ----
+
+
+def _separate(text: Text, overloads: list[_Overload], rewritten: str, out: Separated) -> None:
+    """Rename the overloads and write the functions that choose between them."""
+    number = len(out.sets)
+    questions = [i for i in range(len(overloads[0].parameters) + 1) if len({o.spaces[i] for o in overloads}) > 1]
+    names: dict[tuple[object, ...], str] = {}  # a declaration has that of its definition
+    for o in overloads:
+        new = names.setdefault((o.spaces, _shape(o)), f"{MARK}{number}_{len(names)}_")
+        _rename(o, new, out)
+    members = [(o, names[o.spaces, _shape(o)]) for o in overloads]
+    written: set[object] = set()
+    choosers = []
+    for o, _ in members:
+        if _shape(o) in written:
+            continue
+        written.add(_shape(o))
+        declared = "" if o.definition.scope.is_class else _head(o, rewritten, defaults=True) + "; "
+        _insert(out, text.span(o.definition)[0], declared)
+        head = _head(o, rewritten, defaults=o.definition.scope.is_class)
+        choosers.append(f" {head} {{ {_choice(o, members, questions, number)} }}")
+    _insert(out, max(text.span(o.definition)[1] for o in overloads), "".join(choosers))
+    first = overloads[0]
+    arguments = tuple("object" if i == 0 else f"argument {i}" for i in questions)
+    out.sets.append(OverloadSet(first.name_text.replace(" ", ""), first.token.start, arguments))
+
+
+def _insert(out: Separated, offset: int, text: str) -> None:
+    if text:
+        out.insertions[offset] = out.insertions.get(offset, "") + text
+
+
+def _rename(overload: _Overload, new: str, out: Separated) -> None:
+    first, last = overload.name
+    name = overload.head[first:last]
+    if name[0].text != "operator":
+        _insert(out, name[0].start, new)
+        return
+    is_conversion = any(t.kind == "id" for t in name[1:])  # its type stays, as what is returned
+    blanks = name[:1] if is_conversion else name
+    for token in blanks:
+        out.program = out.program[: token.start] + " " * len(token.text) + out.program[token.end :]
+    _insert(out, name[-1].end, f" {new}operator")
+
+
+def _cpp(tokens: Iterable[Token], rewritten: str) -> str:
+    return " ".join(t for token in tokens if (t := rewritten[token.start : token.end].strip()))
+
+
+def _head(overload: _Overload, rewritten: str, *, defaults: bool) -> str:
+    """The head of a function of an overload's type under the common name, its parameters named."""
+    head, (first, last) = overload.head, overload.name
+    end = _template_end(head)
+    template = _template(head[:end], rewritten, defaults=defaults) if end else ""
+    before = [t for t in head[end:first] if t.text not in _NOT_REPEATED]
+    parameters = []
+    for i, parameter in enumerate(overload.parameters):
+        texts = [t.text for t in parameter]
+        at = texts.index("=") if "=" in texts else len(texts)
+        spelled = _cpp(parameter[:at], rewritten)
+        if not parameter_name(split_attributes(parameter)[1]):
+            spelled += f" mp_p{i}"
+        parameters.append(spelled + (" " + _cpp(parameter[at:], rewritten) if defaults else ""))
+    name = spell(head[first:last])
+    return (
+        f"{template} {_cpp(before, rewritten)} {name}({', '.join(parameters)}) {_cpp(overload.trailing, rewritten)}"
+    ).strip()
+
+
+def _template(template: list[Token], rewritten: str, *, defaults: bool) -> str:
+    if defaults or closing(template, 1) + 1 < len(template):
+        return _cpp(template, rewritten)
+    parts = []
+    for part in split_commas(template[2:-1]):
+        texts = [t.text for t in part]
+        parts.append(_cpp(part[: texts.index("=")] if "=" in texts else part, rewritten))
+    return f"template <{', '.join(parts)}>"
+
+
+def _choice(chosen: _Overload, members: list[tuple[_Overload, str]], questions: list[int], number: int) -> str:
+    """The body of the function that takes the place of the overloads that C++ cannot tell from `chosen`."""
+    names = [parameter_name(split_attributes(p)[1]) or f"mp_p{i}" for i, p in enumerate(chosen.parameters)]
+    arguments = ", ".join(name + "..." * _is_pack(p) for name, p in zip(names, chosen.parameters, strict=True))
+    template = _template_arguments(chosen.head[: _template_end(chosen.head)])
+    parts = []
+    for question, i in enumerate(questions):
+        address = "this" if i == 0 else _address(chosen.parameters[i - 1], names[i - 1])
+        parts.append(f"[[maybe_unused]] const int mp_{question} = __mp_space({number}, {question}, {address});")
+    callable_ones = [(o, name) for o, name in members if _takes(o, chosen)]
+    # The very one first; one that names no space last, which takes any.
+    callable_ones.sort(key=lambda member: (member[0].spaces.count(""), _shape(member[0]) != _shape(chosen)))
+    seen = set()
+    for o, name in callable_ones:
+        if name in seen:
+            continue
+        seen.add(name)
+        tests = [f"mp_{q} == {SPACES[o.spaces[i]]}" for q, i in enumerate(questions) if o.spaces[i]]
+        called = name + o.token.text
+        parts.append(f"if ({' && '.join(tests) or 'true'}) return {called}{template}({arguments});")
+    parts.append(f"__mp_no_overload({number}); __builtin_unreachable();")
+    return " ".join(parts)
+
+
+def _takes(overload: _Overload, chosen: _Overload) -> bool:
+    """Whether the overload may be called with what `chosen` takes: it adds const where it differs."""
+    pairs = zip(_shape(overload), _shape(chosen), strict=True)
+    returned, wanted = overload.returned, chosen.returned
+    same = [t.text for t in returned if t.text not in _ERASED] == [t.text for t in wanted if t.text not in _ERASED]
+    return same and _consts(returned) <= _consts(wanted) and all(a >= b for a, b in pairs)
+
+
+def _address(parameter: list[Token], name: str) -> str:
+    texts = [t.text for t in outside_brackets(_bare(parameter))]
+    return f"__builtin_addressof({name})" if "&" in texts and "*" not in texts else name
+
+
+def _is_pack(parameter: list[Token]) -> bool:
+    return [t.text for t in _bare(parameter)].count(".") >= 3
+
+
+def _template_arguments(template: list[Token]) -> str:
+    """The template's own parameters as arguments, up to the first one without a name."""
+    if not template:
+        return ""
+    names = []
+    for part in split_commas(template[2:-1]):
+        texts = [t.text for t in part]
+        plain = part[: texts.index("=")] if "=" in texts else part
+        if len(plain) < 2 or plain[-1].kind != "id" or plain[-2].text == "::":
+            break
+        names.append(plain[-1].text + "..." * (texts.count(".") >= 3))
+    return f"<{', '.join(names)}>" if names else ""
