@@ -18,9 +18,10 @@ help: ## list these commands
 demo: $(VENV)/.with-base build ## compile and run the kernels of examples/, and draw a picture
 	@$(PY) examples/demo.py
 
-test: $(VENV)/.with-test build ## run the tests of the C runtime, of Python and of Apple's driver, and each benchmark once
+test: $(VENV)/.with-test build ## run the tests of the C runtime, of Python, of both executors and of Apple's driver, and each benchmark once
 	@$(MAKE) -s -C tests/native test
 	@$(PY) -m pytest -q --benchmark-disable tests benchmarks
+	@METALPY_EXECUTOR=reference $(PY) -m pytest -q tests/msl
 	@tools/test_objc.sh $(PY)
 
 test-objc: $(VENV)/.with-test build ## run the device tests on Apple's driver over a stand-in for Metal
