@@ -27,6 +27,7 @@ from .executor import REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
+from .spmd.size import refuse_large_when_inlined
 from .toolchain import linker, run_tool
 
 __all__ = ["becomes_loop", "inline_all_but", "lower"]
@@ -119,6 +120,7 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     module, static_memory = _place_threadgroup_variables(module, machine)
     _keep_only(module, {_THREAD})
     module = _allow_inlining_meetings(module)
+    refuse_large_when_inlined(str(module), _THREAD)
     _inline_all(module, _THREAD)
     _run_passes(module, _plain_machine(), vectorize=False)
     made = vectorize(str(module), _THREAD, program.max_threads[k])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .code import Lanes
-from .ir import Instruction, components
+from .ir import Instruction, Value, components
 from .memory import interleaved, joined, split
-from .shapes import VARYING, Shape
+from .shapes import VARYING, Shape, literal
 
 if TYPE_CHECKING:
     from .vectorize import Vectorizer
@@ -53,6 +53,11 @@ def _element(w: Vectorizer, instruction: Instruction, type_: str, shape: Shape, 
         lanes.scalar = _base(w, instruction, type_, parts, exact)
         if not shape.relaxed:
             return lanes
+    if type_ == "i128" and (factors := _factors(w, instruction)):
+        high = _high_product(w, *factors)
+        signed = "sext" if instruction.op == "ashr" else "zext"
+        lanes.vector = w.code.new(f"{signed} {w.code.vector_type('i64')} {high} to {w.code.vector_type(type_)}")
+        return lanes
     vectors = [w.code.vector(part) for part in parts]
     if instruction.op == "select" and parts[0].shape.is_uniform:
         vectors[0] = parts[0].scalar
@@ -110,6 +115,55 @@ def _operation(w: Vectorizer, instruction: Instruction, type_: str, parts: list[
     if op in ("freeze", "fneg"):
         return code.new(f"{op} {flags} {source} {vectors[0]}")
     return code.new(f"{op} {flags} {source} {vectors[0]}, {vectors[1]}")
+
+
+def _factors(w: Vectorizer, instruction: Instruction) -> tuple[Lanes, Lanes, bool] | None:
+    """The factors of a product of 64-bit integers of which `instruction` takes the upper half; whether signed."""
+    if instruction.op not in ("lshr", "ashr") or instruction.operands[1].text != "64":
+        return None
+    block, product = w.home.get(instruction.operands[0].text, ("", instruction))
+    if block != w.block or product.op != "mul":
+        return None
+    for extend, limits in (("zext", (0, 1 << 64)), ("sext", (-1 << 63, 1 << 63))):
+        if all(_is_extended(w, value, extend, *limits) for value in product.operands):
+            a, b = (w.one(value) for value in product.operands)
+            return (a, b, extend == "sext") if (extend, instruction.op) != ("zext", "ashr") else None
+    return None
+
+
+def _is_extended(w: Vectorizer, value: Value, extend: str, least: int, limit: int, depth: int = 2) -> bool:
+    """Whether a value of 128 bits comes from one of 64 or fewer."""
+    if (number := literal(value)) is not None:
+        return least <= number < limit
+    maker = w.home[value.text][1] if value.text in w.home else None
+    if maker is not None and maker.op in ("phi", "select") and depth:
+        sources = maker.operands[maker.op == "select" :]
+        return all(_is_extended(w, source, extend, least, limit, depth - 1) for source in sources)
+    return maker is not None and maker.op == extend and int(maker.operands[0].type[1:]) <= 64
+
+
+def _high_product(w: Vectorizer, a: Lanes, b: Lanes, signed: bool) -> str:
+    """The upper 64 bits of products of 64-bit integers, from products of their halves: LLVM would go lane by lane."""
+    code, full = w.code, w.code.vector_type("i64")
+
+    def act(op: str, x: str, y: str) -> str:
+        return code.new(f"{op} {full} {x}, {y}")
+
+    wide = code.vector_type("i128")
+    x, y = (code.new(f"trunc {wide} {code.vector(lanes)} to {full}") for lanes in (a, b))
+    half, low = "splat (i64 32)", f"splat (i64 {(1 << 32) - 1})"
+    # LLVM would find out what is computed here, and go lane by lane again, if it saw every mask.
+    hidden = code.splat("i64", code.new(f'call i64 asm "", "=r,0"(i64 {(1 << 32) - 1})'))
+    x0, x1, y0, y1 = act("and", x, low), act("lshr", x, half), act("and", y, low), act("lshr", y, half)
+    first = act("add", act("mul", x1, y0), act("lshr", act("mul", x0, y0), half))
+    second = act("add", act("mul", x0, y1), act("and", first, hidden))
+    high = act("add", act("mul", x1, y1), act("lshr", first, half))
+    high = act("add", high, act("lshr", second, half))
+    if signed:
+        sign = "splat (i64 63)"
+        for p, q in ((x, y), (y, x)):
+            high = act("sub", high, act("and", act("ashr", p, sign), q))
+    return high
 
 
 def _recast(w: Vectorizer, instruction: Instruction, parts: list[Lanes], shapes: list[Shape]) -> list[Lanes]:

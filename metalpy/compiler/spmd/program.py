@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .ir import Block, Function, Instruction, Unsupported, parse_function
 from .layout import Layout
+from .size import refuse_large
 from .suspend import DONE, split_at_barriers
 from .vectorize import Vectorizer
 
@@ -59,6 +60,7 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
         The function cannot be vectorised; the message says why.
     """
     text = next(t for t in _DEFINITION.findall(module) if f"@{name}(" in t.split("\n", 1)[0])
+    refuse_large(text)
     rest = module.replace(text, "")
     if _MEETING.search("\n".join(_DEFINITION.findall(rest))):
         raise Unsupported("a function that is not inlined and meets other threads")

@@ -1,0 +1,114 @@
+"""What the vectoriser makes of whole kernels, and which ones it leaves to the reference executor."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import metalpy as mp
+from metalpy.compiler import lowering
+from metalpy.compiler.frontend import compile_program
+from metalpy.compiler.options import make_options
+from metalpy.compiler.source import read_source
+
+pytestmark = pytest.mark.usefixtures("device")
+
+HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
+
+HIGH_PRODUCTS = (
+    HEADER
+    + """
+kernel void unsigned_products(device ulong* o, device const ulong* a, device const ulong* b,
+                              uint i [[thread_position_in_grid]]) {
+  ulong x = a[i], y = b[i];
+  o[i] = (x & 1) ? mulhi(x, y) : mulhi(x, 0xcccccccccccccccdul) + mulhi(y, ulong(uint(x)));
+}
+kernel void signed_products(device long* o, device const long* a, device const long* b,
+                            uint i [[thread_position_in_grid]]) {
+  long x = a[i], y = b[i];
+  o[i] = (x & 1) ? mulhi(x, y) : mulhi(x, -3000000000000000001l);
+}
+"""
+)
+
+
+def optimised(monkeypatch, text, kernel):
+    """The module that the kernel's machine code is made of, and the executor."""
+    seen = []
+    measure = lowering._stack_size
+    monkeypatch.setattr(
+        lowering, "_stack_size", lambda module, machine: seen.append(str(module)) or measure(module, machine)
+    )
+    monkeypatch.setenv("METALPY_EXECUTOR", "spmd")
+    program = compile_program(read_source(text), make_options())
+    lowered = lowering.lower(program, [k.name for k in program.kernels].index(kernel), {})
+    return (seen[-1], lowered)
+
+
+@pytest.mark.parametrize("kernel", ["unsigned_products", "signed_products"])
+def test_upper_halves_of_products_need_no_wider_integers(monkeypatch, kernel):
+    """LLVM multiplies vectors of 128-bit integers lane by lane."""
+    module, lowered = optimised(monkeypatch, HIGH_PRODUCTS, kernel)
+    assert lowered.executor == "spmd"
+    assert not re.search(r"mul [^\n]*i128", module)
+
+
+def test_upper_halves_of_products():
+    edges = [
+        0,
+        1,
+        2,
+        3,
+        (1 << 32) - 1,
+        1 << 32,
+        (1 << 63) - 1,
+        1 << 63,
+        (1 << 64) - 1,
+        (1 << 64) - 2,
+        0xFFFFFFFF00000001,
+    ]
+    pairs = np.array([(x, y) for x in edges for y in edges], np.uint64)
+    rng = np.random.default_rng(5)
+    a, b = np.concatenate([pairs, rng.integers(0, 1 << 64, (300, 2), np.uint64)]).T.copy()
+    library = mp.mps.compile_shader(HIGH_PRODUCTS)
+    out = mp.zeros(a.size, dtype=np.uint64)
+    library.unsigned_products(out, mp.array(a), mp.array(b))
+    expected = [
+        (x * y >> 64) if x & 1 else ((x * 0xCCCCCCCCCCCCCCCD >> 64) + (y * (x & 0xFFFFFFFF) >> 64)) % (1 << 64)
+        for x, y in zip(a.tolist(), b.tolist(), strict=True)
+    ]
+    assert np.asarray(out).tolist() == expected
+    out = mp.zeros(a.size, dtype=np.int64)
+    c, d = a.view(np.int64), b.view(np.int64)
+    library.signed_products(out, mp.array(c), mp.array(d))
+    expected = [x * (y if x & 1 else -3000000000000000001) >> 64 for x, y in zip(c.tolist(), d.tolist(), strict=True)]
+    assert np.asarray(out).tolist() == expected
+
+
+def test_large_kernels_are_left_to_the_reference_executor(monkeypatch):
+    """LLVM would be at it for minutes."""
+    steps = "\n".join(f"  x = x * {2 * i + 3}u ^ (x >> {i % 7 + 1});" for i in range(4000))
+    text = (
+        HEADER
+        + "kernel void k(device uint* o, uint i [[thread_position_in_grid]]) {{\n  uint x = o[i];\n{}\n  o[i] = x;\n}}"
+    )
+    assert optimised(monkeypatch, text.format(steps[: len(steps) // 10].rpartition("\n")[0]), "k")[1].executor == "spmd"
+    lowered = optimised(monkeypatch, text.format(steps), "k")[1]
+    assert lowered.executor == "reference"
+    assert "lines of IR" in lowered.reason
+
+
+def test_kernels_that_inlining_makes_large_are_not_inlined(monkeypatch):
+    """Each function calls the one before twice: a few lines become millions."""
+    levels = "\n".join(
+        f"[[clang::noinline]] uint f{i}(uint x) {{ return f{i - 1}(x * 3u) ^ f{i - 1}(x + {i}u); }}"
+        for i in range(1, 21)
+    )
+    text = (
+        HEADER
+        + f"[[clang::noinline]] uint f0(uint x) {{ return x >> 1; }}\n{levels}\n"
+        + "kernel void k(device uint* o, uint i [[thread_position_in_grid]]) { o[i] = f20(o[i]); }"
+    )
+    assert "inlined" in optimised(monkeypatch, text, "k")[1].reason
