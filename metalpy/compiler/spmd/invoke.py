@@ -140,8 +140,7 @@ def _call_each(w: Vectorizer, instruction: Instruction) -> None:
         listed = []
         for value, parts in zip(instruction.operands, values, strict=True):
             texts = [pick.get(id(part), part.scalar) for part in parts]
-            held = "ptr" if value.type.startswith("ptr") else value.type  # without what the call says of the argument
-            listed.append(f"{value.type} {joined(code, held, texts)}")
+            listed.append(f"{value.type} {value.attributes} {joined(code, value.type, texts)}")
         target = pick.get(id(callee[0]), callee[0].scalar) if callee else instruction.extra
         text = f"{prefix} {target}({', '.join(listed)})"
         if instruction.type == "void":

@@ -30,10 +30,17 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An operand: a local name such as ``%3`` or a constant, with its type."""
+    """An operand: a local name such as ``%3`` or a constant, with its type.
+
+    Attributes
+    ----------
+    attributes : str
+        Of an argument: what changes how it is passed.
+    """
 
     type: str
     text: str
+    attributes: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -232,17 +239,15 @@ def _value(text: str) -> Value:
     type_, rest = _take_type(text)
     while match := _ATTRIBUTE.match(rest):
         rest = rest[match.end() :]
-    if rest.startswith(
-        ("byval(", "sret(", "inalloca(")
-    ):  # the pointer's type then says so, for the call to be repeated
+    attributes = ""
+    if rest.startswith(("byval(", "sret(", "inalloca(")):
         end = _closing(rest, rest.index("(")) + 1
-        kept, rest = rest[:end], rest[end:].strip()
+        attributes, rest = rest[:end], rest[end:].strip()
         while match := _ATTRIBUTE.match(rest):
             if match[0].startswith("align"):
-                kept += f" {match[0].strip()}"
+                attributes += f" {match[0].strip()}"
             rest = rest[match.end() :]
-        type_ = f"{type_} {kept}"
-    return Value(type_, rest)
+    return Value(type_, rest, attributes)
 
 
 _METADATA = re.compile(r"(?:, ![\w.]+ !\d+|, ![\w.]+ !\{\}| #\d+)+$")
