@@ -237,3 +237,22 @@ def test_simdgroup_functions_of_the_lanes_that_are_left(libraries, numbers, grou
             for i, s in sums.items():
                 expected[i] = s + lanes.get(first + ((i - first) ^ 1), 0)
     np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_vectors_without_padding(libraries, rng, group):
+    given = rng.integers(-(1 << 15), 1 << 15, (COUNT, 3), dtype=np.int16)
+    out, _ = launch(libraries, "packed", [np.zeros_like(given), given], [COUNT], threads=COUNT, group_size=group)
+    i = np.arange(COUNT)
+    held = given.copy()
+    held[i, i % 3] = given[(i * 7 + 3) % COUNT, 0]
+    np.testing.assert_array_equal(out, held[:, ::-1])
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_structs_that_functions_return(libraries, group):
+    given = np.arange(COUNT, dtype=np.float32)
+    out, _ = launch(libraries, "returned", [np.zeros_like(given), given], threads=COUNT, group_size=group)
+    i = np.arange(COUNT)
+    made = given[:, None] * np.arange(6) + (i % 5)[:, None]
+    np.testing.assert_array_equal(out, sum(made[i, (k * i) % 6] for k in range(6)))

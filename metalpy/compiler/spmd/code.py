@@ -217,10 +217,10 @@ class Code:
 
     def spill(self, lanes: Lanes) -> str:
         """A variable in memory that holds the lanes' values one behind the other."""
-        type_ = "i8" if lanes.type == "i1" else lanes.type
+        type_ = _held(lanes.type)
         vector = self.vector(lanes)
-        if lanes.type == "i1":
-            vector = self.new(f"zext {self.vector_type('i1')} {vector} to {self.vector_type('i8')}")
+        if type_ != lanes.type:
+            vector = self.new(f"zext {self.vector_type(lanes.type)} {vector} to {self.vector_type(type_)}")
         slot = self.variable(self.vector_type(type_))
         self.store(slot, vector)
         return slot
@@ -232,26 +232,39 @@ class Code:
         return self.peek(lanes.type, slot, lane)
 
     def peek(self, type_: str, slot: str, lane: str) -> str:
-        held = "i8" if type_ == "i1" else type_
+        held = _held(type_)
         at = self.new(f"getelementptr {held}, ptr {slot}, i32 {lane}")
         value = self.new(f"load {held}, ptr {at}")
-        return self.new(f"trunc i8 {value} to i1") if type_ == "i1" else value
+        return self.new(f"trunc {held} {value} to {type_}") if type_ != held else value
 
     def result_slot(self, type_: str) -> str:
         """A variable for a value of each lane, to be filled by `poke`."""
-        return self.variable(self.vector_type("i8" if type_ == "i1" else type_))
+        return self.variable(self.vector_type(_held(type_)))
 
     def poke(self, type_: str, slot: str, lane: str, value: str) -> None:
-        held = "i8" if type_ == "i1" else type_
-        if type_ == "i1":
-            value = self.new(f"zext i1 {value} to i8")
+        held = _held(type_)
+        if type_ != held:
+            value = self.new(f"zext {type_} {value} to {held}")
         at = self.new(f"getelementptr {held}, ptr {slot}, i32 {lane}")
         self.do(f"store {held} {value}, ptr {at}")
 
     def collected(self, type_: str, slot: str) -> str:
         """All lanes of a `result_slot`."""
         value = self.load(slot)
-        return self.new(f"trunc {self.vector_type('i8')} {value} to {self.mask_type}") if type_ == "i1" else value
+        held = _held(type_)
+        if type_ == held:
+            return value
+        return self.new(f"trunc {self.vector_type(held)} {value} to {self.vector_type(type_)}")
+
+
+def _held(type_: str) -> str:
+    """The type in memory: of integers, one whose vectors are laid out as arrays are."""
+    if type_[0] != "i":
+        return type_
+    bits = 8
+    while bits < int(type_[1:]):
+        bits *= 2
+    return f"i{bits}"
 
 
 def _wrapped(number: int, bits: int) -> int:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from .ir import Unsupported, split_list
 
-__all__ = ["Layout", "scalar_size"]
+__all__ = ["Layout", "is_regular", "scalar_size"]
 
 _STRUCT = re.compile(r"^(%(?:[\w.$-]+|\"[^\"]+\")) = type (.*)$", re.M)
 _SCALARS = {"half": 2, "bfloat": 2, "float": 4, "double": 8, "ptr": 8}
@@ -21,6 +21,11 @@ def scalar_size(type_: str) -> int:
         bits = int(type_[1:])
         return 1 << max((bits + 7) // 8 - 1, 0).bit_length() if bits > 8 else 1
     raise Unsupported(f"the type {type_}")
+
+
+def is_regular(type_: str) -> bool:
+    """Whether a vector of the scalar is laid out as an array is; i1 and i48, for example, are packed."""
+    return type_[0] != "i" or type_ in ("i8", "i16", "i32", "i64")
 
 
 class Layout:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from .code import ALL, Code, Lanes
 from .ir import Instruction, Unsupported, components, split_list, vector_of
 from .layout import scalar_size
@@ -33,6 +36,9 @@ def load(
         return _uniform_load(code, instruction, pointer, shape, constant)
     if instruction.extra:
         return _one_by_one_load(code, instruction, pointer, mask, shape)
+    if narrow := _pieces(instruction.type):
+        pieces = load(code, replace(instruction, type=narrow), pointer, mask, shape, step, constant)
+        return [Lanes(instruction.type, shape, vector=_glued(code, instruction.type, pieces))]
     size = scalar_size(parts[0])
     if not _even(instruction.type, parts):
         raise Unsupported(f"a load of {instruction.type}")
@@ -52,6 +58,11 @@ def store(code: Code, instruction: Instruction, values: list[Lanes], pointer: La
     if instruction.extra:
         _one_by_one_store(code, instruction, values, pointer, mask)
         return
+    if narrow := _pieces(values[0].type):
+        pieces = _cut(code, values[0], narrow)
+        whole = replace(instruction, operands=[replace(v, type=narrow) for v in instruction.operands[:1]])
+        store(code, whole, pieces, pointer, mask, step)
+        return
     size = scalar_size(values[0].type)
     if len(values) > 1 and not _even(instruction.operands[0].type, [v.type for v in values]):
         raise Unsupported(f"a store of {instruction.operands[0].type}")
@@ -59,6 +70,37 @@ def store(code: Code, instruction: Instruction, values: list[Lanes], pointer: La
     for k, value in enumerate(values):
         at = _moved(code, pointer, k * (step or size))
         _store_part(code, value.type, code.vector(value), at, mask, align)
+
+
+def _pieces(type_: str) -> str:
+    """An integer that is as long as no power of two, such as i48, as a vector of shorter ones; '' for other types."""
+    if not re.fullmatch(r"i\d+", type_):
+        return ""
+    size, rest = divmod(int(type_[1:]), 8)
+    if rest or size in (1, 2, 4, 8):
+        return ""
+    piece = min(size & -size, 8)
+    return vector_of(size // piece, f"i{8 * piece}")
+
+
+def _glued(code: Code, type_: str, pieces: list[Lanes]) -> str:
+    full, total = code.vector_type(type_), ""
+    for k, piece in enumerate(pieces):
+        wide = code.new(f"zext {code.vector_type(piece.type)} {code.vector(piece)} to {full}")
+        if k:
+            moved = code.new(f"shl {full} {wide}, splat ({type_} {k * int(piece.type[1:])})")
+            wide = code.new(f"or {full} {total}, {moved}")
+        total = wide
+    return total
+
+
+def _cut(code: Code, lanes: Lanes, narrow: str) -> list[Lanes]:
+    full, made = code.vector_type(lanes.type), []
+    for k, piece in enumerate(components(narrow)):
+        moved = code.new(f"lshr {full} {code.vector(lanes)}, splat ({lanes.type} {k * int(piece[1:])})")
+        cut = code.new(f"trunc {full} {moved} to {code.vector_type(piece)}")
+        made.append(Lanes(piece, VARYING, vector=cut))
+    return made
 
 
 def _even(type_: str, parts: list[str]) -> bool:

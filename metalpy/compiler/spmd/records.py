@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .calls import is_ignored, is_pure
 from .code import ALL, Lanes
 from .ir import Instruction, components, vector_of
-from .layout import scalar_size
+from .layout import is_regular, scalar_size
 from .memory import interleaved, load, store
 from .shapes import is_vector, literal
 
@@ -103,7 +103,7 @@ def _parts_of(w: Vectorizer, access: Instruction, type_: str) -> tuple[str, int,
     if access.extra or pointer in w.shapes.interleaved or pointer in w.shapes.thread or pointer not in w.home:
         return None
     types = components(type_)
-    if len(set(types)) > 1 or types[0] == "i1" or (len(types) > 1 and not is_vector(type_)):
+    if len(set(types)) > 1 or not is_regular(types[0]) or (len(types) > 1 and not is_vector(type_)):
         return None
     (shape,) = w.shapes.of(access.operands[-1], w.block)
     stride, size = shape.stride(), scalar_size(types[0])

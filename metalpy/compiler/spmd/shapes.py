@@ -17,7 +17,7 @@ from ..order import Loop
 from .calls import is_pure, meets_uniformly
 from .flow import Flow
 from .ir import Function, Instruction, Unsupported, Value, components, constant_parts, member_span
-from .layout import Layout, scalar_size
+from .layout import Layout, is_regular, scalar_size
 
 __all__ = ["ONE", "VARYING", "Shape", "Shapes", "is_vector", "literal"]
 
@@ -532,6 +532,8 @@ class Shapes:
                 if user.op == "store" and user.operands[0].text == pointer:
                     return False
                 type_ = user.type if user.op == "load" else user.operands[0].type
+                if not all(is_regular(part) for part in components(type_)):
+                    return False
                 sizes |= {scalar_size(part) for part in components(type_)}
             elif not (user.op == "call" and user.callee.startswith("llvm.lifetime")):
                 return False

@@ -152,3 +152,28 @@ kernel void simdgroups(device int* out, const device int* in, constant int& n, A
   }
   out[i] = s + simd_shuffle_xor(v, 1);
 }
+
+// Vectors without padding travel as integers of 24, 48 and 96 bits.
+kernel void packed(device packed_short3* out, const device packed_short3* in, constant uint& n,
+                   uint i [[thread_position_in_grid]]) {
+  packed_short3 v = in[i % n];
+  short3 held = short3(v);
+  held[i % 3] = in[(i * 7 + 3) % n].x;
+  out[i] = packed_short3(held.zyx);
+}
+
+struct Six {
+  float v[6];
+};
+// Too large for registers, so it is returned through memory.
+__attribute__((noinline)) Six six(float x, int n) {
+  Six made;
+  for (int k = 0; k < 6; ++k) made.v[k] = x * k + n;
+  return made;
+}
+kernel void returned(device float* out, const device float* in, uint i [[thread_position_in_grid]]) {
+  Six got = six(in[i], i % 5);
+  float sum = 0;
+  for (uint k = 0; k < 6; ++k) sum += got.v[(k * i) % 6];
+  out[i] = sum;
+}
