@@ -6,7 +6,8 @@ from metalpy.compiler.spmd.flow import Flow
 from metalpy.compiler.spmd.ir import Function, Value, parse_function
 from metalpy.compiler.spmd.layout import Layout
 from metalpy.compiler.spmd.linear import Plan
-from metalpy.compiler.spmd.shapes import Shape, Shapes
+from metalpy.compiler.spmd.shape import Shape
+from metalpy.compiler.spmd.shapes import Shapes
 
 WIDTH = 32
 # %i: the thread's index in its threadgroup; %x, %y: its position there; %n: the same for all.

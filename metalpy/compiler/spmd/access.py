@@ -8,7 +8,7 @@ from .code import Lanes
 from .ir import Instruction
 from .memory import load, store
 from .records import loaded_record, read_record, stored_record, write_record
-from .shapes import literal
+from .shape import literal
 
 if TYPE_CHECKING:
     from .vectorize import Vectorizer

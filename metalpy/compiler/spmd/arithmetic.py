@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .code import Lanes
 from .ir import Instruction, Value, components
 from .memory import interleaved, joined, split
-from .shapes import VARYING, Shape, literal
+from .shape import VARYING, Shape, literal
 
 if TYPE_CHECKING:
     from .vectorize import Vectorizer

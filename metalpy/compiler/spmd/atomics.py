@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .code import Code, Lanes
 from .ir import Function, Instruction, components
 from .memory import split
-from .shapes import ONE, VARYING
+from .shape import ONE, VARYING
 from .simdgroup import combined_lanes
 
 if TYPE_CHECKING:

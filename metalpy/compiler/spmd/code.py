@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .ir import vector_of
-from .shapes import Shape
+from .shape import Shape
 
 __all__ = ["ALL", "Code", "Lanes"]
 

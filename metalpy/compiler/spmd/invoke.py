@@ -8,7 +8,7 @@ from .calls import elementwise, intrinsic_for, is_ignored, scalar_intrinsic
 from .code import Lanes
 from .ir import Instruction, Unsupported, Value, components
 from .memory import joined, split
-from .shapes import ONE, VARYING, Shape
+from .shape import ONE, VARYING, Shape
 from .simdgroup import simdgroup_call
 
 if TYPE_CHECKING:

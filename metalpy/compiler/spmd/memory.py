@@ -8,7 +8,7 @@ from dataclasses import replace
 from .code import ALL, Code, Lanes
 from .ir import Instruction, Unsupported, components, split_list, vector_of
 from .layout import scalar_size
-from .shapes import VARYING, Shape, is_vector
+from .shape import VARYING, Shape, is_vector
 
 __all__ = ["interleaved", "joined", "load", "mangled", "split", "store"]
 

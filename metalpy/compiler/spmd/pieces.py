@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .code import Lanes
 from .ir import Instruction, constant_parts, member_span
-from .shapes import VARYING, Shape, literal
+from .shape import VARYING, Shape, literal
 
 if TYPE_CHECKING:
     from .vectorize import Vectorizer

@@ -15,7 +15,7 @@ from .code import ALL, Lanes
 from .ir import Instruction, components, vector_of
 from .layout import is_regular, scalar_size
 from .memory import interleaved, load, store
-from .shapes import is_vector, literal
+from .shape import is_vector, literal
 
 if TYPE_CHECKING:
     from .vectorize import Vectorizer

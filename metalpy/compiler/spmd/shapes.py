@@ -8,106 +8,32 @@ that leave a loop which lanes leave at different times.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Callable
+from dataclasses import replace
 
 from ..order import Loop
 from .calls import is_pure, meets_uniformly
 from .flow import Flow
 from .ir import Function, Instruction, Unsupported, Value, components, constant_parts, member_span
 from .layout import Layout, is_regular, scalar_size
+from .shape import (
+    ADDRESS_BITS,
+    VARYING,
+    Shape,
+    binary,
+    bits_of,
+    compared,
+    constants,
+    converted,
+    fitting,
+    half_of,
+    join,
+    literal,
+    plain,
+    uniform,
+)
 
-__all__ = ["ONE", "VARYING", "Shape", "Shapes", "is_vector", "literal"]
-
-_ENDLESS = 1 << 20  # the alignment of zero
-_ADDRESS_BITS = 32  # indices of fewer bits do wrap around in programs; of 32 they would reach beyond all buffers
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """One scalar across the lanes: lane i has ``base + offsets[i]``.
-
-    Attributes
-    ----------
-    offsets : tuple of int, or None
-        None: nothing is known.
-    base : int, optional
-        The base, where it is a constant.
-    align : int
-        A power of two that divides the base.
-    relaxed : bool
-        The base is good for addresses only: lanes in which a narrower number wrapped around differ.
-    half : int, optional
-        Of a value without offsets: the difference between neighbours in each half of the lanes, where it is known.
-    """
-
-    offsets: tuple[int, ...] | None
-    base: int | None = None
-    align: int = 1
-    relaxed: bool = False
-    half: int | None = None
-
-    @property
-    def is_uniform(self) -> bool:
-        return self.offsets is not None and not any(self.offsets)
-
-    @property
-    def lanes(self) -> tuple[int, ...] | None:
-        """The value of each lane, where it is a constant."""
-        if self.base is None or self.offsets is None:
-            return None
-        return tuple(self.base + o for o in self.offsets)
-
-    def half_stride(self) -> int | None:
-        """The difference between neighbours in either half of the lanes, if it is the same."""
-        if self.offsets is None:
-            return self.half
-        middle = len(self.offsets) // 2
-        step = self.offsets[1] - self.offsets[0] if middle > 1 else 0
-        run = [i * step for i in range(middle)]
-        halves = (self.offsets[:middle], self.offsets[middle:])
-        return step if all([o - part[0] for o in part] == run for part in halves) else None
-
-    def stride(self) -> int | None:
-        """The difference between neighbours, if it is the same everywhere."""
-        if self.offsets is None:
-            return None
-        step = self.offsets[1] - self.offsets[0]
-        return step if self.offsets == tuple(i * step for i in range(len(self.offsets))) else None
-
-
-VARYING = Shape(None)
-ONE = Shape((0,))  # of a scalar that belongs to a single lane
-
-
-@cache
-def _uniform(width: int, base: int | None = None, align: int = 1) -> Shape:
-    return Shape((0,) * width, base, align if base is None else (base & -base or _ENDLESS))
-
-
-def _known(values: Iterable[int]) -> Shape:
-    """Constants, one for each lane."""
-    first, *others = values
-    return Shape((0, *(n - first for n in others)), first, first & -first or _ENDLESS)
-
-
-def is_vector(type_: str) -> bool:
-    return type_[0] == "<"
-
-
-def literal(value: Value) -> int | None:
-    """The number that an integer constant stands for."""
-    text = value.text
-    if value.type[0] != "i" or text[0] in "%@":
-        return None
-    if text in ("true", "false"):
-        return int(text == "true")
-    try:
-        return int(text)
-    except ValueError:
-        return None
+__all__ = ["Shapes"]
 
 
 def _numbers(value: Value) -> list[int | None]:
@@ -167,17 +93,17 @@ class Shapes:
     def of(self, value: Value, block: str) -> list[Shape]:
         """The shapes of a value's components, as an instruction of `block` sees them."""
         if not value.is_local:
-            return [_uniform(self.width, number) for number in _numbers(value)]
+            return [uniform(self.width, number) for number in _numbers(value)]
         found = self._shapes.get(value.text)
         if found is None:
             found = [None] * len(components(value.type))
         if self.leaves_loop(value.text, block):
             return [VARYING] * len(found)
-        return [_uniform(self.width) if shape is None else shape for shape in found]
+        return [uniform(self.width) if shape is None else shape for shape in found]
 
     def defined(self, name: str) -> list[Shape]:
         """The shapes of a value's components where it is defined."""
-        return [_uniform(self.width) if shape is None else shape for shape in self._shapes[name]]
+        return [uniform(self.width) if shape is None else shape for shape in self._shapes[name]]
 
     def leaves_loop(self, name: str, block: str) -> bool:
         """Whether `block` lies outside a loop that defines the value and that lanes leave at different times."""
@@ -191,7 +117,7 @@ class Shapes:
     def _run(self) -> None:
         flow = self._flow
         for i, parameter in enumerate(self._function.parameters):
-            self._shapes[parameter.text] = [_uniform(self.width)] * len(components(parameter.type))
+            self._shapes[parameter.text] = [uniform(self.width)] * len(components(parameter.type))
             if i == 1:
                 self.thread[parameter.text] = 0
         for name, block in flow.blocks.items():
@@ -212,7 +138,7 @@ class Shapes:
     def _update(self, instruction: Instruction, new: list[Shape | None]) -> bool:
         old = self._shapes.get(instruction.result)
         if old is not None:
-            new = [_join(a, b) for a, b in zip(old, new, strict=True)]
+            new = [join(a, b) for a, b in zip(old, new, strict=True)]
         if new == old:
             return False
         self._shapes[instruction.result] = new
@@ -235,7 +161,7 @@ class Shapes:
                 continue
             total: Shape | None = None
             for shape in known:
-                total = _join(total, shape)
+                total = join(total, shape)
             made.append(total)
         return made
 
@@ -288,24 +214,24 @@ class Shapes:
         count = len(components(instruction.type))
         operands = [self._raw(v, block) for v in instruction.operands]
         if instruction.op in _SAME_EVERYWHERE:
-            return [_uniform(self.width)] * count
+            return [uniform(self.width)] * count
         rule = _RULES.get(instruction.op)
         if rule is not None:
             return rule(self, instruction, operands)
         shapes = [shape for operand in operands for shape in operand]
         if any(shape is not None and not shape.is_uniform for shape in shapes):
             return [VARYING] * count
-        return [_uniform(self.width)] * count
+        return [uniform(self.width)] * count
 
     def _integer(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
         bits = int(components(instruction.type)[0][1:])
-        return [self._binary(instruction, a, b, bits) for a, b in zip(*operands, strict=True)]
+        return [self._element(instruction, a, b, bits) for a, b in zip(*operands, strict=True)]
 
-    def _binary(self, instruction: Instruction, a: Shape | None, b: Shape | None, bits: int) -> Shape | None:
-        made = _fitting(_binary(instruction, a, b, bits), bits)
+    def _element(self, instruction: Instruction, a: Shape | None, b: Shape | None, bits: int) -> Shape | None:
+        made = fitting(binary(instruction, a, b, bits), bits)
         if made is None or a is None or b is None or made.offsets is not None or self.row != self.width // 2:
             return made
-        return Shape(None, half=_half(instruction, a, b))
+        return Shape(None, half=half_of(instruction, a, b))
 
     def _compare(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
         made: list[Shape | None] = []
@@ -313,42 +239,42 @@ class Shapes:
             if a is None or b is None:
                 made.append(None)
             elif a.is_uniform and b.is_uniform:
-                made.append(_uniform(self.width))
+                made.append(uniform(self.width))
             else:
-                made.append(_compared(instruction.flags.split()[-1], a, b))
+                made.append(compared(instruction.flags.split()[-1], a, b))
         return made
 
     def _cast(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
         made: list[Shape | None] = []
-        source, result = (_bits(components(t)[0]) for t in (instruction.operands[0].type, instruction.type))
+        source, result = (bits_of(components(t)[0]) for t in (instruction.operands[0].type, instruction.type))
         for shape in operands[0]:
             if shape is None:
                 made.append(None)
                 continue
             if shape.offsets is None:  # a stride may be that of narrow numbers which wrap around, too
-                kept = shape.half == 0 or source >= _ADDRESS_BITS
+                kept = shape.half == 0 or source >= ADDRESS_BITS
                 made.append(shape if kept and instruction.op in ("zext", "sext", "trunc") else VARYING)
                 continue
             if shape.is_uniform:
-                made.append(_plain(shape, self.width))
+                made.append(plain(shape, self.width))
                 continue
             if shape.lanes is not None and instruction.op in ("trunc", "zext", "sext"):
-                made.append(_converted(instruction, shape.lanes))
+                made.append(converted(instruction, shape.lanes))
                 continue
             safe = min(shape.offsets) >= 0 and max(shape.offsets) < shape.align
             widens = instruction.op in ("zext", "sext")
-            if widens and not safe and source < _ADDRESS_BITS:
+            if widens and not safe and source < ADDRESS_BITS:
                 made.append(VARYING)
                 continue
             changed = replace(shape, relaxed=shape.relaxed or (widens and not safe), base=None)
-            made.append(_fitting(changed, result))
+            made.append(fitting(changed, result))
         return made
 
     def _mixed(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
         """Components go in all directions."""
         shapes = [shape for operand in operands for shape in operand]
-        uniform = all(shape is None or shape.is_uniform for shape in shapes)
-        return [_uniform(self.width) if uniform else VARYING] * len(components(instruction.type))
+        alike = all(shape is None or shape.is_uniform for shape in shapes)
+        return [uniform(self.width) if alike else VARYING] * len(components(instruction.type))
 
     def _select(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
         conditions, yes, no = operands
@@ -359,7 +285,7 @@ class Shapes:
             if c is None or a is None or b is None:
                 made.append(None)
             elif c.is_uniform:
-                made.append(_join(a, b))
+                made.append(join(a, b))
             else:
                 made.append(VARYING)
         return made
@@ -370,7 +296,7 @@ class Shapes:
         source = instruction.operands[0].text
         if source in self.thread:
             self.thread[instruction.result] = self.thread[source] + self._constant_offset(instruction)
-            return [_uniform(self.width)]
+            return [uniform(self.width)]
         total = operands[0][0]
         if total is None or any(shape is None for operand in operands for shape in operand):
             return [None]
@@ -426,7 +352,7 @@ class Shapes:
         shape = operands[0][0]
         if shape is None:
             return [None] * len(components(instruction.type))
-        made = _uniform(self.width) if shape.is_uniform else VARYING
+        made = uniform(self.width) if shape.is_uniform else VARYING
         return [made] * len(components(instruction.type))
 
     def _thread_load(self, instruction: Instruction, at: int) -> list[Shape]:
@@ -446,11 +372,11 @@ class Shapes:
         if not self.row:
             return VARYING
         if self.row == self.width:
-            return first if word == 0 else _uniform(self.width)
+            return first if word == 0 else uniform(self.width)
         if word == 0:
-            return _known(lane % self.row for lane in lanes)
+            return constants(lane % self.row for lane in lanes)
         below = Shape(tuple(lane // self.row for lane in lanes), align=self.width // self.row)
-        return below if word == 1 else _uniform(self.width)
+        return below if word == 1 else uniform(self.width)
 
     def _extract(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
         index = literal(instruction.operands[1])
@@ -465,7 +391,7 @@ class Shapes:
     def _shuffle(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
         both = operands[0] + operands[1]
         picks = constant_parts(instruction.operands[2])
-        return [_uniform(self.width) if p in ("poison", "undef") else both[int(p)] for p in picks]
+        return [uniform(self.width) if p in ("poison", "undef") else both[int(p)] for p in picks]
 
     def _extract_value(self, instruction: Instruction, operands: list[list[Shape | None]]) -> list[Shape | None]:
         first, end = member_span(instruction.operands[0].type, instruction.extra)
@@ -479,12 +405,12 @@ class Shapes:
         count = len(components(instruction.type))
         name = instruction.callee
         if name == "mp_simd_lane":
-            return [_known(range(self.width))]
+            return [constants(range(self.width))]
         if meets_uniformly(name):
-            return [_uniform(self.width)] * count
+            return [uniform(self.width)] * count
         if name.startswith("mp_simd_shuffle"):
             lane = operands[1][0]
-            return [None if lane is None else (_uniform(self.width) if lane.is_uniform else VARYING)]
+            return [None if lane is None else (uniform(self.width) if lane.is_uniform else VARYING)]
         if not is_pure(name):
             return [VARYING] * count
         return self._mixed(instruction, operands)
@@ -541,140 +467,6 @@ class Shapes:
 
 
 _SAME_EVERYWHERE = frozenset({"fence"})
-
-
-def _plain(shape: Shape, width: int) -> Shape:
-    return _uniform(width, None, shape.align) if shape.base is None else _uniform(width, shape.base)
-
-
-def _bits(type_: str) -> int:
-    return 64 if type_ == "ptr" else int(type_[1:])
-
-
-def _fitting(shape: Shape | None, bits: int) -> Shape | None:
-    """A shape of numbers of so many bits: beyond the sign's bit nothing is known of where lanes lie."""
-    most = 1 << (bits - 1)
-    return shape if shape is None or shape.align <= most else replace(shape, align=most)
-
-
-def _join(a: Shape | None, b: Shape | None) -> Shape | None:
-    if a is None or b is None or a == b:
-        return a if b is None else b
-    if a.offsets is None or a.offsets != b.offsets:
-        half = a.half_stride()
-        return Shape(None, half=half if half == b.half_stride() else None)
-    base = a.base if a.base == b.base else None
-    return Shape(a.offsets, base, min(a.align, b.align), a.relaxed or b.relaxed)
-
-
-_EVALUATE: dict[str, Callable[[int, int], int]] = {
-    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "and": operator.and_, "or": operator.or_,
-    "xor": operator.xor, "shl": operator.lshift, "lshr": operator.rshift,
-    "udiv": lambda a, b: a // b if b else 0, "urem": lambda a, b: a % b if b else 0,
-}  # fmt: skip
-_LOW = (1 << 64) - 1
-
-
-def _binary(instruction: Instruction, a: Shape | None, b: Shape | None, bits: int) -> Shape | None:
-    if a is None or b is None:
-        return None
-    if a.offsets is None or b.offsets is None:
-        return VARYING
-    op = "add" if instruction.op == "or" and "disjoint" in instruction.flags else instruction.op
-    width = len(a.offsets)
-    if a.is_uniform and b.is_uniform:
-        return _uniform(width, None, _uniform_align(op, a, b))
-    if a.lanes is not None and b.lanes is not None and op in _EVALUATE:
-        mask = (1 << bits) - 1
-        values = [_EVALUATE[op](x & mask, y & mask) & mask for x, y in zip(a.lanes, b.lanes, strict=True)]
-        return _known(values)
-    if op in ("add", "sub"):
-        act = operator.add if op == "add" else operator.sub
-        offsets = tuple(map(act, a.offsets, b.offsets))
-        return Shape(offsets, None, min(a.align, b.align), a.relaxed or b.relaxed)
-    if op == "mul" and a.is_uniform:
-        a, b = b, a
-    factor = b.base if b.is_uniform else None
-    if factor is None or a.offsets is None:
-        return VARYING
-    if op == "shl":
-        op, factor = "mul", 1 << factor
-    if op == "mul":
-        offsets = tuple(o * factor for o in a.offsets)
-        return Shape(offsets, None, min(a.align * (factor & -factor or _ENDLESS), _ENDLESS), a.relaxed)
-    if a.relaxed or min(a.offsets) < 0 or max(a.offsets) >= a.align:
-        return VARYING
-    if op == "and" and factor >= 0 and (factor & (factor + 1)) == 0:
-        if factor < a.align:
-            return _known([o & factor for o in a.offsets])
-        return Shape(a.offsets, None, a.align)
-    if op == "lshr":
-        if 1 << factor <= a.align:
-            return Shape(tuple(o >> factor for o in a.offsets), None, a.align >> factor)
-        return _uniform(width)
-    return VARYING
-
-
-def _half(instruction: Instruction, a: Shape, b: Shape) -> int | None:
-    """The stride in each half of the lanes of a result that has no offsets."""
-    x, y, op = a.half_stride(), b.half_stride(), instruction.op
-    if x is None or y is None:
-        return None
-    if x == y == 0:
-        return 0
-    if op == "add" or (op == "or" and "disjoint" in instruction.flags):
-        return x + y
-    if op == "sub":
-        return x - y
-    if op == "shl" and b.base is not None:
-        return x << b.base
-    factor = b.base if b.is_uniform else a.base if a.is_uniform else None
-    return (x + y) * factor if op == "mul" and factor is not None else None
-
-
-def _uniform_align(op: str, a: Shape, b: Shape) -> int:
-    if op in ("add", "sub", "or", "xor"):
-        return min(a.align, b.align)
-    if op == "mul":
-        return min(a.align * b.align, _ENDLESS)
-    if op == "shl" and b.base is not None and b.base < 64:
-        return min(a.align << b.base, _ENDLESS)
-    if op == "and":
-        return max(a.align, b.align)
-    return 1
-
-
-def _converted(instruction: Instruction, lanes: tuple[int, ...]) -> Shape:
-    """Constants in more or fewer bits."""
-    bits = int(components(instruction.operands[0].type)[0][1:])
-    values = [n & ((1 << bits) - 1) for n in lanes]
-    if instruction.op == "sext":
-        values = [n - (n >> (bits - 1) << bits) for n in values]
-    mask = (1 << int(components(instruction.type)[0][1:])) - 1
-    return _known([n & mask for n in values])
-
-
-_COMPARE: dict[str, Callable[[int, int], bool]] = {
-    "eq": operator.eq, "ne": operator.ne, "ult": operator.lt, "ule": operator.le, "ugt": operator.gt,
-    "uge": operator.ge,
-}  # fmt: skip
-
-
-def _compared(predicate: str, a: Shape, b: Shape) -> Shape:
-    if _aligned_bound(predicate, a, b):
-        return _uniform(len(a.offsets or ()))
-    if a.lanes is None or b.lanes is None or predicate not in _COMPARE or min((*a.lanes, *b.lanes)) < 0:
-        return VARYING
-    return _known([int(_COMPARE[predicate](x, y)) for x, y in zip(a.lanes, b.lanes, strict=True)])
-
-
-def _aligned_bound(predicate: str, a: Shape, b: Shape) -> bool:
-    """Whether all lanes lie on the same side of a constant, since they fill an aligned block and it is a border."""
-    if b.base is None or not b.is_uniform or a.offsets is None or a.relaxed or min(a.offsets) < 0:
-        return False
-    border = b.base + (predicate in ("ule", "ugt", "sle", "sgt"))
-    return predicate[0] in "us" and max(a.offsets) < a.align and border % a.align == 0
-
 
 _Rule = Callable[[Shapes, Instruction, list[list[Shape | None]]], list[Shape | None]]
 _RULES: dict[str, _Rule] = {

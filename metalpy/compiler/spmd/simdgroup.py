@@ -12,7 +12,7 @@ import re
 from .code import Code, Lanes
 from .ir import Unsupported, vector_of
 from .memory import mangled
-from .shapes import Shape
+from .shape import Shape
 
 __all__ = ["combined_lanes", "simdgroup_call"]
 

@@ -17,7 +17,8 @@ from .ir import Function, Instruction, Unsupported, Value, components, constant_
 from .layout import Layout
 from .linear import Plan
 from .records import Record
-from .shapes import VARYING, Shape, Shapes
+from .shape import VARYING, Shape
+from .shapes import Shapes
 
 __all__ = ["Vectorizer"]
 
