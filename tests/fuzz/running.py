@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ml_dtypes
@@ -86,11 +87,28 @@ def _on_device(values: Array, name: str) -> Array:
     return values.astype(ml_dtypes.bfloat16) if name == "bfloat" else values
 
 
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
 def results(program: Program, executor: str, source: str | None = None) -> dict[str, Array]:
     """The outputs by an executor of the software device, as the evaluator holds them."""
+    with _environment("METALPY_EXECUTOR", executor):  # looked at when the kernel is lowered, by its first launch
+        return _run(program, source)
+
+
+def _run(program: Program, source: str | None) -> dict[str, Array]:
     inputs = inputs_of(program)
     outputs = outputs_of(program, inputs)
-    os.environ["METALPY_EXECUTOR"] = executor
     kernel = mp.mps.compile_shader(source or metal(program), math_mode="safe").fuzz
     loads, stores = used(program)
     arrays = {name: mp.array(_on_device(outputs[name], name)) for name in sorted(stores)}
