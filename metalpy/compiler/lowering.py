@@ -124,12 +124,25 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     _inline_all(module, _THREAD)
     _run_passes(module, _plain_machine(), vectorize=False)
     made = vectorize(str(module), _THREAD, program.max_threads[k])
-    module = llvm.parse_assembly(made.module)
+    module = _verified(made.module, program.kernels[k].name)
     _keep_only(module, {made.entry})
     _run_passes(module, machine, vectorize=False)
     stack = _stack_size(module, machine)
     record = _record(module.triple, made.entry, KERNEL_SIMDGROUPS, static_memory, program.max_threads[k], stack)
     return _finish(module, machine, record, SPMD)
+
+
+def _verified(text: str, kernel: str) -> llvm.ModuleRef:
+    """The module of a vector program. Over a broken one with debug information LLVM would end the process."""
+    module = llvm.parse_assembly(text.replace('!"Debug Info Version", i32 3', '!"Debug Info Version", i32 0'))
+    try:
+        module.verify()
+    except RuntimeError as error:
+        raise MetalError(
+            f"metalpy made no valid vector program of kernel '{kernel}', which is a mistake of ours; "
+            f"METALPY_EXECUTOR=reference runs it thread by thread. LLVM says: {error}"
+        ) from error
+    return module
 
 
 def _finish(
