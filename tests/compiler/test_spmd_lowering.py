@@ -112,3 +112,34 @@ def test_kernels_that_inlining_makes_large_are_not_inlined(monkeypatch):
         + "kernel void k(device uint* o, uint i [[thread_position_in_grid]]) { o[i] = f20(o[i]); }"
     )
     assert "inlined" in optimised(monkeypatch, text, "k")[1].reason
+
+
+def test_atomics_in_threadgroup_memory_are_plain(monkeypatch):
+    """A threadgroup runs on one thread, so nothing there needs an atomic instruction; device memory does."""
+    source = """
+#include <metal_stdlib>
+using namespace metal;
+kernel void count(device atomic_uint* out, device const uint* in, uint i [[thread_position_in_grid]],
+                  uint t [[thread_index_in_threadgroup]]) {
+  threadgroup atomic_uint bins[32];
+  atomic_store_explicit(&bins[t % 32], 0u, memory_order_relaxed);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  atomic_fetch_add_explicit(&bins[in[i] % 32], in[i], memory_order_relaxed);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  if (t < 32) atomic_fetch_max_explicit(&out[t], atomic_load_explicit(&bins[t], memory_order_relaxed),
+                                        memory_order_relaxed);
+}
+"""
+    written = []
+    vectorize = lowering.vectorize
+
+    def noted(*arguments):
+        written.append(vectorize(*arguments))
+        return written[-1]
+
+    monkeypatch.setattr(lowering, "vectorize", noted)
+    monkeypatch.setenv("METALPY_CACHE_DIR", "off")
+    monkeypatch.setenv("METALPY_EXECUTOR", "spmd")
+    lowering.lower(compile_program(read_source(source), make_options()), 0, {})
+    operations = set(re.findall(r"atomicrmw (?:volatile )?(\w+)", written[0].module))
+    assert operations == {"umax"}

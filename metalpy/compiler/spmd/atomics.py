@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .code import Code, Lanes
+from .code import ALL, Code, Lanes
 from .ir import Function, Instruction, components
 from .memory import split
 from .shape import ONE, VARYING
@@ -63,20 +63,28 @@ def write_atomic(w: Vectorizer, instruction: Instruction) -> None:
     code = w.code
     pointer, *values = (w.one(value) for value in instruction.operands)
     asked = instruction.result in w.used
-    if not asked and pointer.shape.is_uniform and instruction.flags in _ALIKE:
-        total = combined_lanes(code, _ALIKE[instruction.flags], _kind(instruction), values[0], w.mask)
+    if not asked and pointer.shape.is_uniform and _operation(instruction) in _ALIKE:
+        total = combined_lanes(code, _ALIKE[_operation(instruction)], _kind(instruction), values[0], w.mask)
         _perform(w, instruction, pointer.scalar, [f"{values[0].type} {total}"])
         return
     every = [lanes for lanes in (pointer, *values) if not lanes.shape.is_uniform]
     slots = {id(lanes): code.spill(lanes) for lanes in every}
     types = components(instruction.type) if asked else []
     results = [code.result_slot(type_) for type_ in types]
-    with code.each_lane(w.mask) as lane:
-        at, *parts = (code.one_lane(lanes, slots.get(id(lanes), ""), lane) for lanes in (pointer, *values))
-        got = _perform(w, instruction, at, [f"{v.type} {text}" for v, text in zip(values, parts, strict=True)])
-        if asked:
-            for part, slot in zip(split(code, instruction.type, got, ONE), results, strict=True):
-                code.poke(part.type, slot, lane, part.scalar)
+
+    def perform(mask: str) -> None:
+        with code.each_lane(mask) as lane:
+            at, *parts = (code.one_lane(lanes, slots.get(id(lanes), ""), lane) for lanes in (pointer, *values))
+            got = _perform(w, instruction, at, [f"{v.type} {text}" for v, text in zip(values, parts, strict=True)])
+            if asked:
+                for part, slot in zip(split(code, instruction.type, got, ONE), results, strict=True):
+                    code.poke(part.type, slot, lane, part.scalar)
+
+    if w.mask == ALL or instruction.operands[0].text not in w.threadgroup_pointers:
+        perform(w.mask)
+    else:  # plain instructions are so fast that looking for the next active lane would take most of the time
+        for all_ in code.if_all(w.mask):
+            perform(ALL if all_ else w.mask)
     if asked:
         made = [Lanes(t, VARYING, vector=code.collected(t, slot)) for t, slot in zip(types, results, strict=True)]
         w.define(instruction, made)
@@ -84,7 +92,12 @@ def write_atomic(w: Vectorizer, instruction: Instruction) -> None:
 
 def _kind(instruction: Instruction) -> str:
     """The type as the names of simdgroup functions have it."""
-    return ("u" if instruction.flags[0] == "u" else "i") + instruction.type[1:]
+    return ("u" if _operation(instruction)[0] == "u" else "i") + instruction.type[1:]
+
+
+def _operation(instruction: Instruction) -> str:
+    """What ``atomicrmw`` does; Metal's functions say ``volatile`` as well, which no memory of a kernel needs."""
+    return instruction.flags.split()[-1] if instruction.flags else ""
 
 
 def _perform(w: Vectorizer, instruction: Instruction, at: str, operands: list[str]) -> str:
@@ -99,7 +112,7 @@ def _perform(w: Vectorizer, instruction: Instruction, at: str, operands: list[st
 
 def _plainly(code: Code, instruction: Instruction, at: str, operands: list[str]) -> str:
     """With instructions that are not atomic; '' if there are none for it."""
-    operation = instruction.flags
+    operation = _operation(instruction)
     type_, _, value = operands[-1].partition(" ")
     if instruction.op == "cmpxchg":
         type_, _, expected = operands[0].partition(" ")
