@@ -32,7 +32,6 @@ _PLACED = re.compile(rf"^  (%\S+) = [^\n@]*@__mp_in\(i32[^\n,]* (\d+), ptr [^\n]
 _NO_OVERLOAD = re.compile(r"call [^\n@]*@__mp_no_overload\(i32[^\n]* (\d+)\)")
 _CALL = re.compile(rf"(call [^\n@]*@)([\w.$]*{MARK}\d+_\d+_[\w.$]*)(?=\()")
 _OVERLOAD = re.compile(rf"^define [^\n@]*@([\w.$]*{MARK}[\w.$]*)\(", re.MULTILINE)
-_COMDAT = re.compile(r" comdat(?:\([^)]*\))?")
 _DEFINED = re.compile(r"^  (%\S+) = (.*)$", re.MULTILINE)
 _STORED = re.compile(rf"^  store ptr {_POINTER}, ptr {_POINTER}", re.MULTILINE)
 

@@ -118,8 +118,6 @@ class Function:
 
 # ---- types ----
 
-_STRUCT_BODY = re.compile(r"^(%(?:[\w.$-]+|\"[^\"]+\")) = type (.*)$", re.M)
-
 
 def components(type_: str) -> list[str]:
     """The scalar types that a first-class value consists of, in order."""
@@ -260,7 +258,6 @@ _FLAGS = re.compile(
 )
 _CAST = re.compile(r"(.*) to ([^()]+)$")
 _BLOCK = re.compile(r'label %([\w.$-]+|"[^"]+")')
-_PHI = re.compile(r"\[ (.+?), %([\w.$-]+|\"[^\"]+\") \](?:, |$)")
 _ORDERING = re.compile(r"(?: syncscope\(\"[^\"]*\"\))?(?: (?:unordered|monotonic|acquire|release|acq_rel|seq_cst))+$")
 _CALL_WORDS = re.compile(r"^(?:tail|musttail|notail)?\s*call\s+")
 _CALL_CONVENTION = re.compile(r"^(?:fastcc|ccc|coldcc|x86_regcallcc|preserve_\w+cc|cc \d+|x86_64_sysvcc)\s+")
@@ -294,8 +291,6 @@ def parse_function(text: str) -> Function:
             break
         label = _LABEL.match(line)
         if label:
-            if blocks or block.phis or block.body:
-                pass
             block = Block(label[1])
             blocks[block.name] = block
             continue

@@ -10,7 +10,7 @@ from .ir import Instruction, Unsupported, components, split_list, vector_of
 from .layout import scalar_size
 from .shape import VARYING, Shape, is_vector
 
-__all__ = ["interleaved", "joined", "load", "mangled", "split", "store"]
+__all__ = ["advanced", "interleaved", "joined", "load", "mangled", "split", "store"]
 
 
 def load(
@@ -42,11 +42,11 @@ def load(
     size = scalar_size(parts[0])
     if not _even(instruction.type, parts):
         raise Unsupported(f"a load of {instruction.type}")
-    align = _alignment(instruction, size, step)
+    align = min(instruction.align or size, size)  # what all components are aligned to
     if len(parts) > 1 and not step and pointer.shape.offsets is None and pointer.shape.half is None:
         return _gather_packed(code, parts, pointer, mask, shape, align)
-    moved = (_moved(code, pointer, k * (step or size)) for k in range(len(parts)))
-    loaded = [_load_part(code, t, at, mask, align) for t, at in zip(parts, moved, strict=True)]
+    places = (advanced(code, pointer, k * (step or size)) for k in range(len(parts)))
+    loaded = [_load_part(code, t, at, mask, align) for t, at in zip(parts, places, strict=True)]
     return [Lanes(t, shape, vector=vector) for t, vector in zip(parts, loaded, strict=True)]
 
 
@@ -66,9 +66,9 @@ def store(code: Code, instruction: Instruction, values: list[Lanes], pointer: La
     size = scalar_size(values[0].type)
     if len(values) > 1 and not _even(instruction.operands[0].type, [v.type for v in values]):
         raise Unsupported(f"a store of {instruction.operands[0].type}")
-    align = _alignment(instruction, size, step)
+    align = min(instruction.align or size, size)  # what all components are aligned to
     for k, value in enumerate(values):
-        at = _moved(code, pointer, k * (step or size))
+        at = advanced(code, pointer, k * (step or size))
         _store_part(code, value.type, code.vector(value), at, mask, align)
 
 
@@ -110,13 +110,7 @@ def _even(type_: str, parts: list[str]) -> bool:
     return is_vector(type_) and parts[0] != "i1"
 
 
-def _alignment(instruction: Instruction, size: int, step: int) -> int:
-    """What all components are aligned to."""
-    align = instruction.align or size
-    return min(align, size)
-
-
-def _moved(code: Code, pointer: Lanes, distance: int) -> Lanes:
+def advanced(code: Code, pointer: Lanes, distance: int) -> Lanes:
     """Addresses a few bytes on."""
     if not distance:
         return pointer
@@ -266,7 +260,7 @@ def _gather_packed(code: Code, parts: list[str], pointer: Lanes, mask: str, shap
     while len(made) < len(parts):
         left = len(parts) - len(made)
         together = next(n for n in (4, 2, 1) if n <= left and n * size <= 8)
-        at = _moved(code, pointer, len(made) * size)
+        at = advanced(code, pointer, len(made) * size)
         if together == 1:
             made.append(Lanes(parts[0], shape, vector=_load_part(code, parts[0], at, mask, align)))
             continue

@@ -14,7 +14,7 @@ from .calls import is_ignored, is_pure
 from .code import ALL, Lanes
 from .ir import Instruction, components, vector_of
 from .layout import is_regular, scalar_size
-from .memory import interleaved, load, store
+from .memory import advanced, interleaved, load, store
 from .shape import is_vector, literal
 
 if TYPE_CHECKING:
@@ -198,15 +198,9 @@ def _gathered(w: Vectorizer, record: Record, pointer: Lanes) -> dict[int, str]:
     first = record.accesses[0][1]
     for k in _used_parts(record):
         part = Instruction("load", "", record.type, [], align=_alignment(record))
-        at = _moved(w, pointer, (k - first) * size)
+        at = advanced(w.code, pointer, (k - first) * size)
         made[k] = load(w.code, part, at, w.mask, pointer.shape, 0, False)[0].vector
     return made
-
-
-def _moved(w: Vectorizer, pointer: Lanes, distance: int) -> Lanes:
-    code = w.code
-    vector = code.new(f"getelementptr i8, {code.vector_type('ptr')} {code.vector(pointer)}, i64 {distance}")
-    return Lanes("ptr", pointer.shape, pointer.scalar, vector)
 
 
 def write_record(w: Vectorizer, record: Record) -> None:
@@ -228,5 +222,5 @@ def write_record(w: Vectorizer, record: Record) -> None:
             continue
         for k, value in enumerate(values):
             part = Instruction("store", "", "void", [], align=_alignment(record))
-            at_ = _moved(w, pointer, distance + k * scalar_size(record.type))
+            at_ = advanced(code, pointer, distance + k * scalar_size(record.type))
             store(code, part, [value], at_, w.mask, 0)

@@ -213,8 +213,6 @@ class Shapes:
     def _transfer(self, instruction: Instruction, block: str) -> list[Shape | None]:
         count = len(components(instruction.type))
         operands = [self._raw(v, block) for v in instruction.operands]
-        if instruction.op in _SAME_EVERYWHERE:
-            return [uniform(self.width)] * count
         rule = _RULES.get(instruction.op)
         if rule is not None:
             return rule(self, instruction, operands)
@@ -465,8 +463,6 @@ class Shapes:
                 return False
         return True
 
-
-_SAME_EVERYWHERE = frozenset({"fence"})
 
 _Rule = Callable[[Shapes, Instruction, list[list[Shape | None]]], list[Shape | None]]
 _RULES: dict[str, _Rule] = {
