@@ -59,6 +59,7 @@ from metalpy.texture import Sampler, Texture, texture
 
 if TYPE_CHECKING:
     from metalpy.dtypes import bfloat16
+    from metalpy.namespace import *  # noqa: F403
 
 Kernel = _dispatch.Kernel
 
@@ -122,4 +123,16 @@ def get_include() -> str:
 def __getattr__(name: str) -> Any:
     if name == "bfloat16":  # needs ml_dtypes, which importing metalpy does not
         return dtypes.bfloat16
+    if not name.startswith("_"):
+        import metalpy.namespace as namespace  # `from metalpy import` would come here again
+
+        if name in namespace.__all__:
+            globals()[name] = function = getattr(namespace, name)
+            return function
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    import metalpy.namespace as namespace
+
+    return [*globals(), *namespace.__all__, "bfloat16"]

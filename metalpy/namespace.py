@@ -1,0 +1,13 @@
+"""The array functions of `metalpy`, imported when the first of them is asked for.
+
+A module of functions lists the public ones in its ``__all__`` and is added here: once for type checkers, once in
+`_MODULES` for the names.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+_MODULES: tuple[ModuleType, ...] = ()
+
+__all__ = [name for module in _MODULES for name in module.__all__]
