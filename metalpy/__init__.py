@@ -60,11 +60,13 @@ from metalpy.texture import Sampler, Texture, texture
 
 if TYPE_CHECKING:
     from metalpy.dtypes import bfloat16
+    from metalpy.inspection import ArrayNamespaceInfo
     from metalpy.namespace import *  # noqa: F403
 
 Kernel = _dispatch.Kernel
 
 __version__ = "0.1.0"
+__array_api_version__ = "2024.12"
 
 __all__ = [
     "Array",
@@ -121,6 +123,13 @@ def get_include() -> str:
     from pathlib import Path
 
     return str(Path(__file__).parent / "include")
+
+
+def __array_namespace_info__() -> ArrayNamespaceInfo:
+    """What the Python array API wants to know: capabilities, devices, dtypes."""
+    from metalpy.inspection import ArrayNamespaceInfo
+
+    return ArrayNamespaceInfo()
 
 
 def __getattr__(name: str) -> Any:

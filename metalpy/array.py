@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from metalpy._core.array import ArrayBase
 from metalpy._core.array import allocate as _allocate
+from metalpy.device import device as _device
 from metalpy.dtypes import as_dtype
-from metalpy.operators import Operators
+from metalpy.operators import Operators, _elementwise
 
 __all__ = ["Array"]
 
@@ -50,6 +53,31 @@ class Array(Operators, ArrayBase):
     def T(self) -> Array:
         """The array with its axes in reverse order."""
         return self._view_of(self._host().T)
+
+    @property
+    def mT(self) -> Array:
+        """The matrices in the last two axes, transposed.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two axes.
+        """
+        if len(self.shape) < 2:
+            raise ValueError(f"mT needs two axes, the array has shape {self.shape}")
+        return self._view_of(self._host().swapaxes(-1, -2))
+
+    def __array_namespace__(self, /, *, api_version: str | None = None) -> ModuleType:
+        """The module `metalpy`, which follows the Python array API.
+
+        Raises
+        ------
+        ValueError
+            For a version of the standard that metalpy does not know.
+        """
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ValueError(f"metalpy follows the array API up to 2024.12, not {api_version!r}")
+        return sys.modules["metalpy"]
 
     # ---- to the host ----
 
@@ -228,12 +256,9 @@ class Array(Operators, ArrayBase):
     # ---- copies ----
 
     def copy(self) -> Array:
-        """A contiguous copy. The device makes it, in order with the kernels, if this array is contiguous."""
+        """A contiguous copy, which the device makes in order with the kernels."""
         made = _allocate(Array, self.device, self.dtype, self.shape)
-        if self.contiguous:
-            made._copy_from(self)
-        else:
-            made._host()[...] = self.numpy()
+        _elementwise().assign(made, self)
         return made
 
     def __copy__(self) -> Array:
@@ -242,8 +267,17 @@ class Array(Operators, ArrayBase):
     def __deepcopy__(self, memo: dict[int, Any]) -> Array:
         return self.copy()
 
-    def astype(self, dtype: Any, copy: bool = True) -> Array:
+    def astype(self, dtype: Any, copy: bool = True, device: Any = None) -> Array:
         """A copy with the elements converted as NumPy does; the array itself if nothing changes and `copy` is False.
+
+        The device converts, in order with the kernels. Of complex numbers that become real ones the real part stays.
+
+        Parameters
+        ----------
+        dtype : dtype
+        copy : bool
+        device : str, int or Device, optional
+            Where the result is; by default where the array is.
 
         Raises
         ------
@@ -251,14 +285,33 @@ class Array(Operators, ArrayBase):
             For float64 and complex128, which Metal lacks.
         """
         wanted = as_dtype(dtype)
+        if device is not None and _device(device) is not self.device:
+            return self.astype(wanted, copy=False).to_device(device)
         if wanted == self.dtype:
             return self.copy() if copy else self
         made = _allocate(Array, self.device, wanted, self.shape)
+        _elementwise().assign(made, self)
+        return made
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Array:
+        """The array itself if it is on `device`, else a copy there, which waits for the kernels that use the array.
+
+        Raises
+        ------
+        ValueError
+            If `stream` is not None: launches and copies go to the current stream of their device.
+        """
+        if stream is not None:
+            raise ValueError("to_device takes no stream; use `with metalpy.mps.stream(s):` around it")
+        wanted = _device(device)
+        if wanted is self.device:
+            return self
+        made = _allocate(Array, wanted, self.dtype, self.shape)
         made._host()[...] = self.numpy()
         return made
 
     def fill(self, value: Any) -> None:
-        """Set every element. The device does it, in order with the kernels, if the array is contiguous.
+        """Set every element, in order with the kernels.
 
         Raises
         ------
@@ -269,12 +322,22 @@ class Array(Operators, ArrayBase):
         """
         if not self.writable:
             raise ValueError("the array is read-only")
-        if not self.contiguous or self.itemsize not in (1, 2, 4, 8, 16):
-            self[...] = value
+        if isinstance(value, Array):
+            if value.size != 1:
+                raise ValueError(f"fill takes one number, got an array of shape {value.shape}")
+            _elementwise().assign_safely(self, value.reshape(()))
             return
         element = np.empty((), self.dtype)
-        element[...] = value.numpy() if isinstance(value, Array) else value
-        self._fill(element.tobytes())
+        element[...] = value
+        if self.itemsize not in (1, 2, 4, 8, 16):
+            self._wait()
+            self._host()[...] = element
+        elif self.contiguous:
+            self._fill(element.tobytes())
+        else:
+            one = _allocate(Array, self.device, self.dtype, ())
+            one._fill(element.tobytes())
+            _elementwise().assign(self, one)
 
 
 Array.__module__ = "metalpy"

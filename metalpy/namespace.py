@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from types import ModuleType
 
-_MODULES: tuple[ModuleType, ...] = ()
+import metalpy.data_types as data_types  # `from metalpy import` would ask `__getattr__`, which asks here
+import metalpy.elementwise as elementwise
+from metalpy.data_types import *  # noqa: F403
+from metalpy.elementwise import *  # noqa: F403
+
+_MODULES: tuple[ModuleType, ...] = (data_types, elementwise)
 
 __all__ = [name for module in _MODULES for name in module.__all__]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -10,24 +12,35 @@ if TYPE_CHECKING:
 __all__ = ["Operators"]
 
 
-def _binary(name: str, a: Any, b: Any) -> Array:
+@cache
+def _elementwise() -> ModuleType:
     from metalpy.ops import elementwise
 
+    return elementwise
+
+
+def _binary(name: str, a: Any, b: Any) -> Array:
+    elementwise = _elementwise()
     if not (elementwise.is_operand(a) and elementwise.is_operand(b)):
         return NotImplemented  # type: ignore[no-any-return]
-    return elementwise.binary(name, a, b)
+    return elementwise.binary(name, a, b)  # type: ignore[no-any-return]
 
 
 def _in_place(name: str, a: Any, b: Any) -> Any:
-    from metalpy.ops import elementwise
-
+    elementwise = _elementwise()
     return elementwise.in_place(name, a, b) if elementwise.is_operand(b) else NotImplemented
 
 
 def _unary(name: str, a: Any) -> Array:
-    from metalpy.ops import elementwise
+    return _elementwise().unary(name, a)  # type: ignore[no-any-return]
 
-    return elementwise.unary(name, a)
+
+def _matmul(a: Any, b: Any) -> Any:
+    import metalpy
+
+    if not (_elementwise().is_operand(a) and _elementwise().is_operand(b)):
+        return NotImplemented
+    return metalpy.matmul(a, b)
 
 
 class Operators:
@@ -104,6 +117,72 @@ class Operators:
     def __ipow__(self, other: Any) -> Self:
         return _in_place("power", self, other)  # type: ignore[no-any-return]
 
+    def __and__(self, other: Any) -> Array:
+        return _binary("bitwise_and", self, other)
+
+    def __rand__(self, other: Any) -> Array:
+        return _binary("bitwise_and", other, self)
+
+    def __iand__(self, other: Any) -> Self:
+        return _in_place("bitwise_and", self, other)  # type: ignore[no-any-return]
+
+    def __or__(self, other: Any) -> Array:
+        return _binary("bitwise_or", self, other)
+
+    def __ror__(self, other: Any) -> Array:
+        return _binary("bitwise_or", other, self)
+
+    def __ior__(self, other: Any) -> Self:
+        return _in_place("bitwise_or", self, other)  # type: ignore[no-any-return]
+
+    def __xor__(self, other: Any) -> Array:
+        return _binary("bitwise_xor", self, other)
+
+    def __rxor__(self, other: Any) -> Array:
+        return _binary("bitwise_xor", other, self)
+
+    def __ixor__(self, other: Any) -> Self:
+        return _in_place("bitwise_xor", self, other)  # type: ignore[no-any-return]
+
+    def __lshift__(self, other: Any) -> Array:
+        return _binary("left_shift", self, other)
+
+    def __rlshift__(self, other: Any) -> Array:
+        return _binary("left_shift", other, self)
+
+    def __ilshift__(self, other: Any) -> Self:
+        return _in_place("left_shift", self, other)  # type: ignore[no-any-return]
+
+    def __rshift__(self, other: Any) -> Array:
+        return _binary("right_shift", self, other)
+
+    def __rrshift__(self, other: Any) -> Array:
+        return _binary("right_shift", other, self)
+
+    def __irshift__(self, other: Any) -> Self:
+        return _in_place("right_shift", self, other)  # type: ignore[no-any-return]
+
+    def __divmod__(self, other: Any) -> tuple[Array, Array]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Array, Array]:
+        return other // self, other % self
+
+    def __matmul__(self, other: Any) -> Array:
+        return _matmul(self, other)  # type: ignore[no-any-return]
+
+    def __rmatmul__(self, other: Any) -> Array:
+        return _matmul(other, self)  # type: ignore[no-any-return]
+
+    def __imatmul__(self, other: Any) -> Self:
+        made = _matmul(self, other)
+        if made is NotImplemented:
+            return made  # type: ignore[no-any-return]
+        if made.shape != self.shape:
+            raise ValueError(f"the product has shape {made.shape}, which does not fit into {self.shape} in place")
+        self[...] = made  # type: ignore[index]
+        return self
+
     def __lt__(self, other: Any) -> Array:
         return _binary("less", self, other)
 
@@ -130,3 +209,6 @@ class Operators:
 
     def __abs__(self) -> Array:
         return _unary("absolute", self)
+
+    def __invert__(self) -> Array:
+        return _unary("invert", self)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import math
+import struct
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 from metalpy.array import Array
 from metalpy.errors import UnsupportedError
 
-__all__ = ["Strides", "collapse", "extent_bytes", "overlaps", "strided_memory"]
+__all__ = ["MAX_RANK", "Strides", "collapse", "extent_bytes", "launch_strided", "overlaps", "strided_memory"]
 
 Strides: TypeAlias = tuple[int, ...]
+
+MAX_RANK = 16  # of the kernels' Layout
+_LARGEST_GRID = 0xFFFFFFFF
 
 
 def collapse(shape: tuple[int, ...], strides: list[Strides]) -> tuple[tuple[int, ...], list[Strides]]:
@@ -61,3 +67,59 @@ def strided_memory(x: Array) -> tuple[Array, int]:
         raise UnsupportedError(f"elements of {x.itemsize} bytes at strides {x.strides} are not aligned; use x.copy()")
     count = (high - low) // x.itemsize
     return x._derive(x.dtype, (count,), None, low), (x.offset - low) // x.itemsize
+
+
+@lru_cache(maxsize=4096)
+def _plan(
+    shape: tuple[int, ...], *arrays: tuple[tuple[int, ...], Strides, int]
+) -> tuple[bytes, tuple[int, int, int], tuple[tuple[int, int], ...]]:
+    """How kernels walk over arrays, of shape, strides and itemsize each, that broadcast to `shape`.
+
+    Returns the Layout of shaders/layout.h, the grid, and for each array where the memory that it covers starts, in
+    bytes from its first element, and how many elements that memory has.
+    """
+    extents, strides = collapse(shape, [_broadcast(shape, own, steps) for own, steps, _ in arrays])
+    if len(extents) > MAX_RANK:
+        raise UnsupportedError(f"operators take up to {MAX_RANK} axes that cannot be joined, got {len(extents)}")
+    missing = max(0, 3 - len(extents))
+    extents = (1,) * missing + extents
+    grid = (extents[-1], extents[-2], math.prod(extents[:-2]))
+    if max(grid) > _LARGEST_GRID:
+        raise UnsupportedError(f"operators take arrays of at most 2**32 - 1 elements an axis, got shape {shape}")
+    columns, spans = [], []
+    for steps, (own, _, itemsize) in zip(strides, arrays, strict=True):
+        if any(step % itemsize for step in steps):
+            raise UnsupportedError(f"elements of {itemsize} bytes at strides {steps} are not aligned; use x.copy()")
+        reach = [(extent - 1) * step for extent, step in zip(extents[missing:], steps, strict=True)]
+        low, high = sum(step for step in reach if step < 0), sum(step for step in reach if step > 0)
+        spans.append((low, (high - low) // itemsize + 1))
+        elements = [0] * missing + [step // itemsize for step in steps]
+        columns.append(struct.pack(f"={MAX_RANK + 1}q", *elements, *[0] * (MAX_RANK - len(elements)), -low // itemsize))
+    head = struct.pack(f"=I{MAX_RANK}I4x", len(extents), *extents, *[0] * (MAX_RANK - len(extents)))
+    return head + b"".join(columns), grid, tuple(spans)
+
+
+def _broadcast(shape: tuple[int, ...], own: tuple[int, ...], strides: Strides) -> Strides:
+    """Bytes from one element to the next along each axis of `shape`, 0 where the array repeats."""
+    missing = len(shape) - len(own)
+    return (0,) * missing + tuple(0 if extent == 1 else step for extent, step in zip(own, strides, strict=True))
+
+
+def launch_strided(kernel: Any, arrays: list[Array], tail: tuple[Any, ...] = (), kind: Any = None) -> None:
+    """Launch a kernel over arrays of any layouts, which broadcast to the shape of the first, and which has elements.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Takes the arrays as memory, then `tail`, then the Layout of shaders/layout.h.
+    arrays : list of Array
+    tail : tuple
+    kind : numpy.dtype, optional
+        The elements as the kernel takes them, if not as their arrays have them.
+    """
+    layout, grid, spans = _plan(arrays[0].shape, *[(x.shape, x.strides, x.itemsize) for x in arrays])
+    memories = [
+        x._derive(kind or x.dtype, (count,), None, x.offset + low)
+        for x, (low, count) in zip(arrays, spans, strict=True)
+    ]
+    kernel(*memories, *tail, layout, threads=grid)
