@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-_MODULES: tuple[ModuleType, ...] = ()
+from metalpy.ops import products
+from metalpy.ops.products import *  # noqa: F403
+
+_MODULES: tuple[ModuleType, ...] = (products,)
 
 __all__ = [name for module in _MODULES for name in module.__all__]

@@ -30,6 +30,14 @@ def _unary(name: str, a: Any) -> Array:
     return elementwise.unary(name, a)
 
 
+def _matmul(a: Any, b: Any) -> Array:
+    from metalpy.ops import products
+
+    if not (products.is_matrix(a) and products.is_matrix(b)):
+        return NotImplemented  # type: ignore[no-any-return]
+    return products.matmul(a, b)
+
+
 class Operators:
     """Arithmetic and comparisons, element by element, on the device and without waiting.
 
@@ -103,6 +111,19 @@ class Operators:
 
     def __ipow__(self, other: Any) -> Self:
         return _in_place("power", self, other)  # type: ignore[no-any-return]
+
+    def __matmul__(self, other: Any) -> Array:
+        return _matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Array:
+        return _matmul(other, self)
+
+    def __imatmul__(self, other: Any) -> Self:
+        from metalpy.ops import products
+
+        if not products.is_matrix(other):
+            return NotImplemented
+        return products.multiply_in_place(self, other)  # type: ignore[arg-type, return-value]
 
     def __lt__(self, other: Any) -> Array:
         return _binary("less", self, other)
