@@ -12,7 +12,7 @@ from metalpy import dtypes
 from metalpy.array import Array
 from metalpy.creation import DeviceLike, asarray
 from metalpy.dtypes import as_dtype
-from metalpy.dtypes import bool_ as bool  # the standard's name  # noqa: A004
+from metalpy.dtypes import bool_ as bool  # the standard's name
 from metalpy.ops.types import promoted
 
 __all__ = [

@@ -17,6 +17,7 @@ __all__ = [
     "EventTypeError",
     "FixIt",
     "ForkError",
+    "GradientError",
     "GraphError",
     "KernelFaultError",
     "KernelReportedError",
@@ -199,6 +200,10 @@ class EventTypeError(MetalError, TypeError):
 
 class EnvironmentVariableError(MetalError, ValueError):
     """An environment variable that cannot be meant; the message names it and says what is allowed."""
+
+
+class GradientError(MetalError, ValueError):
+    """A gradient that cannot be taken: of what, and through what, the message says."""
 
 
 class GraphError(MetalError, ValueError):

@@ -12,7 +12,9 @@ import metalpy.data_types as data_types  # `from metalpy import` would ask `__ge
 import metalpy.elementwise as elementwise
 from metalpy.data_types import *  # noqa: F403
 from metalpy.elementwise import *  # noqa: F403
+from metalpy.ops import products
+from metalpy.ops.products import *  # noqa: F403
 
-_MODULES: tuple[ModuleType, ...] = (data_types, elementwise)
+_MODULES: tuple[ModuleType, ...] = (data_types, elementwise, products)
 
 __all__ = [name for module in _MODULES for name in module.__all__]

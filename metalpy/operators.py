@@ -35,12 +35,12 @@ def _unary(name: str, a: Any) -> Array:
     return _elementwise().unary(name, a)  # type: ignore[no-any-return]
 
 
-def _matmul(a: Any, b: Any) -> Any:
-    import metalpy
+def _matmul(a: Any, b: Any) -> Array:
+    from metalpy.ops import products
 
-    if not (_elementwise().is_operand(a) and _elementwise().is_operand(b)):
-        return NotImplemented
-    return metalpy.matmul(a, b)
+    if not (products.is_matrix(a) and products.is_matrix(b)):
+        return NotImplemented  # type: ignore[no-any-return]
+    return products.matmul(a, b)
 
 
 class Operators:
@@ -169,19 +169,17 @@ class Operators:
         return other // self, other % self
 
     def __matmul__(self, other: Any) -> Array:
-        return _matmul(self, other)  # type: ignore[no-any-return]
+        return _matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Array:
-        return _matmul(other, self)  # type: ignore[no-any-return]
+        return _matmul(other, self)
 
     def __imatmul__(self, other: Any) -> Self:
-        made = _matmul(self, other)
-        if made is NotImplemented:
-            return made  # type: ignore[no-any-return]
-        if made.shape != self.shape:
-            raise ValueError(f"the product has shape {made.shape}, which does not fit into {self.shape} in place")
-        self[...] = made  # type: ignore[index]
-        return self
+        from metalpy.ops import products
+
+        if not products.is_matrix(other):
+            return NotImplemented
+        return products.multiply_in_place(self, other)  # type: ignore[arg-type, return-value]
 
     def __lt__(self, other: Any) -> Array:
         return _binary("less", self, other)
