@@ -13,6 +13,7 @@ import numpy as np
 from metalpy._core.array import ArrayBase
 from metalpy._core.array import allocate as _allocate
 from metalpy.device import device as _device
+from metalpy.autograd.tape import primitive, refuse_in_place
 from metalpy.dtypes import as_dtype
 from metalpy.operators import Operators, _elementwise
 
@@ -52,7 +53,7 @@ class Array(Operators, ArrayBase):
     @property
     def T(self) -> Array:
         """The array with its axes in reverse order."""
-        return self._view_of(self._host().T)
+        return self.transpose()
 
     @property
     def mT(self) -> Array:
@@ -178,6 +179,7 @@ class Array(Operators, ArrayBase):
 
     # ---- views ----
 
+    @primitive
     def __getitem__(self, key: Any) -> Array:
         """The elements at `key`, over the same memory.
 
@@ -204,6 +206,7 @@ class Array(Operators, ArrayBase):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Set elements from the host. Waits for kernels that use the array; `key` may be anything NumPy takes."""
+        refuse_in_place("assignment to elements", self, value)
         if isinstance(value, Array):
             value = value.numpy()
         if isinstance(key, Array):
@@ -213,6 +216,7 @@ class Array(Operators, ArrayBase):
             raise ValueError("the array is read-only")
         host[key] = value
 
+    @primitive
     def reshape(self, *shape: Any, copy: bool | None = None) -> Array:
         """The same elements under another shape; one extent may be -1.
 
@@ -235,10 +239,12 @@ class Array(Operators, ArrayBase):
         """The elements along one axis, in C order; a copy if the array is not contiguous."""
         return self.reshape(-1)
 
+    @primitive
     def transpose(self, *axes: Any) -> Array:
         """The array with its axes in the order `axes`, by default reversed."""
         return self._view_of(self._host().transpose(*axes))
 
+    @primitive
     def view(self, dtype: Any) -> Array:
         """The same bytes as elements of another dtype.
 
@@ -255,6 +261,7 @@ class Array(Operators, ArrayBase):
 
     # ---- copies ----
 
+    @primitive
     def copy(self) -> Array:
         """A contiguous copy, which the device makes in order with the kernels."""
         made = _allocate(Array, self.device, self.dtype, self.shape)
@@ -267,6 +274,7 @@ class Array(Operators, ArrayBase):
     def __deepcopy__(self, memo: dict[int, Any]) -> Array:
         return self.copy()
 
+    @primitive
     def astype(self, dtype: Any, copy: bool = True, device: Any = None) -> Array:
         """A copy with the elements converted as NumPy does; the array itself if nothing changes and `copy` is False.
 
@@ -293,6 +301,7 @@ class Array(Operators, ArrayBase):
         _elementwise().assign(made, self)
         return made
 
+    @primitive
     def to_device(self, device: Any, /, *, stream: Any = None) -> Array:
         """The array itself if it is on `device`, else a copy there, which waits for the kernels that use the array.
 
@@ -320,6 +329,7 @@ class Array(Operators, ArrayBase):
         ValueError
             If the array is read-only.
         """
+        refuse_in_place("fill", self)
         if not self.writable:
             raise ValueError("the array is read-only")
         if isinstance(value, Array):

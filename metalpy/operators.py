@@ -6,6 +6,8 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
+from metalpy.autograd.tape import is_traced
+
 if TYPE_CHECKING:
     from metalpy.array import Array
 
@@ -28,7 +30,9 @@ def _binary(name: str, a: Any, b: Any) -> Array:
 
 def _in_place(name: str, a: Any, b: Any) -> Any:
     elementwise = _elementwise()
-    return elementwise.in_place(name, a, b) if elementwise.is_operand(b) else NotImplemented
+    if not elementwise.is_operand(b) or is_traced(a, b):  # Python then computes `a = a + b`, which has a gradient
+        return NotImplemented
+    return elementwise.in_place(name, a, b)
 
 
 def _unary(name: str, a: Any) -> Array:

@@ -79,7 +79,9 @@ def _fitted(gradient: Array, x: Array) -> Array:
         missing = gradient.ndim - x.ndim
         axes = [axis for axis in range(gradient.ndim)
                 if axis < missing or (x.shape[axis - missing] == 1 and gradient.shape[axis] != 1)]  # fmt: skip
-        gradient = mp.reshape(mp.sum(gradient, axis=tuple(axes), dtype=gradient.dtype) if axes else gradient, x.shape)
+        if axes:
+            gradient = mp.sum(gradient, axis=tuple(axes), dtype=gradient.dtype)
+        gradient = gradient.reshape(x.shape)
     return gradient if gradient.dtype == x.dtype else gradient.astype(x.dtype)
 
 

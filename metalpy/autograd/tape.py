@@ -22,7 +22,8 @@ from metalpy.errors import GradientError
 if TYPE_CHECKING:
     from metalpy.array import Array
 
-__all__ = ["Call", "Tape", "arrays_in", "is_traced", "primitive", "primitives", "recorded", "suspended"]
+__all__ = ["Call", "Tape", "arrays_in", "is_traced", "primitive", "primitive_family", "primitives", "recorded",
+           "refuse_in_place", "suspended"]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -56,7 +57,8 @@ class Tape:
 
     def note(self, call: Call) -> None:
         if any(map(self.depends, arrays_in((call.args, call.options)))):
-            outputs = [x for x in arrays_in(call.output) if x.dtype.kind in "fcV"]
+            given = {id(x) for x in arrays_in((call.args, call.options))}  # what returns its argument is no step
+            outputs = [x for x in arrays_in(call.output) if x.dtype.kind in "fcV" and id(x) not in given]
             if outputs:
                 self.calls.append(call)
                 self._known.update((id(x), x) for x in outputs)
@@ -84,6 +86,8 @@ def suspended() -> Iterator[None]:
 
 def is_traced(*values: object) -> bool:
     """True if a tape of this thread is interested in one of the arrays among the values."""
+    if not _state.tapes:
+        return False
     return any(tape.depends(x) for tape in _state.tapes for x in arrays_in(values))
 
 

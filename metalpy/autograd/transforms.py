@@ -8,8 +8,9 @@ from typing import Any
 
 import metalpy as mp
 from metalpy.array import Array
-from metalpy.autograd import rules, tape
+from metalpy.autograd import tape
 from metalpy.autograd.backward import pull_back
+from metalpy.autograd.rules.table import rule
 from metalpy.autograd.tape import Tape
 from metalpy.autograd.trees import flatten, unflatten
 from metalpy.errors import GradientError
@@ -162,7 +163,6 @@ class custom_function:
     def __call__(self, *args: Any, **options: Any) -> Any:
         if self._vjp is None:
             return self._function(*args, **options)
-        rules.RULES.setdefault(_CUSTOM, _pull_custom)
         return tape.recorded(_CUSTOM, (*args, _Backward(self._vjp, args)), {}, lambda: self._function(*args, **options))
 
 
@@ -176,6 +176,7 @@ class _Backward:
         self.function, self.args = function, args
 
 
+@rule(_CUSTOM)
 def _pull_custom(g: Any, output: Any, *args: Any) -> Any:
     backward: _Backward = args[-1]
     pulled = backward.function(backward.args, g, output)
@@ -207,7 +208,6 @@ def checkpoint(function: Function) -> Function:
             outputs = [result] if isinstance(result, Array) else list(result)
             return tuple(pull_back(own, outputs, [cotangent] if isinstance(result, Array) else cotangent, sources))
 
-        rules.RULES.setdefault(_CUSTOM, _pull_custom)
         arguments = (*sources, _Backward(again, sources))
         return tape.recorded(_CUSTOM, arguments, {}, lambda: function(*args, **options))
 

@@ -16,6 +16,7 @@ from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy._core.driver import Device
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive_family, refuse_in_place
 from metalpy.creation import asarray
 from metalpy.errors import LaunchValueError
 from metalpy.mps.shader import ShaderLibrary, compile_file
@@ -81,6 +82,7 @@ def _library(device: Device, name: str, *types: str) -> ShaderLibrary:
 _unary_plans: dict[tuple[str, np.dtype[Any], Device], tuple[np.dtype[Any], ShaderLibrary]] = {}
 
 
+@primitive_family
 def unary(name: str, a: Array) -> Array:
     """A new array with NumPy's function `name` of each element."""
     plan = _unary_plans.get((name, a.dtype, a.device))
@@ -164,6 +166,7 @@ class _Plan:
 _plans: dict[tuple[str, Any, Any, Device], _Plan] = {}
 
 
+@primitive_family
 def binary(name: str, a: Any, b: Any) -> Array:
     """A new array with NumPy's function `name` of each pair of elements; one operand is an Array."""
     if type(a) is Array:
@@ -221,6 +224,7 @@ def in_place(name: str, out: Array, b: Any) -> Array:
     ValueError
         If `out` is read-only, or `b` does not broadcast to its shape.
     """
+    refuse_in_place(name, out, b)
     if not out.writable:
         raise ValueError("the array is read-only")
     b = _operand(b, out.device)

@@ -19,6 +19,7 @@ from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy._core.driver import Device
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.errors import UnsupportedError
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.elementwise import _operand, assign, contiguous
@@ -278,6 +279,7 @@ def matmul(x1: Any, x2: Any, /) -> Array:
     return _matmul(a, b)
 
 
+@primitive
 def _matmul(a: Array, b: Array) -> Array:
     a, b = _aligned(a), _aligned(b)
     plan = _plan_matmul(a.device, a.dtype, a.shape, a.strides, b.dtype, b.shape, b.strides)
@@ -311,6 +313,7 @@ def matrix_transpose(x: Array, /) -> Array:
     return x.transpose(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
 
 
+@primitive
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
     """Sums along `axis` of products of elements, of which those of `x1` are conjugated; the other axes broadcast.
 

@@ -1,9 +1,4 @@
-"""Gradients of primitives: for each, what the gradient of its result makes of its arguments'.
-
-A rule gets the gradient `g` of the result, the result, and the arguments of the call. It returns the gradient of each
-argument in order, or None for one that has none; trailing ones may be left out. Shapes need not fit where an argument
-was broadcast: whoever calls a rule sums over what was repeated.
-"""
+"""Rules of element-wise functions."""
 
 from __future__ import annotations
 
@@ -13,30 +8,16 @@ from typing import Any
 
 import metalpy as mp
 from metalpy.array import Array
-
-__all__ = ["RULES", "rule"]
-
-RULES: dict[str, Callable[..., Any]] = {}
+from metalpy.autograd.rules.table import RULES, conjugate, rule
 
 _LN2, _LN10 = math.log(2), math.log(10)
-
-
-def rule(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorator: the gradient of the primitives with these names."""
-
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        for name in names:
-            RULES[name] = function
-        return function
-
-    return register
 
 
 def _elementwise(derivatives: dict[str, Callable[[Any, Any], Any]]) -> None:
     """Rules of functions of one argument, from their derivatives: functions of argument and result."""
     for names, derivative in derivatives.items():
         for name in names.split():
-            RULES[name] = lambda g, y, x, derivative=derivative: g * derivative(x, y)
+            RULES[name] = lambda g, y, x, derivative=derivative: g * conjugate(derivative(x, y))
 
 
 _elementwise({
@@ -70,9 +51,24 @@ for _name in ("sign", "floor", "ceil", "trunc", "rint", "round"):
     RULES[_name] = lambda g, y, x, **_: mp.zeros_like(x)
 
 
-@rule("positive", "conj", "conjugate", "real")
+@rule("positive", "real")
 def _same(g: Array, y: Array, x: Array) -> Any:
     return g
+
+
+@rule("conjugate")
+def _conjugate(g: Array, y: Array, x: Array) -> Any:
+    return mp.conj(g)
+
+
+@rule("imag")
+def _imag(g: Array, y: Array, x: Array) -> Any:
+    return g * 1j
+
+
+@rule("clip")
+def _clip(g: Array, y: Array, x: Array, min: Any = None, max: Any = None) -> Any:
+    return g * mp.astype(x == y, g.dtype)
 
 
 @rule("negative")
@@ -92,12 +88,12 @@ def _subtract(g: Array, y: Array, a: Any, b: Any) -> Any:
 
 @rule("multiply")
 def _multiply(g: Array, y: Array, a: Any, b: Any) -> Any:
-    return _if_array(a, lambda: g * b), _if_array(b, lambda: g * a)
+    return _if_array(a, lambda: g * conjugate(b)), _if_array(b, lambda: g * conjugate(a))
 
 
 @rule("true_divide", "divide")
 def _divide(g: Array, y: Array, a: Any, b: Any) -> Any:
-    return _if_array(a, lambda: g / b), _if_array(b, lambda: -g * y / b)
+    return _if_array(a, lambda: g / conjugate(b)), _if_array(b, lambda: -g * conjugate(y / b))
 
 
 @rule("power", "pow")
