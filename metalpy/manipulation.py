@@ -143,7 +143,7 @@ def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
     return tuple(x[(*before, number)] for number in range(x.shape[at]))
 
 
-def expand_dims(x: Array, /, *, axis: Axes = 0) -> Array:
+def expand_dims(x: Array, /, axis: Axes = 0) -> Array:
     """A view with further axes of extent 1, at places `axis` of the result."""
     x = asarray(x)
     count = len(axis) if isinstance(axis, (tuple, list)) else 1
