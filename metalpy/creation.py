@@ -219,9 +219,7 @@ def full(shape: Shape, fill_value: Any, dtype: Any = None, device: DeviceLike = 
     return made
 
 
-def arange(
-    start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: DeviceLike = None
-) -> Array:
+def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: DeviceLike = None) -> Array:
     """Make an array of evenly spaced numbers, as `numpy.arange` does.
 
     Parameters

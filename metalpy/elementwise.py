@@ -52,9 +52,9 @@ __all__ = [
     "less",
     "less_equal",
     "log",
-    "log10",
     "log1p",
     "log2",
+    "log10",
     "logaddexp",
     "logical_and",
     "logical_not",
@@ -235,12 +235,12 @@ def equal(x1: Any, x2: Any, /) -> Array:
 
 
 def exp(x: Any, /) -> Array:
-    """e to the power of each element."""
+    """E to the power of each element."""
     return _unary("exp", x)
 
 
 def expm1(x: Any, /) -> Array:
-    """e to the power of each element, less 1; accurate near 0."""
+    """E to the power of each element, less 1; accurate near 0."""
     return _unary("expm1", x)
 
 

@@ -69,8 +69,8 @@ def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
     if missing < 0 or any(own not in (1, extent) for own, extent in zip(x.shape, wanted[missing:], strict=True)):
         raise ValueError(f"an array of shape {x.shape} does not broadcast to {wanted}")
     steps = (0 if own == 1 else step for own, step in zip(x.shape, x.strides, strict=True))
-    block = x._block if math.prod(wanted) else None
-    return Array(x.device, block, x.dtype, wanted, (0,) * missing + tuple(steps), x.offset, False)
+    strides = (0,) * missing + tuple(steps) if math.prod(wanted) else None
+    return x._derive(x.dtype, wanted, strides, x.offset, False)
 
 
 def broadcast_arrays(*arrays: Array) -> list[Array]:
@@ -213,11 +213,11 @@ def roll(x: Array, /, shift: Axes, *, axis: Axes | None = None) -> Array:
     """
     x = asarray(x)
     if axis is None:
-        if not isinstance(shift, int):
+        if isinstance(shift, (tuple, list)):
             raise ValueError("roll takes one shift if there is no axis")
         return roll(x.reshape(-1), shift, axis=0).reshape(x.shape)
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-    shifts = tuple(shift) if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
+    shifts: tuple[Any, ...] = tuple(shift) if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
     if len(shifts) == 1:
         shifts *= len(axes)
     if len(shifts) != len(axes):

@@ -40,7 +40,7 @@ def _matmul(a: Any, b: Any) -> Any:
 
     if not (_elementwise().is_operand(a) and _elementwise().is_operand(b)):
         return NotImplemented
-    return metalpy.matmul(a, b)
+    return metalpy.matmul(a, b)  # type: ignore[misc,attr-defined,unused-ignore]
 
 
 class Operators:
@@ -178,8 +178,9 @@ class Operators:
         made = _matmul(self, other)
         if made is NotImplemented:
             return made  # type: ignore[no-any-return]
-        if made.shape != self.shape:
-            raise ValueError(f"the product has shape {made.shape}, which does not fit into {self.shape} in place")
+        shape = self.shape  # type: ignore[attr-defined]
+        if made.shape != shape:
+            raise ValueError(f"the product has shape {made.shape}, which does not fit into {shape} in place")
         self[...] = made  # type: ignore[index]
         return self
 

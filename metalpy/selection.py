@@ -27,7 +27,7 @@ def where(condition: Array, x1: Any, x2: Any, /) -> Array:
     condition = asarray(condition)
     chosen = condition if condition.dtype == dtypes.bool_ else condition != 0
     values = [x if isinstance(x, (Array, bool, int, float, complex)) else asarray(x) for x in (x1, x2)]
-    kinds = (type(x) if type(x) in (int, float, complex) else _dtype_of(x) for x in values)
+    kinds: list[Any] = [type(x) if type(x) in (int, float, complex) else _dtype_of(x) for x in values]
     dtype = promoted(*kinds)
     a, b = (
         x.astype(dtype, copy=False) if isinstance(x, Array) else full((), x, dtype, condition.device) for x in values

@@ -309,7 +309,7 @@ def _scalar_bytes(name: str, value: Any, dtype: np.dtype[Any], is_exponent: bool
 
 def _packer(name: str, dtype: np.dtype[Any], kind: type) -> Callable[[Any], bytes] | None:
     """The quick way to what `_scalar_bytes` gives, which raises for numbers out of range; None if there is none."""
-    if dtype.kind in "iub" and kind is float or name == "power" and dtype.kind == "i":
+    if (dtype.kind in "iub" and kind is float) or (name == "power" and dtype.kind == "i"):
         return None
     code = _PACKED.get(dtype.name)
     return None if code is None else struct.Struct("=" + code).pack

@@ -46,9 +46,7 @@ class _Selection:
         x, view, size = self.source, self.view, self.view.itemsize
         if any(step % size for step in x.strides):
             raise UnsupportedError(f"elements of {size} bytes at strides {x.strides} cannot be indexed; use x.copy()")
-        layout, grid, spans = walk(
-            view.shape, *[(a.shape, a.strides, a.itemsize) for a in (other, view, self.offsets)]
-        )
+        layout, grid, spans = walk(view.shape, *[(a.shape, a.strides, a.itemsize) for a in (other, view, self.offsets)])
         low, high = extent_bytes(x)
         memory = x._derive(UNSIGNED[size], ((high - low) // size,), None, low)
         start = (view.offset + spans[1][0] - low) // size
@@ -151,9 +149,9 @@ def _select(x: Array, parts: tuple[Any, ...]) -> _Selection:
     if 0 in shape:
         offsets = allocate(Array, x.device, dtypes.int64, shape)
         _offsets(view, [pair for pair in arrays if not isinstance(pair[1], Array)], common)  # for its errors
-        return _Selection(Array(x.device, None, x.dtype, shape, None, 0, True), offsets, x)
+        return _Selection(x._derive(x.dtype, shape, None, x.offset), offsets, x)
     offsets = _offsets(view, arrays, common).reshape(common + (1,) * len(after))
-    seen = Array(x.device, x._block, x.dtype, shape, strides, view.offset, x.writable)
+    seen = x._derive(x.dtype, shape, strides, view.offset)
     return _Selection(seen, broadcast_to(offsets, shape), x)
 
 

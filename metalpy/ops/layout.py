@@ -12,7 +12,17 @@ import numpy as np
 from metalpy.array import Array
 from metalpy.errors import UnsupportedError
 
-__all__ = ["MAX_RANK", "Strides", "broadcast_shapes", "collapse", "extent_bytes", "launch_strided", "overlaps", "strided_memory", "walk"]
+__all__ = [
+    "MAX_RANK",
+    "Strides",
+    "broadcast_shapes",
+    "collapse",
+    "extent_bytes",
+    "launch_strided",
+    "overlaps",
+    "strided_memory",
+    "walk",
+]
 
 Strides: TypeAlias = tuple[int, ...]
 
@@ -95,7 +105,7 @@ def walk(
     if max(grid) > _LARGEST_GRID:
         raise UnsupportedError(f"operators take arrays of at most 2**32 - 1 elements an axis, got shape {shape}")
     columns, spans = [], []
-    for steps, (own, _, itemsize) in zip(strides, arrays, strict=True):
+    for steps, (_, _, itemsize) in zip(strides, arrays, strict=True):
         if any(step % itemsize for step in steps):
             raise UnsupportedError(f"elements of {itemsize} bytes at strides {steps} are not aligned; use x.copy()")
         reach = [(extent - 1) * step for extent, step in zip(extents[missing:], steps, strict=True)]
