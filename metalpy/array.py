@@ -14,6 +14,8 @@ from metalpy._core.array import ArrayBase
 from metalpy._core.array import allocate as _allocate
 from metalpy.device import device as _device
 from metalpy.dtypes import as_dtype
+from metalpy.errors import MetalError
+from metalpy.numpy_protocol import NumpyProtocol
 from metalpy.operators import Operators, _elementwise
 
 __all__ = ["Array"]
@@ -41,7 +43,7 @@ def _dropped(value: Array, shape: tuple[int, ...]) -> Array:
     return value
 
 
-class Array(Operators, ArrayBase):
+class Array(Operators, NumpyProtocol, ArrayBase):
     """Elements of one dtype in a device's memory, which the host sees too.
 
     Made by `metalpy.array`, `zeros`, `empty` and their like. Reading from the host, in whatever way, first waits for
@@ -316,6 +318,10 @@ class Array(Operators, ArrayBase):
         _elementwise().assign(made, self)
         return made
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By value, with the name of the device; where that is not there, the default device takes it."""
+        return _unpickled, (self.numpy(), str(self.device))
+
     def __copy__(self) -> Array:
         return self.copy()
 
@@ -393,6 +399,16 @@ class Array(Operators, ArrayBase):
             one = _allocate(Array, self.device, self.dtype, ())
             one._fill(element.tobytes())
             _elementwise().assign(self, one)
+
+
+def _unpickled(host: np.ndarray, name: str) -> Array:
+    try:
+        device = _device(name)
+    except MetalError:
+        device = _device()
+    made = _allocate(Array, device, host.dtype, host.shape)
+    made._host()[...] = host
+    return made
 
 
 Array.__module__ = "metalpy"
