@@ -15,6 +15,8 @@ from metalpy._core.array import allocate as _allocate
 from metalpy.device import device as _device
 from metalpy.autograd.tape import primitive, refuse_in_place
 from metalpy.dtypes import as_dtype
+from metalpy.errors import MetalError
+from metalpy.numpy_protocol import NumpyProtocol
 from metalpy.operators import Operators, _elementwise
 
 __all__ = ["Array"]
@@ -22,7 +24,27 @@ __all__ = ["Array"]
 _INDEX_TYPES = (int, np.integer, slice, types.EllipsisType, types.NoneType)
 
 
-class Array(Operators, ArrayBase):
+def _indexing(part: Any) -> ModuleType:
+    from metalpy.ops import indexing
+
+    if not indexing.is_advanced(part):
+        raise TypeError(
+            f"arrays are indexed by integers, slices, ..., None, and arrays of integers or bools, not by "
+            f"{type(part).__name__}"
+        )
+    return indexing
+
+
+def _dropped(value: Array, shape: tuple[int, ...]) -> Array:
+    """`value` without leading axes of extent 1 that `shape` has not, after a look whether it broadcasts."""
+    while value.ndim > len(shape) and value.shape[0] == 1:
+        value = value.reshape(value.shape[1:])
+    if np.broadcast_shapes(value.shape, shape) != shape:
+        raise ValueError(f"an array of shape {value.shape} does not broadcast to {shape}")
+    return value
+
+
+class Array(Operators, NumpyProtocol, ArrayBase):
     """Elements of one dtype in a device's memory, which the host sees too.
 
     Made by `metalpy.array`, `zeros`, `empty` and their like. Reading from the host, in whatever way, first waits for
@@ -181,40 +203,75 @@ class Array(Operators, ArrayBase):
 
     @primitive
     def __getitem__(self, key: Any) -> Array:
-        """The elements at `key`, over the same memory.
+        """The elements at `key`, as in NumPy.
 
-        Integers, slices, ``...`` and None, and tuples of them, as in NumPy. An integer for each axis gives an array
-        without axes, not a number: see `item`.
+        Integers, slices, ``...`` and None, and tuples of them, give a view of the same memory. An integer for each
+        axis gives an array without axes, not a number: see `item`. Arrays of integers or bools, and lists, select a
+        copy, which the device makes; masks are waited for, as the shape of the result depends on them. An index out
+        of bounds in an array on the device is reported by `KernelReportedError`, from the next call that waits.
 
         Raises
         ------
         IndexError
-            If an integer is out of bounds, or there are too many of them.
+            If an integer that the host knows is out of bounds, there are too many of them, or a mask has another
+            shape.
         TypeError
-            For lists, arrays and masks, which select a copy: use ``x.numpy()[key]``.
+            For anything else.
         """
         parts = key if isinstance(key, tuple) else (key,)
         for part in parts:
             if not isinstance(part, _INDEX_TYPES) or isinstance(part, bool):
-                raise TypeError(
-                    f"arrays are indexed by integers, slices, ... and None, got {type(part).__name__}; "
-                    "index x.numpy() for a copy of chosen elements"
-                )
+                return _indexing(part).get(self, parts)  # type: ignore[no-any-return]
         if not any(part is Ellipsis for part in parts):
             parts = (*parts, Ellipsis)
         return self._view_of(self._host()[parts])
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Set elements from the host. Waits for kernels that use the array; `key` may be anything NumPy takes."""
+        """Set the elements at `key`, in order with the kernels and without waiting.
+
+        Keys are those of reading. Where an index array names an element twice, either value may be the one that
+        stays. Masks are waited for unless `value` is a number, or broadcasts without them.
+
+        Raises
+        ------
+        IndexError, TypeError
+            As for reading.
+        ValueError
+            If the array is read-only, or `value` does not broadcast to what is selected.
+        """
         refuse_in_place("assignment to elements", self, value)
-        if isinstance(value, Array):
-            value = value.numpy()
-        if isinstance(key, Array):
-            key = key.numpy()
-        host = self.numpy()
         if not self.writable:
             raise ValueError("the array is read-only")
-        host[key] = value
+        parts = key if isinstance(key, tuple) else (key,)
+        for part in parts:
+            if not isinstance(part, _INDEX_TYPES) or isinstance(part, bool):
+                indexing = _indexing(part)
+                given = self._as_elements(value)
+                return indexing.put(self, parts, given)  # type: ignore[no-any-return]
+        view = self[key]
+        if isinstance(value, Array) and value.size != 1:
+            if value.device is not self.device:
+                value = value.to_device(self.device)
+            _elementwise().assign_safely(view, _dropped(value, view.shape))
+        elif np.ndim(value) == 0 or view.size == 0:
+            if view.size:
+                view.fill(value)
+            else:
+                np.broadcast_to(value, view.shape)
+        elif self.itemsize in (1, 2, 4, 8):
+            _elementwise().assign(view, _dropped(self._as_elements(value), view.shape))
+        else:
+            view._wait()
+            view._host()[...] = value
+
+    def _as_elements(self, value: Any) -> Array:
+        """`value` as an array of the dtype and device of this one."""
+        if isinstance(value, Array):
+            return value.astype(self.dtype, copy=False, device=self.device)
+        host = value if isinstance(value, (np.ndarray, np.generic)) else np.array(value, self.dtype)
+        made = _allocate(Array, self.device, self.dtype, host.shape)
+        made._host()[...] = host
+        return made
 
     @primitive
     def reshape(self, *shape: Any, copy: bool | None = None) -> Array:
@@ -267,6 +324,10 @@ class Array(Operators, ArrayBase):
         made = _allocate(Array, self.device, self.dtype, self.shape)
         _elementwise().assign(made, self)
         return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By value, with the name of the device; where that is not there, the default device takes it."""
+        return _unpickled, (self.numpy(), str(self.device))
 
     def __copy__(self) -> Array:
         return self.copy()
@@ -348,6 +409,16 @@ class Array(Operators, ArrayBase):
             one = _allocate(Array, self.device, self.dtype, ())
             one._fill(element.tobytes())
             _elementwise().assign(self, one)
+
+
+def _unpickled(host: np.ndarray, name: str) -> Array:
+    try:
+        device = _device(name)
+    except MetalError:
+        device = _device()
+    made = _allocate(Array, device, host.dtype, host.shape)
+    made._host()[...] = host
+    return made
 
 
 Array.__module__ = "metalpy"

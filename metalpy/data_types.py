@@ -145,11 +145,11 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
     """The dtype that operators give arrays, dtypes and Python numbers."""
     if not arrays_and_dtypes:
         raise ValueError("result_type takes at least one array or dtype")
-    kinds = (type(x) if type(x) in (int, float, complex) else _dtype_of_any(x) for x in arrays_and_dtypes)
+    kinds: list[Any] = [type(x) if type(x) in (int, float, complex) else _dtype_of_any(x) for x in arrays_and_dtypes]
     return promoted(*kinds)
 
 
 def _dtype_of_any(x: Any) -> np.dtype[Any]:
     if isinstance(x, (Array, np.ndarray, np.generic)):
         return x.dtype
-    return dtypes.bool_ if isinstance(x, (type(True))) else as_dtype(x)
+    return dtypes.bool_ if x is True or x is False else as_dtype(x)

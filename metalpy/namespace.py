@@ -10,13 +10,19 @@ from types import ModuleType
 
 import metalpy.data_types as data_types  # `from metalpy import` would ask `__getattr__`, which asks here
 import metalpy.elementwise as elementwise
+import metalpy.grids as grids
+import metalpy.manipulation as manipulation
+import metalpy.selection as selection
 from metalpy.autograd import transforms
 from metalpy.autograd.transforms import *  # noqa: F403
 from metalpy.data_types import *  # noqa: F403
 from metalpy.elementwise import *  # noqa: F403
+from metalpy.grids import *  # noqa: F403
+from metalpy.manipulation import *  # noqa: F403
 from metalpy.ops import products
 from metalpy.ops.products import *  # noqa: F403
+from metalpy.selection import *  # noqa: F403
 
-_MODULES: tuple[ModuleType, ...] = (data_types, elementwise, products, transforms)
+_MODULES: tuple[ModuleType, ...] = (data_types, elementwise, grids, manipulation, products, selection, transforms)
 
 __all__ = [name for module in _MODULES for name in module.__all__]

@@ -55,7 +55,6 @@ class Operators:
     """
 
     __slots__ = ()
-    __array_priority__ = 1000  # `numpy array + Array` comes here; NumPy's functions still take Arrays, on the host
     __hash__ = object.__hash__
 
     def __add__(self, other: Any) -> Array:

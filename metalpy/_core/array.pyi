@@ -36,7 +36,12 @@ class ArrayBase:
     def _fill(self, pattern: bytes) -> None: ...
     def _copy_from(self, source: ArrayBase) -> None: ...
     def _derive(
-        self, dtype: np.dtype[Any], shape: tuple[int, ...], strides: tuple[int, ...] | None, offset: int
+        self,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        strides: tuple[int, ...] | None,
+        offset: int,
+        writable: bool = True,
     ) -> Self: ...
 
 def allocate(kind: type[_A], device: Device, dtype: np.dtype[Any], shape: tuple[int, ...]) -> _A: ...

@@ -161,9 +161,9 @@ cdef class ArrayBase:
         return graph.add(Node(kind, kind, details=self.nbytes), &command,
                          [self.block, None if source is None else source.block])
 
-    def _derive(self, dtype, tuple shape not None, tuple strides, uint64_t offset):
-        """Another array over the same memory."""
-        return type(self)(self.device, self.block, dtype, shape, strides, offset, self.writable)
+    def _derive(self, dtype, tuple shape not None, tuple strides, uint64_t offset, bint writable=True):
+        """Another array over the same memory; read-only if this one is or `writable` is false."""
+        return type(self)(self.device, self.block, dtype, shape, strides, offset, self.writable and writable)
 
     @property
     def _block(self):

@@ -20,7 +20,7 @@ from metalpy.autograd.tape import primitive_family, refuse_in_place
 from metalpy.creation import asarray
 from metalpy.errors import LaunchValueError
 from metalpy.mps.shader import ShaderLibrary, compile_file
-from metalpy.ops.layout import launch_strided, overlaps
+from metalpy.ops.layout import broadcast_shapes, launch_strided, overlaps
 from metalpy.ops.types import WEAK, compute_dtype, metal_name, resolve
 from metalpy.shader_files import shader_folder
 
@@ -124,7 +124,7 @@ def assign(out: Array, a: Array) -> None:
             out._host()[...] = a.numpy()
         else:
             names = [metal_name(unsigned)] * 3
-            launch_strided(_library(out.device, "positive", *names).strided, [out, a], kind=unsigned)
+            launch_strided(_library(out.device, "positive", *names).strided, [out, a], kinds=(unsigned, unsigned))
         return
     library = _library(
         out.device, "positive", metal_name(a.dtype), metal_name(compute_dtype(a.dtype)), metal_name(out.dtype)
@@ -170,48 +170,77 @@ _plans: dict[tuple[str, Any, Any, Device], _Plan] = {}
 def binary(name: str, a: Any, b: Any) -> Array:
     """A new array with NumPy's function `name` of each pair of elements; one operand is an Array."""
     if type(a) is Array:
-        device = a.device
         if type(b) is Array:
-            plan = _plans.get((name, a.dtype, b.dtype, device))
-            if plan is not None and a.shape == b.shape and a.contiguous and b.contiguous:
-                if 0 < a.size <= _LARGEST and b.device is device:
-                    out = allocate(Array, device, plan.result, a.shape)
-                    plan.library.dense(out, a, b)
-                    return out
+            plan = _plans.get((name, a.dtype, b.dtype, a.device))
+            if plan is not None and b.device is a.device:
+                return _two_arrays(plan, a, b)
         else:
-            plan = _plans.get((name, a.dtype, type(b), device))
-            if plan is not None and a.contiguous and 0 < a.size <= _LARGEST:
-                try:
-                    value = plan.pack(b)  # type: ignore[misc]
-                except (struct.error, OverflowError):  # out of the type's range
-                    return _binary(name, a, b)
-                out = allocate(Array, device, plan.result, a.shape)
-                plan.library.dense_scalar(out, a, value)
-                return out
+            plan = _plans.get((name, a.dtype, type(b), a.device))
+            if plan is not None:
+                return _array_and_number(name, plan, "dense_scalar", "strided_scalar", a, b, a, b)
+    elif type(b) is Array:
+        if name in _REFLECTED:
+            return binary(_REFLECTED[name], b, a)
+        plan = _plans.get((name, type(a), b.dtype, b.device))
+        if plan is not None:
+            return _array_and_number(name, plan, "scalar_dense", "scalar_strided", b, a, a, b)
     return _binary(name, a, b)
+
+
+def _two_arrays(plan: _Plan, a: Array, b: Array) -> Array:
+    shape = a.shape
+    if shape == b.shape:
+        out = allocate(Array, a.device, plan.result, shape)
+        if a.contiguous and b.contiguous and 0 < a.size <= _LARGEST:
+            plan.library.dense(out, a, b)
+            return out
+    else:
+        out = allocate(Array, a.device, plan.result, broadcast_shapes(shape, b.shape))
+    if out.size:
+        launch_strided(plan.library.strided, [out, a, b])
+    return out
+
+
+def _array_and_number(name: str, plan: _Plan, dense: str, strided: str, x: Array, number: Any, a: Any, b: Any) -> Array:
+    try:
+        value = plan.pack(number)  # type: ignore[misc]
+    except (struct.error, OverflowError):  # out of the type's range
+        return _binary(name, a, b)
+    out = allocate(Array, x.device, plan.result, x.shape)
+    if x.contiguous and 0 < x.size <= _LARGEST:
+        getattr(plan.library, dense)(out, x, value)
+    elif x.size:
+        launch_strided(getattr(plan.library, strided), [out, x], (value,))
+    return out
 
 
 def _binary(name: str, a: Any, b: Any) -> Array:
     device: Device = (a if isinstance(a, Array) else b).device
     a, b = _operand(a, device), _operand(b, device)
-    if name in _REFLECTED and not isinstance(a, Array):
-        name, a, b = _REFLECTED[name], b, a
     types = resolve(name, _type_of(a), _type_of(b))
-    shape = np.broadcast_shapes(_shape(a), _shape(b))
+    shape = broadcast_shapes(_shape(a), _shape(b))
     if name in _REFLECTED and _is_beyond(b, types[0]):
         out = allocate(Array, device, dtypes.bool_, shape)
         out.fill(name in ("not_equal", *(("less", "less_equal") if b > 0 else ("greater", "greater_equal"))))
         return out
     out = allocate(Array, device, types[2], shape)
     library = _run(name, out, a, b, types)
-    if library is not None and isinstance(a, Array):
-        if isinstance(b, Array):
-            _plans[name, a.dtype, b.dtype, device] = _Plan(types[2], library, None)
-        elif type(b) in (bool, int, float):
-            pack = _packer(name, types[1], type(b))
-            if pack is not None:
-                _plans[name, a.dtype, type(b), device] = _Plan(types[2], library, pack)
+    if library is not None:
+        _remember(device, name, a, b, types, library)
     return out
+
+
+def _remember(
+    device: Device, name: str, a: Any, b: Any, types: tuple[np.dtype[Any], ...], library: ShaderLibrary
+) -> None:
+    """Let `binary` be quick the next time."""
+    if isinstance(a, Array) and isinstance(b, Array):
+        _plans[name, a.dtype, b.dtype, device] = _Plan(types[2], library, None)
+    elif isinstance(a, Array) and type(b) in (bool, int, float):
+        if pack := _packer(name, types[1], type(b)):
+            _plans[name, a.dtype, type(b), device] = _Plan(types[2], library, pack)
+    elif isinstance(b, Array) and type(a) in (bool, int, float) and (pack := _packer(name, types[0], type(a))):
+        _plans[name, type(a), b.dtype, device] = _Plan(types[2], library, pack)
 
 
 def in_place(name: str, out: Array, b: Any) -> Array:

@@ -7,15 +7,33 @@ import struct
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from metalpy.array import Array
 from metalpy.errors import UnsupportedError
 
-__all__ = ["MAX_RANK", "Strides", "collapse", "extent_bytes", "launch_strided", "overlaps", "strided_memory"]
+__all__ = [
+    "MAX_RANK",
+    "Strides",
+    "broadcast_shapes",
+    "collapse",
+    "extent_bytes",
+    "launch_strided",
+    "overlaps",
+    "strided_memory",
+    "walk",
+]
 
 Strides: TypeAlias = tuple[int, ...]
 
 MAX_RANK = 16  # of the kernels' Layout
 _LARGEST_GRID = 0xFFFFFFFF
+
+
+@lru_cache(maxsize=4096)
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """As `numpy.broadcast_shapes`."""
+    return np.broadcast_shapes(*shapes)
 
 
 def collapse(shape: tuple[int, ...], strides: list[Strides]) -> tuple[tuple[int, ...], list[Strides]]:
@@ -70,7 +88,7 @@ def strided_memory(x: Array) -> tuple[Array, int]:
 
 
 @lru_cache(maxsize=4096)
-def _plan(
+def walk(
     shape: tuple[int, ...], *arrays: tuple[tuple[int, ...], Strides, int]
 ) -> tuple[bytes, tuple[int, int, int], tuple[tuple[int, int], ...]]:
     """How kernels walk over arrays, of shape, strides and itemsize each, that broadcast to `shape`.
@@ -87,7 +105,7 @@ def _plan(
     if max(grid) > _LARGEST_GRID:
         raise UnsupportedError(f"operators take arrays of at most 2**32 - 1 elements an axis, got shape {shape}")
     columns, spans = [], []
-    for steps, (own, _, itemsize) in zip(strides, arrays, strict=True):
+    for steps, (_, _, itemsize) in zip(strides, arrays, strict=True):
         if any(step % itemsize for step in steps):
             raise UnsupportedError(f"elements of {itemsize} bytes at strides {steps} are not aligned; use x.copy()")
         reach = [(extent - 1) * step for extent, step in zip(extents[missing:], steps, strict=True)]
@@ -105,7 +123,9 @@ def _broadcast(shape: tuple[int, ...], own: tuple[int, ...], strides: Strides) -
     return (0,) * missing + tuple(0 if extent == 1 else step for extent, step in zip(own, strides, strict=True))
 
 
-def launch_strided(kernel: Any, arrays: list[Array], tail: tuple[Any, ...] = (), kind: Any = None) -> None:
+def launch_strided(
+    kernel: Any, arrays: list[Array], tail: tuple[Any, ...] = (), kinds: tuple[Any, ...] | None = None
+) -> None:
     """Launch a kernel over arrays of any layouts, which broadcast to the shape of the first, and which has elements.
 
     Parameters
@@ -114,12 +134,13 @@ def launch_strided(kernel: Any, arrays: list[Array], tail: tuple[Any, ...] = (),
         Takes the arrays as memory, then `tail`, then the Layout of shaders/layout.h.
     arrays : list of Array
     tail : tuple
-    kind : numpy.dtype, optional
-        The elements as the kernel takes them, if not as their arrays have them.
+    kinds : tuple of numpy.dtype or None, optional
+        The elements as the kernel takes them, where it is not as their arrays have them.
     """
-    layout, grid, spans = _plan(arrays[0].shape, *[(x.shape, x.strides, x.itemsize) for x in arrays])
-    memories = [
-        x._derive(kind or x.dtype, (count,), None, x.offset + low)
-        for x, (low, count) in zip(arrays, spans, strict=True)
-    ]
+    layout, grid, spans = walk(arrays[0].shape, *[(x.shape, x.strides, x.itemsize) for x in arrays])
+    memories = []
+    for number, x in enumerate(arrays):
+        low, count = spans[number]
+        kind = x.dtype if kinds is None else kinds[number] or x.dtype
+        memories.append(x._derive(kind, (count,), None, x.offset + low))
     kernel(*memories, *tail, layout, threads=grid)

@@ -33,6 +33,7 @@ _OWN: dict[str, Callable[[Any], np.dtype[Any]]] = {
 Operand = np.dtype[Any] | type
 
 
+@cache
 def metal_name(dtype: np.dtype[Any]) -> str:
     """What Metal calls elements of a dtype."""
     try:
