@@ -11,6 +11,7 @@ import numpy as np
 from metalpy._core.array import ArrayBase
 from metalpy._core.array import allocate as _allocate
 from metalpy.dtypes import as_dtype
+from metalpy.methods import Methods
 from metalpy.operators import Operators
 
 __all__ = ["Array"]
@@ -18,7 +19,7 @@ __all__ = ["Array"]
 _INDEX_TYPES = (int, np.integer, slice, types.EllipsisType, types.NoneType)
 
 
-class Array(Operators, ArrayBase):
+class Array(Operators, Methods, ArrayBase):
     """Elements of one dtype in a device's memory, which the host sees too.
 
     Made by `metalpy.array`, `zeros`, `empty` and their like. Reading from the host, in whatever way, first waits for

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from types import ModuleType
 
-_MODULES: tuple[ModuleType, ...] = ()
+from metalpy.ops import searching, statistics
+from metalpy.ops.searching import *  # noqa: F403
+from metalpy.ops.statistics import *  # noqa: F403
+
+_MODULES: tuple[ModuleType, ...] = (searching, statistics)
 
 __all__ = [name for module in _MODULES for name in module.__all__]
