@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from metalpy.ops import searching, statistics
+from metalpy.ops import cumulative, searching, sorting, statistics
+from metalpy.ops.cumulative import *  # noqa: F403
 from metalpy.ops.searching import *  # noqa: F403
+from metalpy.ops.sorting import *  # noqa: F403
 from metalpy.ops.statistics import *  # noqa: F403
 
-_MODULES: tuple[ModuleType, ...] = (searching, statistics)
+_MODULES: tuple[ModuleType, ...] = (cumulative, searching, sorting, statistics)
 
 __all__ = [name for module in _MODULES for name in module.__all__]

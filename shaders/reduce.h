@@ -12,6 +12,18 @@ inline T from_lane(T x, ushort mask) { return simd_shuffle_xor(x, mask); }
 inline long from_lane(long x, ushort mask) { return as_type<long>(simd_shuffle_xor(as_type<uint2>(x), mask)); }
 inline ulong from_lane(ulong x, ushort mask) { return as_type<ulong>(simd_shuffle_xor(as_type<uint2>(x), mask)); }
 
+template <typename T>
+inline T from_lane_below(T x, ushort delta) { return simd_shuffle_up(x, delta); }
+inline long from_lane_below(long x, ushort delta) { return as_type<long>(simd_shuffle_up(as_type<uint2>(x), delta)); }
+inline ulong from_lane_below(ulong x, ushort delta) {
+  return as_type<ulong>(simd_shuffle_up(as_type<uint2>(x), delta));
+}
+
+template <typename T>
+inline T from_last_lane(T x) { return simd_broadcast(x, 31); }
+inline long from_last_lane(long x) { return as_type<long>(simd_broadcast(as_type<uint2>(x), 31)); }
+inline ulong from_last_lane(ulong x) { return as_type<ulong>(simd_broadcast(as_type<uint2>(x), 31)); }
+
 template <typename To>
 struct Convert {
   template <typename From>

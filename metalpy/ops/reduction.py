@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -121,7 +121,7 @@ def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     """The axes in order, counted from the first; all if `axis` is None."""
     if axis is None:
         return tuple(range(ndim))
-    wanted = (axis,) if hasattr(axis, "__index__") else tuple(axis)
+    wanted = tuple(axis) if isinstance(axis, Iterable) else (axis,)
     axes = sorted(normal_axis(entry, ndim) for entry in wanted)
     if len(set(axes)) != len(axes):
         raise ValueError(f"an axis is named twice in {wanted}")

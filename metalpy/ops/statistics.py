@@ -197,7 +197,15 @@ def sum_dtype(dtype: _Dtype) -> _Dtype:
     return dtypes.int32 if dtype.kind == "b" else dtype
 
 
-def _widened(dtype: _Dtype) -> _Dtype:
+def accumulator_result(name: str, x: Array, dtype: Any) -> _Dtype:
+    """The dtype of the sum or product `name` of `x`, of which the caller has said `dtype`."""
+    wanted = sum_dtype(x.dtype) if dtype is None else _asked(dtype)
+    if wanted.kind == "b" or (x.dtype.kind == "c" and wanted.kind != "c"):
+        raise TypeError(f"a {name} of {x.dtype} cannot have dtype {wanted}")
+    return wanted
+
+
+def accumulator_dtype(dtype: _Dtype) -> _Dtype:
     """A dtype of at least 32 bits, in which kernels compute; bool is a number there."""
     return dtypes.uint32 if dtype.kind == "b" else compute_dtype(sum_dtype(dtype))
 
@@ -221,12 +229,10 @@ def _float_dtype(name: str, x: Array) -> _Dtype:
 def _accumulated(name: str, x: Array, axis: Axis, dtype: Any, keepdims: bool, recipe: Recipe, empty: int) -> Array:
     check_array(name, x)
     axes = normal_axes(axis, x.ndim)
-    wanted = sum_dtype(x.dtype) if dtype is None else _asked(dtype)
-    if wanted.kind == "b" or (x.dtype.kind == "c" and wanted.kind != "c"):
-        raise TypeError(f"a {name} of {x.dtype} cannot have dtype {wanted}")
+    wanted = accumulator_result(name, x, dtype)
     if 0 in x.shape:
         return full(kept_shape(x.shape, axes, keepdims), empty, wanted, x.device)
-    return reduce(x, axes, keepdims, recipe, _widened(wanted), wanted)
+    return reduce(x, axes, keepdims, recipe, accumulator_dtype(wanted), wanted)
 
 
 def _extreme(name: str, x: Array, axis: Axis, keepdims: bool, recipe: Recipe) -> Array:
@@ -236,7 +242,7 @@ def _extreme(name: str, x: Array, axis: Axis, keepdims: bool, recipe: Recipe) ->
     axes = normal_axes(axis, x.ndim)
     if 0 in x.shape and 0 not in kept_shape(x.shape, axes, False):
         raise ValueError(f"{name} of no elements: shape {x.shape} along axes {axes}")
-    return reduce(x, axes, keepdims, recipe, _widened(x.dtype), x.dtype)
+    return reduce(x, axes, keepdims, recipe, accumulator_dtype(x.dtype), x.dtype)
 
 
 def _spread(name: str, x: Array, axis: Axis, correction: float, keepdims: bool, recipe: Recipe) -> Array:
