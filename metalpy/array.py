@@ -12,10 +12,11 @@ import numpy as np
 
 from metalpy._core.array import ArrayBase
 from metalpy._core.array import allocate as _allocate
-from metalpy.device import device as _device
 from metalpy.autograd.tape import primitive, refuse_in_place
+from metalpy.device import device as _device
 from metalpy.dtypes import as_dtype
 from metalpy.errors import MetalError
+from metalpy.methods import Methods
 from metalpy.numpy_protocol import NumpyProtocol
 from metalpy.operators import Operators, _elementwise
 
@@ -44,7 +45,7 @@ def _dropped(value: Array, shape: tuple[int, ...]) -> Array:
     return value
 
 
-class Array(Operators, NumpyProtocol, ArrayBase):
+class Array(Operators, Methods, NumpyProtocol, ArrayBase):
     """Elements of one dtype in a device's memory, which the host sees too.
 
     Made by `metalpy.array`, `zeros`, `empty` and their like. Reading from the host, in whatever way, first waits for

@@ -19,10 +19,17 @@ from metalpy.data_types import *  # noqa: F403
 from metalpy.elementwise import *  # noqa: F403
 from metalpy.grids import *  # noqa: F403
 from metalpy.manipulation import *  # noqa: F403
-from metalpy.ops import products
+from metalpy.ops import cumulative, products, searching, sorting, statistics
+from metalpy.ops.cumulative import *  # noqa: F403
 from metalpy.ops.products import *  # noqa: F403
+from metalpy.ops.searching import *  # noqa: F403
+from metalpy.ops.sorting import *  # noqa: F403
+from metalpy.ops.statistics import *  # noqa: F403
 from metalpy.selection import *  # noqa: F403
 
-_MODULES: tuple[ModuleType, ...] = (data_types, elementwise, grids, manipulation, products, selection, transforms)
+_MODULES: tuple[ModuleType, ...] = (
+    cumulative, data_types, elementwise, grids, manipulation, products, searching, selection, sorting, statistics,
+    transforms,
+)  # fmt: skip
 
 __all__ = [name for module in _MODULES for name in module.__all__]

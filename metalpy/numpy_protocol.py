@@ -39,7 +39,7 @@ def _on_the_host(value: Any) -> Any:
 
 @cache
 def _counterpart(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """metalpy's function for one of NumPy."""
+    """Metalpy's function for one of NumPy."""
     import metalpy
 
     name = _NAMES.get(function.__name__, function.__name__)

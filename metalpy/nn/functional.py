@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import metalpy as mp
 from metalpy.array import Array
-from metalpy.ops.windows import Pair, fold, pair, unfold, window_count
+from metalpy.ops.windows import Pair, fold, unfold, window_count
 
 __all__ = [
     "avg_pool2d",

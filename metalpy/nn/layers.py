@@ -106,7 +106,9 @@ class Conv2d(Module):
 
     def extra_repr(self) -> str:
         out, inner, *window = self.weight.shape
-        return f"{inner * self.groups}, {out}, kernel_size={tuple(window)}, stride={self.stride}, padding={self.padding}"
+        return (
+            f"{inner * self.groups}, {out}, kernel_size={tuple(window)}, stride={self.stride}, padding={self.padding}"
+        )
 
 
 class Conv1d(Module):

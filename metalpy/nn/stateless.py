@@ -9,10 +9,10 @@ from metalpy.nn import functional as F
 from metalpy.nn.module import Module
 
 __all__ = [
-    "BCEWithLogitsLoss",
-    "CrossEntropyLoss",
     "ELU",
     "GELU",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
     "HuberLoss",
     "L1Loss",
     "LeakyReLU",

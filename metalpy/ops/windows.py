@@ -32,9 +32,7 @@ def pair(value: Pair) -> tuple[int, int]:
     return first, second
 
 
-def window_count(
-    image: tuple[int, ...], window: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> tuple[int, int]:
+def window_count(image: tuple[int, ...], window: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[int, int]:
     """Rows and columns of windows in an image with zeros around it.
 
     Raises
@@ -56,9 +54,7 @@ def window_count(
     return counts[0], counts[1]
 
 
-def _facts(
-    shape: tuple[int, ...], window: Pair, stride: Pair, padding: Pair, dilation: Pair, outside: float
-) -> bytes:
+def _facts(shape: tuple[int, ...], window: Pair, stride: Pair, padding: Pair, dilation: Pair, outside: float) -> bytes:
     counts = window_count(shape[2:], window, stride, padding, dilation)
     return _FACTS.pack(
         shape[0] * shape[1], *shape[2:], *counts, *pair(window), *pair(stride), *pair(padding), *pair(dilation), 0,

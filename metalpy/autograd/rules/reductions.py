@@ -51,7 +51,11 @@ def _prod(g: Array, y: Array, x: Array, axis: Axis = None, *, dtype: Any = None,
     zero = x == 0
     zeros = _kept(mp.sum(mp.astype(zero, "int32"), axis=axis, keepdims=keepdims), x, axis, keepdims)
     others = mp.prod(mp.where(zero, mp.ones_like(x), x), axis=axis, keepdims=True)
-    own = mp.where(zero, others * mp.astype(zeros == 1, x.dtype), others * mp.astype(zeros == 0, x.dtype) / mp.where(zero, mp.ones_like(x), x))
+    own = mp.where(
+        zero,
+        others * mp.astype(zeros == 1, x.dtype),
+        others * mp.astype(zeros == 0, x.dtype) / mp.where(zero, mp.ones_like(x), x),
+    )
     return _kept(g, x, axis, keepdims) * own
 
 

@@ -1,0 +1,134 @@
+"""Sorting along an axis, on the device.
+
+Rows are sorted by counting digits of 8 bits, which takes as long for any order of the elements and is stable; short
+rows by comparing all elements with all others.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from metalpy import dtypes
+from metalpy._core.array import allocate
+from metalpy._core.driver import Device
+from metalpy.array import Array
+from metalpy.errors import UnsupportedError
+from metalpy.mps.shader import ShaderLibrary, compile_file
+from metalpy.ops.cumulative import scan
+from metalpy.ops.elementwise import contiguous
+from metalpy.ops.reduction import check_array, normal_axis
+from metalpy.ops.types import metal_name
+from metalpy.shader_files import shader_folder
+
+__all__ = ["argsort", "sort"]
+
+_SHORT = 256  # elements of a row that are compared with all others
+_PART = 4096  # elements of a row that a simdgroup counts and deals
+_KEYS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
+_UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
+_KINDS = {"b": 0, "u": 0, "i": 1, "f": 2, "V": 2}  # Kind of sort.metal; ml_dtypes are "V"
+_NAN = {"float16": 0x7C01, "bfloat16": 0x7F81, "float32": 0x7F800001}
+
+
+def sort(x: Array, /, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Array:
+    """The elements in order along an axis.
+
+    Parameters
+    ----------
+    x : Array
+        Of real numbers or bool, with one axis at least.
+    axis : int
+    descending : bool
+        The greatest first.
+    stable : bool
+        Every sort keeps the order of equal elements, but puts -0.0 before 0.0.
+
+    Returns
+    -------
+    Array
+        NaN comes last, or first if `descending`.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        If there is no such axis; it is an IndexError and a ValueError.
+    """
+    return _sorted("sort", x, axis, descending, False)
+
+
+def argsort(x: Array, /, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Array:
+    """The places, as int64, from which `sort` takes the elements along an axis; all as for `sort`.
+
+    Equal elements, as which -0.0 and 0.0 count here, keep their order.
+    """
+    return _sorted("argsort", x, axis, descending, True)
+
+
+def _sorted(name: str, x: Array, axis: int, descending: bool, wants_places: bool) -> Array:
+    check_array(name, x)
+    metal_name(x.dtype)
+    if x.dtype.kind == "c":
+        raise TypeError(f"{name} takes real numbers, which have an order, not {x.dtype}")
+    at = normal_axis(axis, x.ndim)
+    if x.size == 0:
+        return allocate(Array, x.device, dtypes.int64 if wants_places else x.dtype, x.shape)
+    if at == x.ndim - 1:
+        return sort_rows(contiguous(x), descending, wants_places)
+    order = [*range(at), *range(at + 1, x.ndim), at]
+    turned = sort_rows(contiguous(x.transpose(*order)), descending, wants_places)
+    return contiguous(turned.transpose(*np.argsort(order).tolist()))
+
+
+def sort_rows(x: Array, descending: bool, wants_places: bool) -> Array:
+    """Sort along the last axis of a contiguous array that has elements."""
+    length = x.shape[-1]
+    if length > 0xFFFFFFFF:
+        raise UnsupportedError(f"sorting takes rows of at most 2**32 - 1 elements, got {length}")
+    library = _library(x.device, x.itemsize)
+    keys = x.view(_UNSIGNED[x.itemsize])
+    rows = x.size // length
+    part = min(_PART, length)
+    parts = -(-length // part)
+    out = allocate(Array, x.device, dtypes.int64 if wants_places else keys.dtype, x.shape)
+    facts = (rows, length, part, parts)
+    how = (_KINDS[x.dtype.kind], descending, wants_places, _NAN.get(x.dtype.name, 0))
+    if length <= _SHORT:
+        kernel = library.rank_indices if wants_places else library.rank_keys
+        kernel(out, keys, _packed(x.itemsize, *facts, 0, True, True, *how), threads=(length, rows))
+        return out if wants_places else out.view(x.dtype)
+    table = allocate(Array, x.device, dtypes.uint32, (rows, 256 * parts))
+    grid = {"groups": rows * parts, "group_size": 32}
+    places = table  # of keys; not looked at before there are any
+    passes = 1 if x.dtype.kind == "b" else x.itemsize
+    for number in range(passes):
+        is_last = number == passes - 1
+        parameters = _packed(x.itemsize, *facts, 8 * number, number == 0, is_last, *how)
+        library.count_digits(table, keys, parameters, **grid)
+        starts = scan(table, 1, dtypes.uint32, "Add", True)
+        if not wants_places:
+            target = out if is_last else allocate(Array, x.device, keys.dtype, x.shape)
+            library.deal_keys(target, keys, starts, parameters, **grid)
+        elif is_last:
+            library.deal_indices(out, keys, places, starts, parameters, **grid)
+            break
+        else:
+            target = allocate(Array, x.device, keys.dtype, x.shape)
+            new_places = allocate(Array, x.device, dtypes.uint32, x.shape)
+            library.deal_pairs(target, new_places, keys, places, starts, parameters, **grid)
+            places = new_places
+        keys = target
+    return out if wants_places else out.view(x.dtype)
+
+
+@cache
+def _library(device: Device, size: int) -> ShaderLibrary:
+    return compile_file(shader_folder() / "sort.metal", defines={"KEY": _KEYS[size]}, math_mode="safe", device=device)
+
+
+def _packed(size: int, *values: Any) -> bytes:
+    """Sort of sort.metal."""
+    return struct.pack(f"=10I{_UNSIGNED[size].char if size < 8 else 'Q'}", *values).ljust(44 if size < 8 else 48, b"\0")

@@ -1,0 +1,169 @@
+// Sorting of rows, stable: by counting digits of 8 bits, the last ones first; short rows by comparing all with all.
+//
+// The host compiles this once for each size of elements, with a macro (4 bytes without it):
+//   KEY   the unsigned integer of that size
+#include <metal_stdlib>
+using namespace metal;
+
+#ifndef KEY // on its own, for tools
+#define KEY uint
+#endif
+
+using K = KEY;
+
+enum Kind : uint { UNSIGNED, SIGNED, FLOAT };
+
+struct Sort {
+  uint rows, length, part, parts;  // each part of a row is counted and dealt by a simdgroup
+  uint shift, is_first, is_last;   // of the digit; the first pass reads elements, the last one writes them
+  uint kind, descending, has_equal_zeros;
+  K nan;                           // the least number that is not one; of floats
+};
+
+/// A key that stands where the element belongs among unsigned integers. Of floats, NaN comes last.
+static K encoded(K x, constant Sort& how) {
+  const K sign = K(K(1) << (8 * sizeof(K) - 1));
+  if (how.kind == SIGNED) x ^= sign;
+  if (how.kind == FLOAT) {
+    if (how.has_equal_zeros && x == sign) x = 0;
+    if (K(x & K(~sign)) >= how.nan) x &= K(~sign);
+    x = K(x & sign ? K(~x) : K(x | sign));
+  }
+  return how.descending ? K(~x) : x;
+}
+
+static K decoded(K x, constant Sort& how) {
+  const K sign = K(K(1) << (8 * sizeof(K) - 1));
+  if (how.descending) x = K(~x);
+  if (how.kind == SIGNED) x ^= sign;
+  if (how.kind == FLOAT) x = K(x & sign ? K(x ^ sign) : K(~x));
+  return x;
+}
+
+// ---- long rows ----
+
+static K key_at(const device K* x, ulong i, constant Sort& how) { return how.is_first ? encoded(x[i], how) : x[i]; }
+
+/// How often each digit is in each part: table[row][digit][part].
+kernel void count_digits(device uint* table, const device K* x, constant Sort& how,
+                         uint index [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]]) {
+  threadgroup atomic_uint counts[256];
+  uint row = index / how.parts, part = index % how.parts;
+  for (uint digit = lane; digit < 256; digit += 32) atomic_store_explicit(&counts[digit], 0, memory_order_relaxed);
+  simdgroup_barrier(mem_flags::mem_threadgroup);
+  uint end = min(part * how.part + how.part, how.length), i = part * how.part;
+  const device K* line = x + ulong(row) * how.length;
+  for (; i + 32 <= end; i += 32) {
+    uint digit = uint(key_at(line, i + lane, how) >> how.shift) & 255;
+    atomic_fetch_add_explicit(&counts[digit], 1, memory_order_relaxed);
+  }
+  if (i + lane < end) {
+    uint digit = uint(key_at(line, i + lane, how) >> how.shift) & 255;
+    atomic_fetch_add_explicit(&counts[digit], 1, memory_order_relaxed);
+  }
+  simdgroup_barrier(mem_flags::mem_threadgroup);
+  device uint* own = table + ulong(row) * 256 * how.parts + part;
+  for (uint digit = lane; digit < 256; digit += 32)
+    own[digit * how.parts] = atomic_load_explicit(&counts[digit], memory_order_relaxed);
+}
+
+/// The place in the row of each of up to 32 keys, of which this lane has one. `places` are those of the next keys.
+static uint place_of(uint digit, bool is_key, uint lane, threadgroup uint* places) {
+  uint peers = uint(simd_vote::vote_t(simd_ballot(is_key)));
+  for (uint bit = 0; bit < 8; ++bit) {
+    bool is_set = digit >> bit & 1;
+    uint set = uint(simd_vote::vote_t(simd_ballot(is_set)));
+    peers &= is_set ? set : ~set;
+  }
+  uint first = places[digit], rank = popcount(peers & ((1u << lane) - 1));
+  simdgroup_barrier(mem_flags::mem_threadgroup);
+  if (is_key && rank == 0) places[digit] = first + popcount(peers);
+  simdgroup_barrier(mem_flags::mem_threadgroup);
+  return first + rank;
+}
+
+/// What goes along with a key: nothing, its index, or its index alone at the last.
+struct Keys {
+  device K* out;
+  void put(ulong to, K key, ulong, uint, constant Sort& how) const { out[to] = how.is_last ? decoded(key, how) : key; }
+};
+struct Pairs {
+  device K* out;
+  device uint* out_index;
+  const device uint* index;
+  void put(ulong to, K key, ulong from, uint i, constant Sort& how) const {
+    out[to] = key;
+    out_index[to] = how.is_first ? i : index[from];
+  }
+};
+struct Indices {
+  device long* out;
+  const device uint* index;
+  void put(ulong to, K, ulong from, uint i, constant Sort& how) const { out[to] = how.is_first ? i : index[from]; }
+};
+
+template <typename Target>
+static void deal(Target target, const device K* x, const device uint* table, threadgroup uint* places,
+                 constant Sort& how, uint index, uint lane) {
+  uint row = index / how.parts, part = index % how.parts;
+  const device uint* own = table + ulong(row) * (256 * how.parts + 1) + part;
+  for (uint digit = lane; digit < 256; digit += 32) places[digit] = own[digit * how.parts];
+  simdgroup_barrier(mem_flags::mem_threadgroup);
+  uint end = min(part * how.part + how.part, how.length), i = part * how.part;
+  ulong start = ulong(row) * how.length;
+  for (; i + 32 <= end; i += 32) {
+    K key = key_at(x, start + i + lane, how);
+    uint to = place_of(uint(key >> how.shift) & 255, true, lane, places);
+    target.put(start + to, key, start + i + lane, i + lane, how);
+  }
+  if (i < end) {
+    bool is_key = i + lane < end;
+    K key = is_key ? key_at(x, start + i + lane, how) : K(0);
+    uint to = place_of(uint(key >> how.shift) & 255, is_key, lane, places);
+    if (is_key) target.put(start + to, key, start + i + lane, i + lane, how);
+  }
+}
+
+kernel void deal_keys(device K* out, const device K* x, const device uint* table, constant Sort& how,
+                      uint index [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]]) {
+  threadgroup uint places[256];
+  deal(Keys{out}, x, table, places, how, index, lane);
+}
+
+kernel void deal_pairs(device K* out, device uint* out_index, const device K* x, const device uint* in_index,
+                       const device uint* table, constant Sort& how, uint index [[threadgroup_position_in_grid]],
+                       uint lane [[thread_index_in_simdgroup]]) {
+  threadgroup uint places[256];
+  deal(Pairs{out, out_index, in_index}, x, table, places, how, index, lane);
+}
+
+kernel void deal_indices(device long* out, const device K* x, const device uint* in_index, const device uint* table,
+                         constant Sort& how, uint index [[threadgroup_position_in_grid]],
+                         uint lane [[thread_index_in_simdgroup]]) {
+  threadgroup uint places[256];
+  deal(Indices{out, in_index}, x, table, places, how, index, lane);
+}
+
+// ---- short rows ----
+
+/// How many keys of the row come before its element `i`.
+static uint rank_of(const device K* line, uint i, constant Sort& how) {
+  K own = encoded(line[i], how);
+  uint rank = 0;
+  for (uint other = 0; other < how.length; ++other) {
+    K key = encoded(line[other], how);
+    rank += uint(key < own) + uint(key == own && other < i);
+  }
+  return rank;
+}
+
+kernel void rank_keys(device K* out, const device K* x, constant Sort& how, uint2 at [[thread_position_in_grid]]) {
+  const device K* line = x + ulong(at.y) * how.length;
+  out[ulong(at.y) * how.length + rank_of(line, at.x, how)] = line[at.x];
+}
+
+kernel void rank_indices(device long* out, const device K* x, constant Sort& how,
+                         uint2 at [[thread_position_in_grid]]) {
+  const device K* line = x + ulong(at.y) * how.length;
+  out[ulong(at.y) * how.length + rank_of(line, at.x, how)] = at.x;
+}
