@@ -5,6 +5,7 @@ Importing opens no device and compiles nothing.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from metalpy.errors import *  # noqa: F403
@@ -59,6 +60,7 @@ from metalpy.random.generator import Generator
 from metalpy.texture import Sampler, Texture, texture
 
 if TYPE_CHECKING:
+    from metalpy import fft, linalg
     from metalpy.dtypes import bfloat16
     from metalpy.inspection import ArrayNamespaceInfo
     from metalpy.namespace import *  # noqa: F403
@@ -67,6 +69,8 @@ Kernel = _dispatch.Kernel
 
 __version__ = "0.1.0"
 __array_api_version__ = "2024.12"
+
+_LAZY_MODULES = ("fft", "linalg")  # imported when first asked for
 
 __all__ = [
     "Array",
@@ -91,6 +95,7 @@ __all__ = [
     "dtypes",
     "empty",
     "empty_like",
+    "fft",
     "float16",
     "float32",
     "from_dlpack",
@@ -101,6 +106,7 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "linalg",
     "load_library",
     "mps",
     "ones",
@@ -135,6 +141,8 @@ def __array_namespace_info__() -> ArrayNamespaceInfo:
 def __getattr__(name: str) -> Any:
     if name == "bfloat16":  # needs ml_dtypes, which importing metalpy does not
         return dtypes.bfloat16
+    if name in _LAZY_MODULES:
+        return import_module(f"metalpy.{name}")
     if not name.startswith("_"):
         import metalpy.namespace as namespace  # `from metalpy import` would come here again
 
@@ -147,4 +155,4 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     import metalpy.namespace as namespace
 
-    return [*globals(), *namespace.__all__, "bfloat16"]
+    return [*globals(), *namespace.__all__, *_LAZY_MODULES, "bfloat16"]

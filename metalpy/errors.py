@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 __all__ = [
     "CacheError",
     "CompileError",
@@ -24,6 +26,7 @@ __all__ = [
     "LaunchTypeError",
     "LaunchValueError",
     "LibraryError",
+    "LinAlgError",
     "MetalError",
     "MetalWarning",
     "OutOfMemoryError",
@@ -228,3 +231,7 @@ class LibraryError(MetalError, ValueError):
 
 class CacheError(MetalError):
     """The compile cache's folder cannot be trusted: another user owns it or may write to it."""
+
+
+class LinAlgError(MetalError, np.linalg.LinAlgError):
+    """A matrix that has no such result: singular, or not positive definite. It is NumPy's error of that name too."""

@@ -14,8 +14,7 @@ namespace metalpy {
 /// Sizes and strides, in elements, of products of many matrices.
 struct Product {
   uint rows, columns, inner, tile_rows, rank;
-  uint transposed, conjugate;  // the result, column after column; the left operand
-  uint unused, shape[MAX_RANK];
+  uint conjugate, shape[MAX_RANK];  // conjugate: the left operand
   long a[MAX_RANK], b[MAX_RANK];                    // along the axes before the last two
   long a_start, b_start, a_row, a_column, b_row, b_column;
 };
@@ -131,8 +130,9 @@ void store_block(const thread Sum (&sums)[ROWS][COLUMNS], device T* out, device 
     }
 }
 
-/// A threadgroup of 32 threads computes `tile_rows` x (32 * COLUMNS) elements, in blocks of ROWS rows.
-template <typename A, typename B, typename T, typename Sum, uint ROWS, uint COLUMNS, uint DEPTH>
+/// A threadgroup of 32 threads computes `tile_rows` x (32 * COLUMNS) elements, in blocks of ROWS rows, and writes them
+/// row after row or, if TRANSPOSED, column after column.
+template <bool TRANSPOSED, typename A, typename B, typename T, typename Sum, uint ROWS, uint COLUMNS, uint DEPTH>
 kernel void product_tiles(device T* out, const device A* a, const device B* b, device Sum* partial,
                           constant Product& p, uint3 group [[threadgroup_position_in_grid]],
                           uint lane [[thread_index_in_simdgroup]]) {
@@ -167,10 +167,7 @@ kernel void product_tiles(device T* out, const device A* a, const device B* b, d
         multiply_block<ROWS, COLUMNS, DEPTH, 1>(sums, rows_of_a + in_panel * DEPTH, columns_of_b, height, lane);
       uint rows = min(ROWS, p.rows - row);
       device Sum* sums_before = partial + start;
-      if (p.transposed)
-        store_block<true>(sums, out + start, sums_before, p, row, rows, column + lane, is_first, is_last);
-      else
-        store_block<false>(sums, out + start, sums_before, p, row, rows, column + lane, is_first, is_last);
+      store_block<TRANSPOSED>(sums, out + start, sums_before, p, row, rows, column + lane, is_first, is_last);
     }
   }
 }

@@ -13,8 +13,12 @@
 #define BLOCK_DEPTH 64
 #endif
 
-template [[host_name("tiles")]] kernel void metalpy::product_tiles<LEFT, RIGHT, RESULT, SUM, 6, BLOCK_COLUMNS, BLOCK_DEPTH>(
-    device RESULT*, const device LEFT*, const device RIGHT*, device SUM*, constant metalpy::Product&, uint3, uint);
+#define TILES(name, transposed)                                                                                      \
+  template [[host_name(name)]] kernel void                                                                           \
+  metalpy::product_tiles<transposed, LEFT, RIGHT, RESULT, SUM, 6, BLOCK_COLUMNS, BLOCK_DEPTH>(                       \
+      device RESULT*, const device LEFT*, const device RIGHT*, device SUM*, constant metalpy::Product&, uint3, uint);
+TILES("tiles", false)
+TILES("tiles_transposed", true)
 template [[host_name("long_sums")]] kernel void metalpy::long_sums<LEFT, RIGHT, RESULT, SUM>(
     device RESULT*, const device LEFT*, const device RIGHT*, constant metalpy::Product&, constant uint&, uint, uint, uint);
 template [[host_name("short_sums")]] kernel void metalpy::short_sums<LEFT, RIGHT, RESULT, SUM>(

@@ -30,7 +30,7 @@ from metalpy.shader_files import shader_folder
 __all__ = ["matmul", "matrix_transpose", "tensordot", "vecdot"]
 
 _MAX_RANK = 8  # of Product in shaders/matmul.h
-_PRODUCT = struct.Struct(f"={8 + _MAX_RANK}I{2 * _MAX_RANK + 6}q")
+_PRODUCT = struct.Struct(f"={6 + _MAX_RANK}I{2 * _MAX_RANK + 6}q")
 _LANES = 32
 _LONG = 32  # from here on a simdgroup makes a sum, below it a thread
 
@@ -96,7 +96,7 @@ def _first(shape: tuple[int, ...], strides: Strides) -> int:
 
 def _facts(
     rows: int, columns: int, inner: int, tile: int, batch: tuple[int, ...], steps: list[Strides], ends: Sequence[int],
-    transposed: bool = False, conjugate: bool = False,
+    conjugate: bool = False,
 ) -> bytes:  # fmt: skip
     if max(rows, columns, inner, *batch, 0) > 0xFFFFFFFF:
         raise UnsupportedError(f"products have up to 2**32 - 1 rows, columns and terms, got {rows}, {columns}, {inner}")
@@ -105,23 +105,8 @@ def _facts(
                                f"got {len(batch)}")  # fmt: skip
     unused = [0] * (_MAX_RANK - len(batch))
     a, b = steps
-    return _PRODUCT.pack(
-        rows,
-        columns,
-        inner,
-        tile,
-        len(batch),
-        transposed,
-        conjugate,
-        0,
-        *batch,
-        *unused,
-        *a,
-        *unused,
-        *b,
-        *unused,
-        *ends,
-    )
+    where = (*batch, *unused, *a, *unused, *b, *unused, *ends)
+    return _PRODUCT.pack(rows, columns, inner, tile, len(batch), conjugate, *where)
 
 
 def _launch(plan: _Plan, a: Array, b: Array) -> Array:
@@ -240,10 +225,10 @@ def _plan_tiles(
     # Panels have 30 rows. Few groups leave processors idle, many pack columns more often than needed.
     tile = 120 if across * count * -(-rows // 120) >= 16 and device.driver == "software" else 30
     joined, steps = collapse(batch, steps)
-    facts = _facts(rows, columns, inner, tile, joined, steps, ends, transposed=swapped)
+    facts = _facts(rows, columns, inner, tile, joined, steps, ends)
     grid = {"groups": (across, -(-rows // tile), count), "group_size": (_LANES, 1, 1)}
     partial = None if sums == dtype else (sums, shape if inner > _depth(sums) else (1,))
-    kernel = _library(device, a_dtype, b_dtype, dtype, sums).tiles
+    kernel = _library(device, a_dtype, b_dtype, dtype, sums)["tiles_transposed" if swapped else "tiles"]
     return _Plan(kernel, facts, dtype, shape, grid, None, swapped, partial)
 
 
