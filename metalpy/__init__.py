@@ -60,17 +60,27 @@ from metalpy.random.generator import Generator
 from metalpy.texture import Sampler, Texture, texture
 
 if TYPE_CHECKING:
-    from metalpy import fft, linalg
+    from metalpy import fft, linalg, nn, optim
+    from metalpy.autograd.transforms import *  # noqa: F403
+    from metalpy.data_types import *  # noqa: F403
     from metalpy.dtypes import bfloat16
+    from metalpy.elementwise import *  # noqa: F403
+    from metalpy.grids import *  # noqa: F403
     from metalpy.inspection import ArrayNamespaceInfo
-    from metalpy.namespace import *  # noqa: F403
+    from metalpy.manipulation import *  # noqa: F403
+    from metalpy.ops.cumulative import *  # noqa: F403
+    from metalpy.ops.products import *  # noqa: F403
+    from metalpy.ops.searching import *  # noqa: F403
+    from metalpy.ops.sorting import *  # noqa: F403
+    from metalpy.ops.statistics import *  # noqa: F403
+    from metalpy.selection import *  # noqa: F403
 
 Kernel = _dispatch.Kernel
 
 __version__ = "0.1.0"
 __array_api_version__ = "2024.12"
 
-_LAZY_MODULES = ("fft", "linalg")  # imported when first asked for
+_LAZY_MODULES = ("fft", "linalg", "nn", "optim")  # imported when first asked for
 
 __all__ = [
     "Array",

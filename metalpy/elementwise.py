@@ -38,6 +38,7 @@ __all__ = [
     "cosh",
     "divide",
     "equal",
+    "erf",
     "exp",
     "expm1",
     "floor",
@@ -232,6 +233,11 @@ def divide(x1: Any, x2: Any, /) -> Array:
 def equal(x1: Any, x2: Any, /) -> Array:
     """True where both elements of a pair are equal."""
     return _binary("equal", x1, x2)
+
+
+def erf(x: Any, /) -> Array:
+    """The error function of each element: twice the share of a normal distribution of variance 1/2 from 0 to it."""
+    return _unary("erf", x)
 
 
 def exp(x: Any, /) -> Array:

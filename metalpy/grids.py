@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.creation import _FEW, DeviceLike, array, asarray, empty, zeros
 from metalpy.device import device as _device
 from metalpy.dtypes import as_dtype, complex64, float32
@@ -111,11 +112,13 @@ def meshgrid(*arrays: Array, indexing: str = "xy") -> list[Array]:
     return found
 
 
+@primitive
 def tril(x: Array, /, *, k: int = 0) -> Array:
     """The matrices in the last two axes with zeros above the diagonal `k`."""
     return moving.triangle(asarray(x), operator.index(k), True)
 
 
+@primitive
 def triu(x: Array, /, *, k: int = 0) -> Array:
     """The matrices in the last two axes with zeros below the diagonal `k`."""
     return moving.triangle(asarray(x), operator.index(k), False)

@@ -14,6 +14,7 @@ import numpy as np
 
 from metalpy._core.array import allocate
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.creation import asarray
 from metalpy.errors import LaunchValueError
 from metalpy.ops.elementwise import assign
@@ -55,6 +56,7 @@ def _axes(axes: Any, ndim: int) -> tuple[int, ...]:
     return found
 
 
+@primitive
 def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
     """A read-only view of another shape in which `x` repeats.
 
@@ -93,6 +95,7 @@ def _joined(name: str, arrays: Any) -> tuple[list[Array], np.dtype[Any]]:
     return given, promoted(*[x.dtype for x in given])
 
 
+@primitive
 def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
     """Join arrays along an axis that they have.
 
@@ -120,6 +123,7 @@ def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
     return out
 
 
+@primitive
 def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
     """Join arrays of one shape along a new axis, at place `axis` of the result; dtypes are promoted."""
     given, dtype = _joined("stack", arrays)
@@ -200,6 +204,7 @@ def reshape(x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) ->
     return asarray(x).reshape(shape if isinstance(shape, int) else tuple(shape), copy=copy)
 
 
+@primitive
 def roll(x: Array, /, shift: Axes, *, axis: Axes | None = None) -> Array:
     """A copy with the elements moved along some axes; those that leave at one end come in at the other.
 

@@ -1,25 +1,29 @@
 """The array functions of `metalpy`, imported when the first of them is asked for.
 
-A module of functions lists the public ones in its ``__all__`` and is added here: once for type checkers, once in
-`_MODULES` for the names.
+A module of functions lists the public ones in its ``__all__``. It is named twice: here, and for type checkers in
+``metalpy/__init__.py``.
 """
 
 from __future__ import annotations
 
 from types import ModuleType
 
-import metalpy.data_types as data_types  # `from metalpy import` would ask `__getattr__`, which asks here
+import metalpy.autograd.transforms as transforms
+import metalpy.data_types as data_types
 import metalpy.elementwise as elementwise
 import metalpy.grids as grids
 import metalpy.manipulation as manipulation
+import metalpy.ops.cumulative as cumulative
+import metalpy.ops.products as products
+import metalpy.ops.searching as searching
+import metalpy.ops.sorting as sorting
+import metalpy.ops.statistics as statistics
 import metalpy.selection as selection
-from metalpy.autograd import transforms
 from metalpy.autograd.transforms import *  # noqa: F403
 from metalpy.data_types import *  # noqa: F403
 from metalpy.elementwise import *  # noqa: F403
 from metalpy.grids import *  # noqa: F403
 from metalpy.manipulation import *  # noqa: F403
-from metalpy.ops import cumulative, products, searching, sorting, statistics
 from metalpy.ops.cumulative import *  # noqa: F403
 from metalpy.ops.products import *  # noqa: F403
 from metalpy.ops.searching import *  # noqa: F403
@@ -28,8 +32,8 @@ from metalpy.ops.statistics import *  # noqa: F403
 from metalpy.selection import *  # noqa: F403
 
 _MODULES: tuple[ModuleType, ...] = (
-    cumulative, data_types, elementwise, grids, manipulation, products, searching, selection, sorting, statistics,
-    transforms,
+    data_types, elementwise, grids, manipulation, selection, transforms, cumulative, products, searching, sorting,
+    statistics,
 )  # fmt: skip
 
 __all__ = [name for module in _MODULES for name in module.__all__]

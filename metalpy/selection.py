@@ -6,6 +6,7 @@ from typing import Any
 
 from metalpy import dtypes
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.creation import asarray, full
 from metalpy.manipulation import _axis
 from metalpy.ops import indexing, moving
@@ -14,6 +15,7 @@ from metalpy.ops.types import promoted
 __all__ = ["take", "take_along_axis", "where"]
 
 
+@primitive
 def where(condition: Array, x1: Any, x2: Any, /) -> Array:
     """Elements of `x1` where `condition` is true, else of `x2`.
 
@@ -39,6 +41,7 @@ def _dtype_of(x: Any) -> Any:
     return x.dtype if isinstance(x, Array) else dtypes.bool_
 
 
+@primitive
 def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
     """Elements at `indices` along an axis.
 
@@ -60,6 +63,7 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
     return indexing.get(x, (*(slice(None),) * at, indices))
 
 
+@primitive
 def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
     """For each place of `indices`, the element of `x` there but with that index along an axis.
 

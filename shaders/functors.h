@@ -345,3 +345,11 @@ struct NextAfter { // in the type itself, unlike all others
   template <typename T>
   T operator()(T a, T b) const { return nextafter(a, b); }
 };
+
+#ifdef SPECIAL // for those that need them: the header takes time to compile
+#include <c10/metal/special_math.h>
+
+struct Erf {
+  float operator()(float a) const { return c10::metal::erf(a); }
+};
+#endif

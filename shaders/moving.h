@@ -80,4 +80,16 @@ kernel void put(const device T* values               [[buffer(0)]],
   x[start + place.at[1] + offsets[place.at[2]]] = values[place.at[0]];
 }
 
+// As put, but adds; elements are floats, and may be named more than once.
+kernel void accumulate(const device uint* values            [[buffer(0)]],
+                       device uint* x                       [[buffer(1)]],
+                       const device long* offsets           [[buffer(2)]],
+                       constant long& start                 [[buffer(3)]],
+                       constant Layout<3>& layout           [[buffer(4)]],
+                       uint3 position                       [[thread_position_in_grid]]) {
+  const Place<3> place = place_of(position, layout);
+  device atomic_float* sum = (device atomic_float*)(x + (start + place.at[1] + offsets[place.at[2]]));
+  atomic_fetch_add_explicit(sum, as_type<float>(values[place.at[0]]), memory_order_relaxed);
+}
+
 }  // namespace metalpy

@@ -14,7 +14,6 @@ from metalpy._core.driver import Device
 from metalpy.array import Array
 from metalpy.errors import LinAlgError
 from metalpy.mps.shader import ShaderLibrary, compile_file
-from metalpy.ops.copies import cast
 from metalpy.ops.elementwise import contiguous
 from metalpy.ops.types import metal_name
 from metalpy.shader_files import shader_folder
@@ -74,7 +73,7 @@ class Matrices:
             raise ValueError(f"{name} takes matrices of at most 2**31 - 1 elements, got {self.rows} x {self.columns}")
         narrow = x.dtype.name in ("float16", "bfloat16")
         self.dtype = x.dtype if narrow or x.dtype.kind == "c" else dtypes.float32
-        self.x = cast(x, dtypes.float32 if narrow else self.dtype)
+        self.x = x.astype(dtypes.float32 if narrow else self.dtype, copy=False)
         self.batch = x.shape[:-2]
         self.count = math.prod(self.batch)
 
@@ -98,7 +97,7 @@ class Matrices:
 
     def result(self, x: Array) -> Array:
         """`x` in the dtype of results."""
-        return cast(x, self.dtype if x.dtype.kind == "c" or self.dtype.kind != "c" else x.dtype)
+        return x.astype(self.dtype if x.dtype.kind == "c" or self.dtype.kind != "c" else x.dtype, copy=False)
 
 
 def check_info(info: Array, message: str) -> None:

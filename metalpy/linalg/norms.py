@@ -15,8 +15,7 @@ from metalpy._core.array import allocate
 from metalpy.array import Array
 from metalpy.linalg.decompositions import svdvals
 from metalpy.linalg.launching import Matrices, kernel, real_dtype
-from metalpy.ops.copies import assign, cast
-from metalpy.ops.elementwise import contiguous
+from metalpy.ops.elementwise import assign, contiguous
 
 __all__ = ["matrix_norm", "matrix_rank", "tolerances", "vector_norm"]
 
@@ -28,7 +27,7 @@ _ANY_POWER = 5
 def _floats(name: str, x: Any) -> Array:
     if not isinstance(x, Array):
         raise TypeError(f"{name} takes arrays, got {type(x).__name__}")
-    return cast(x, dtypes.float32) if x.dtype.kind in "biu" else x
+    return x.astype(dtypes.float32, copy=False) if x.dtype.kind in "biu" else x
 
 
 def vector_norm(

@@ -13,8 +13,7 @@ from metalpy.array import Array
 from metalpy.linalg.decompositions import svd
 from metalpy.linalg.launching import Matrices, check_info, identity, kernel, launch_teams
 from metalpy.linalg.norms import tolerances
-from metalpy.ops.copies import assign, cast
-from metalpy.ops.elementwise import contiguous
+from metalpy.ops.elementwise import assign, contiguous
 from metalpy.ops.products import matmul, matrix_transpose
 from metalpy.ops.types import resolve
 
@@ -75,7 +74,7 @@ def solve(x1: Array, x2: Array, /) -> Array:
             raise TypeError(f"solve takes arrays, got {type(x).__name__}")
     dtype = resolve("true_divide", x1.dtype, x2.dtype)[2]
     compute = dtypes.complex64 if dtype.kind == "c" else dtypes.float32
-    a, b = cast(x1, compute), cast(x2, compute)
+    a, b = x1.astype(compute, copy=False), x2.astype(compute, copy=False)
     is_vector = b.ndim == 1
     if is_vector:
         b = b.reshape(-1, 1)
@@ -86,7 +85,7 @@ def solve(x1: Array, x2: Array, /) -> Array:
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     given = Matrices("solve", _broadcast(a, (*batch, *a.shape[-2:])), square=True)
     out = _substitute(given, contiguous(_broadcast(b, (*batch, *b.shape[-2:]))), b.shape[-1])
-    out = cast(out, dtype)
+    out = out.astype(dtype, copy=False)
     return out[..., 0] if is_vector else out
 
 

@@ -10,7 +10,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
-from metalpy.ops.copies import assign, cast
+from metalpy.ops.elementwise import assign
 from metalpy.ops.products import vecdot
 from metalpy.ops.types import resolve
 
@@ -72,7 +72,7 @@ def trace(x: Array, /, *, offset: int = 0, dtype: Any = None) -> Array:
         wanted = dtypes.uint64 if own.dtype.kind == "u" else own.dtype
     one = allocate(Array, x.device, wanted, (1,))
     one._host()[...] = 1
-    own = cast(own, wanted)
+    own = own.astype(wanted, copy=False)
     # Its diagonal is repeated, not copied, and stands on the right, where nothing is conjugated.
     ones = one._derive(wanted, own.shape[-1:], (0,), one.offset) if own.shape[-1] else one[:0]
     return vecdot(ones, own)

@@ -384,8 +384,9 @@ def nll_loss(x: Array, target: Array, reduction: str = "mean") -> Array:
 
 def _chosen(x: Array, target: Array) -> Array:
     if target.dtype.kind not in "iu" or target.shape != (*x.shape[:1], *x.shape[2:]):
-        raise ValueError(f"targets are integers of shape {(*x.shape[:1], *x.shape[2:])} for classes of shape {x.shape}, "
-                         f"got shape {target.shape} and dtype {target.dtype}")  # fmt: skip
+        wanted = (*x.shape[:1], *x.shape[2:])
+        raise ValueError(f"targets are integers of shape {wanted} for classes of shape {x.shape}, got "
+                         f" shape {target.shape} and dtype {target.dtype}")  # fmt: skip
     places = mp.expand_dims(target, axis=1)
     return mp.squeeze(mp.take_along_axis(x, places, axis=1), axis=1)
 

@@ -75,7 +75,7 @@ class Module:
                 yield name, value
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, with their names such as ``"layers.0.norm"``."""
+        """The module itself and all below it, with their names such as ``"layers.0.norm"``."""
         yield prefix, self
         for name, child in self.named_children():
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)

@@ -15,6 +15,7 @@ import numpy as np
 from metalpy._core.array import allocate
 from metalpy._core.driver import Device
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.creation import full
 from metalpy.errors import UnsupportedError
 from metalpy.mps.shader import ShaderLibrary, compile_file
@@ -32,6 +33,7 @@ _PART = 4096  # elements of a row that a simdgroup scans
 _SCAN = struct.Struct("=6I")  # Scan of scan.metal
 
 
+@primitive
 def cumulative_sum(x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
     """Sums of all elements up to each one along an axis.
 
@@ -56,6 +58,7 @@ def cumulative_sum(x: Array, /, *, axis: int | None = None, dtype: Any = None, i
     return _cumulative("cumulative_sum", x, axis, dtype, include_initial, "Add", 0)
 
 
+@primitive
 def cumulative_prod(x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
     """Products of all elements up to each one along an axis; all as for `cumulative_sum`."""
     return _cumulative("cumulative_prod", x, axis, dtype, include_initial, "Multiply", 1)

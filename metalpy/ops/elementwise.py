@@ -36,7 +36,7 @@ _PACKED = {
 # NumPy's names, and the functors of shaders/functors.h.
 UNARY = {
     "absolute": "Absolute", "arccos": "Arccos", "arccosh": "Arccosh", "arcsin": "Arcsin", "arcsinh": "Arcsinh",
-    "arctan": "Arctan", "arctanh": "Arctanh", "ceil": "Ceil", "conjugate": "Conjugate", "cos": "Cos", "cosh": "Cosh",
+    "arctan": "Arctan", "arctanh": "Arctanh", "ceil": "Ceil", "conjugate": "Conjugate", "cos": "Cos", "cosh": "Cosh", "erf": "Erf",
     "exp": "Exp", "expm1": "Expm1", "floor": "Floor", "imag": "ImaginaryPart", "invert": "Invert",
     "isfinite": "IsFinite", "isinf": "IsInf", "isnan": "IsNan", "log": "Log", "log10": "Log10", "log1p": "Log1p",
     "log2": "Log2", "logical_not": "LogicalNot", "negative": "Negative", "positive": "Positive", "real": "RealPart",
@@ -74,6 +74,8 @@ def _library(device: Device, name: str, *types: str) -> ShaderLibrary:
     names = ("A", "CA", "R") if is_unary else ("A", "CA", "B", "CB", "R")
     defines: dict[str, object] = dict(zip(names, types, strict=True))
     defines |= {"OPERATOR": UNARY[name] if is_unary else BINARY[name], "UNARY": int(is_unary)}
+    if name == "erf":
+        defines["SPECIAL"] = 1
     return compile_file(shader_folder() / "elementwise.metal", defines=defines, math_mode="safe", device=device)
 
 

@@ -23,7 +23,7 @@ from metalpy.ops.elementwise import copied
 from metalpy.ops.layout import broadcast_shapes, extent_bytes, launch_strided, overlaps, walk
 from metalpy.ops.moving import UNSIGNED, kernels, select
 
-__all__ = ["get", "is_advanced", "put", "take_along"]
+__all__ = ["accumulate", "accumulate_along", "get", "is_advanced", "put", "take_along"]
 
 _AXIS = struct.Struct("=qqII")  # Axis of shaders/moving.h
 
@@ -52,7 +52,7 @@ class _Selection:
         start = (view.offset + spans[1][0] - low) // size
         first = other._derive(UNSIGNED[size], (spans[0][1],), None, other.offset + spans[0][0])
         places = self.offsets._derive(dtypes.int64, (spans[2][1],), None, self.offsets.offset + spans[2][0])
-        kernels(x.device)[f"{name}_{size}"](first, memory, places, start, layout, threads=grid)
+        kernels(x.device)[name if name == "accumulate" else f"{name}_{size}"](first, memory, places, start, layout, threads=grid)
 
 
 def get(x: Array, parts: tuple[Any, ...]) -> Array:
@@ -85,21 +85,46 @@ def put(x: Array, parts: tuple[Any, ...], value: Array) -> None:
         broadcast_to(value, shape)
 
 
+def accumulate(x: Array, parts: tuple[Any, ...], value: Array) -> None:
+    """Add to the elements of `x` that a key with index arrays selects, to each as often as it is named.
+
+    Both are float32. The order in which an element's summands are added is the device's.
+    """
+    found = _select(x, parts)
+    if found.view.size:
+        found.launch("accumulate", broadcast_to(value, found.view.shape))
+
+
 def take_along(x: Array, indices: Array, axis: int) -> Array:
     """Elements of `x` at indices along an axis; all other axes of both broadcast."""
     _check(x)
-    own = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-    shape = broadcast_shapes(own, (*indices.shape[:axis], 1, *indices.shape[axis + 1 :]))
-    shape = (*shape[:axis], indices.shape[axis], *shape[axis + 1 :])
+    shape = _shape_along(x, indices, axis)
     out = allocate(Array, x.device, x.dtype, shape)
     if out.size:
-        if not x.size:
-            raise IndexError(f"there is nothing to take from an array of shape {x.shape}")
-        offsets = _offsets(x, [(axis, indices)], indices.shape)
-        strides = tuple(0 if place == axis else step for place, step in enumerate(x.strides))
-        view = broadcast_to(x._derive(x.dtype, own, strides, x.offset), shape)
-        _Selection(view, broadcast_to(offsets, shape), x).launch("take", out)
+        _select_along(x, indices, axis, shape).launch("take", out)
     return out
+
+
+def accumulate_along(x: Array, indices: Array, axis: int, value: Array) -> None:
+    """Add to the elements of `x` that `take_along` takes, of float32, those of `value`, of that shape."""
+    if value.size:
+        _select_along(x, indices, axis, value.shape).launch("accumulate", value)
+
+
+def _shape_along(x: Array, indices: Array, axis: int) -> tuple[int, ...]:
+    own = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    shape = broadcast_shapes(own, (*indices.shape[:axis], 1, *indices.shape[axis + 1 :]))
+    return (*shape[:axis], indices.shape[axis], *shape[axis + 1 :])
+
+
+def _select_along(x: Array, indices: Array, axis: int, shape: tuple[int, ...]) -> _Selection:
+    if not x.size:
+        raise IndexError(f"there is nothing to take from an array of shape {x.shape}")
+    own = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    offsets = _offsets(x, [(axis, indices)], indices.shape)
+    strides = tuple(0 if place == axis else step for place, step in enumerate(x.strides))
+    view = broadcast_to(x._derive(x.dtype, own, strides, x.offset), shape)
+    return _Selection(view, broadcast_to(offsets, shape), x)
 
 
 def _check(x: Array) -> None:

@@ -16,6 +16,7 @@ from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy._core.driver import Device
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.errors import UnsupportedError
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.cumulative import scan
@@ -34,6 +35,7 @@ _KINDS = {"b": 0, "u": 0, "i": 1, "f": 2, "V": 2}  # Kind of sort.metal; ml_dtyp
 _NAN = {"float16": 0x7C01, "bfloat16": 0x7F81, "float32": 0x7F800001}
 
 
+@primitive
 def sort(x: Array, /, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Array:
     """The elements in order along an axis.
 

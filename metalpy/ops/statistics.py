@@ -13,6 +13,7 @@ import numpy as np
 
 from metalpy import dtypes
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.creation import full
 from metalpy.dtypes import as_dtype
 from metalpy.ops.reduction import (
@@ -45,6 +46,7 @@ _ANY = Recipe("Truth", "Add", ANY)
 _COUNT = Recipe("Truth", "Add")
 
 
+@primitive
 def sum(x: Array, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Array:
     """Sum of the elements along axes.
 
@@ -75,11 +77,13 @@ def sum(x: Array, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = F
     return _accumulated("sum", x, axis, dtype, keepdims, _SUM, 0)
 
 
+@primitive
 def prod(x: Array, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Array:
     """Product of the elements along axes, 1 where there are none; parameters and errors as for `sum`."""
     return _accumulated("prod", x, axis, dtype, keepdims, _PRODUCT, 1)
 
 
+@primitive
 def max(x: Array, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Greatest element along axes; NaN if one is.
 
@@ -100,11 +104,13 @@ def max(x: Array, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return _extreme("max", x, axis, keepdims, _MAXIMUM)
 
 
+@primitive
 def min(x: Array, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Least element along axes; NaN if one is. Parameters and errors as for `max`."""
     return _extreme("min", x, axis, keepdims, _MINIMUM)
 
 
+@primitive
 def mean(x: Array, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Array:
     """Mean of the elements along axes.
 
@@ -135,6 +141,7 @@ def mean(x: Array, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = 
     return reduce(x, axes, keepdims, _MEAN, compute_dtype(wanted), wanted, None, count)
 
 
+@primitive
 def var(x: Array, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Variance of the elements along axes: the mean of squared distances from their mean.
 
@@ -157,6 +164,7 @@ def var(x: Array, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bo
     return _spread("var", x, axis, correction, keepdims, _VARIANCE)
 
 
+@primitive
 def std(x: Array, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Standard deviation of the elements along axes: the root of `var`, whose parameters it has."""
     return _spread("std", x, axis, correction, keepdims, _DEVIATION)

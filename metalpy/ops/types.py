@@ -47,6 +47,10 @@ def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtypes.float32 if dtype.name in ("float16", "bfloat16") else dtype
 
 
+# Functions that NumPy has not, and those of its that take the same types.
+_LIKE = {"erf": "cbrt"}
+
+
 @cache
 def resolve(name: str, *operands: Operand) -> tuple[np.dtype[Any], ...]:
     """Dtypes in which NumPy's function `name` takes its operands, and that of its result, with Metal's widths.
@@ -64,7 +68,7 @@ def resolve(name: str, *operands: Operand) -> tuple[np.dtype[Any], ...]:
     if name in _OWN:
         return operands[0], _OWN[name](operands[0])  # type: ignore[return-value]
     given = tuple(_weak(operand, operands) for operand in operands)
-    ufunc: Any = getattr(np, name)
+    ufunc: Any = getattr(np, _LIKE.get(name, name))
     try:
         found = ufunc.resolve_dtypes((*given, None))
     except TypeError:

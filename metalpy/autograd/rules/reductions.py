@@ -47,16 +47,12 @@ def _mean(g: Array, y: Array, x: Array, axis: Axis = None, *, dtype: Any = None,
 
 @rule("prod")
 def _prod(g: Array, y: Array, x: Array, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
-    # The product of the others: by division, which fails for zeros, so those are taken out and counted.
+    # The product of the others: by division where there is no zero; where there is one, that has all of the gradient.
     zero = x == 0
-    zeros = _kept(mp.sum(mp.astype(zero, "int32"), axis=axis, keepdims=keepdims), x, axis, keepdims)
-    others = mp.prod(mp.where(zero, mp.ones_like(x), x), axis=axis, keepdims=True)
-    own = mp.where(
-        zero,
-        others * mp.astype(zeros == 1, x.dtype),
-        others * mp.astype(zeros == 0, x.dtype) / mp.where(zero, mp.ones_like(x), x),
-    )
-    return _kept(g, x, axis, keepdims) * own
+    filled = mp.where(zero, 1, x)
+    zeros = _kept(mp.sum(zero, axis=axis, keepdims=keepdims), x, axis, keepdims)
+    others = mp.prod(filled, axis=_axes(x, axis), keepdims=True) / filled
+    return _kept(g, x, axis, keepdims) * others * mp.astype(zeros == mp.astype(zero, zeros.dtype), x.dtype)
 
 
 @rule("max", "min")

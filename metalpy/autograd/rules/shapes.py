@@ -10,12 +10,11 @@ import numpy as np
 import metalpy as mp
 from metalpy.array import Array
 from metalpy.autograd.rules.table import rule
-from metalpy.errors import GradientError
 
 Axis = int | Sequence[int] | None
 
 
-@rule("reshape", "squeeze", "expand_dims")
+@rule("reshape")
 def _reshape(g: Array, y: Array, x: Array, *_: Any, **__: Any) -> Any:
     return g.reshape(x.shape)
 
@@ -25,22 +24,12 @@ def _same(g: Array, y: Array, x: Array, *_: Any, **__: Any) -> Any:
     return g
 
 
-@rule("transpose", "permute_dims")
+@rule("transpose")
 def _transpose(g: Array, y: Array, x: Array, *axes: Any) -> Any:
     if not axes or axes == (None,):
         return g.transpose()
     order = axes[0] if isinstance(axes[0], (tuple, list)) else axes
     return g.transpose(*np.argsort([axis % x.ndim for axis in order]).tolist())
-
-
-@rule("moveaxis")
-def _moveaxis(g: Array, y: Array, x: Array, source: Any, destination: Any) -> Any:
-    return mp.moveaxis(g, destination, source)
-
-
-@rule("flip")
-def _flip(g: Array, y: Array, x: Array, *, axis: Axis = None) -> Any:
-    return mp.flip(g, axis=axis)
 
 
 @rule("roll")
@@ -60,34 +49,6 @@ def _concat(g: Array, y: Array, arrays: Sequence[Array], *, axis: int | None = 0
 @rule("stack")
 def _stack(g: Array, y: Array, arrays: Sequence[Array], *, axis: int = 0) -> Any:
     return (list(mp.unstack(g, axis=axis)),)
-
-
-@rule("unstack")
-def _unstack(g: Sequence[Array], y: Any, x: Array, *, axis: int = 0) -> Any:
-    return mp.stack(g, axis=axis)
-
-
-@rule("broadcast_arrays")
-def _broadcast_arrays(g: Sequence[Array], y: Any, *arrays: Array) -> Any:
-    return tuple(g)
-
-
-@rule("tile")
-def _tile(g: Array, y: Array, x: Array, repetitions: Sequence[int]) -> Any:
-    repetitions = (1,) * (x.ndim - len(repetitions)) + tuple(repetitions)
-    shape = (1,) * (len(repetitions) - x.ndim) + x.shape
-    parts = [n for pair in zip(repetitions, shape, strict=True) for n in pair]
-    return mp.sum(g.reshape(parts), axis=tuple(range(0, len(parts), 2)), dtype=g.dtype).reshape(x.shape)
-
-
-@rule("repeat")
-def _repeat(g: Array, y: Array, x: Array, repeats: Any, *, axis: int | None = None) -> Any:
-    if not isinstance(repeats, int):
-        raise GradientError("repeat has a gradient for one number of repeats, not for an array of them")
-    shape = (x.size,) if axis is None else x.shape
-    at = 0 if axis is None else axis % x.ndim
-    parts = g.reshape((*shape[: at + 1], repeats, *shape[at + 1 :]))
-    return mp.sum(parts, axis=at + 1, dtype=g.dtype).reshape(x.shape)
 
 
 @rule("tril")
