@@ -1,17 +1,19 @@
 // Sorting of rows, stable: by counting digits of 8 bits, the last ones first; short rows by comparing all with all.
 //
 // The host compiles this once for each size of elements, with a macro (4 bytes without it):
-//   KEY   the unsigned integer of that size
+//   KEY       the unsigned integer of that size
+//   COMPLEX   1 if it may hold a complex number, whose order keys have but cannot be turned back from
 #include <metal_stdlib>
 using namespace metal;
 
 #ifndef KEY // on its own, for tools
 #define KEY uint
+#define COMPLEX 0
 #endif
 
 using K = KEY;
 
-enum Kind : uint { UNSIGNED, SIGNED, FLOAT };
+enum Kind : uint { UNSIGNED, SIGNED, FLOAT, PAIR_OF_FLOATS };
 
 struct Sort {
   uint rows, length, part, parts;  // each part of a row is counted and dealt by a simdgroup
@@ -20,15 +22,22 @@ struct Sort {
   K nan;                           // the least number that is not one; of floats
 };
 
+template <typename U>
+static U encoded_float(U x, U nan, bool has_equal_zeros) {
+  const U sign = U(U(1) << (8 * sizeof(U) - 1));
+  if (has_equal_zeros && x == sign) x = 0;
+  if (U(x & U(~sign)) >= nan) x &= U(~sign);
+  return U(x & sign ? U(~x) : U(x | sign));
+}
+
 /// A key that stands where the element belongs among unsigned integers. Of floats, NaN comes last.
 static K encoded(K x, constant Sort& how) {
-  const K sign = K(K(1) << (8 * sizeof(K) - 1));
-  if (how.kind == SIGNED) x ^= sign;
-  if (how.kind == FLOAT) {
-    if (how.has_equal_zeros && x == sign) x = 0;
-    if (K(x & K(~sign)) >= how.nan) x &= K(~sign);
-    x = K(x & sign ? K(~x) : K(x | sign));
-  }
+  if (how.kind == SIGNED) x ^= K(K(1) << (8 * sizeof(K) - 1));
+  if (how.kind == FLOAT) x = encoded_float(x, how.nan, how.has_equal_zeros);
+#if COMPLEX
+  if (how.kind == PAIR_OF_FLOATS)
+    x = ulong(encoded_float(uint(x), uint(how.nan), true)) << 32 | encoded_float(uint(x >> 32), uint(how.nan), true);
+#endif
   return how.descending ? K(~x) : x;
 }
 
@@ -146,24 +155,29 @@ kernel void deal_indices(device long* out, const device K* x, const device uint*
 
 // ---- short rows ----
 
-/// How many keys of the row come before its element `i`.
-static uint rank_of(const device K* line, uint i, constant Sort& how) {
-  K own = encoded(line[i], how);
+kernel void encode_keys(device K* out, const device K* x, constant Sort& how, uint i [[thread_position_in_grid]]) {
+  out[i] = encoded(x[i], how);
+}
+
+/// How many keys of the row come before its key `i`.
+static uint rank_of(const device K* keys, uint i, uint length) {
+  K own = keys[i];
   uint rank = 0;
-  for (uint other = 0; other < how.length; ++other) {
-    K key = encoded(line[other], how);
-    rank += uint(key < own) + uint(key == own && other < i);
+  for (uint other = 0; other < length; ++other) {
+    K key = keys[other];
+    rank += uint(key < own || (key == own && other < i));
   }
   return rank;
 }
 
-kernel void rank_keys(device K* out, const device K* x, constant Sort& how, uint2 at [[thread_position_in_grid]]) {
-  const device K* line = x + ulong(at.y) * how.length;
-  out[ulong(at.y) * how.length + rank_of(line, at.x, how)] = line[at.x];
+kernel void rank_keys(device K* out, const device K* keys, const device K* x, constant Sort& how,
+                      uint2 at [[thread_position_in_grid]]) {
+  ulong row = ulong(at.y) * how.length;
+  out[row + rank_of(keys + row, at.x, how.length)] = x[row + at.x];
 }
 
-kernel void rank_indices(device long* out, const device K* x, constant Sort& how,
+kernel void rank_indices(device long* out, const device K* keys, constant Sort& how,
                          uint2 at [[thread_position_in_grid]]) {
-  const device K* line = x + ulong(at.y) * how.length;
-  out[ulong(at.y) * how.length + rank_of(line, at.x, how)] = at.x;
+  ulong row = ulong(at.y) * how.length;
+  out[row + rank_of(keys + row, at.x, how.length)] = at.x;
 }

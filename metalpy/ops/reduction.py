@@ -47,11 +47,11 @@ __all__ = [
 Axis = int | Sequence[int] | None
 _Dtype = np.dtype[Any]
 
-_MAX_AXES = 8  # of the kernels' Axes
+MAX_AXES = 8  # of the kernels' Axes
 _PART = 8192  # elements of a row that a simdgroup adds up: 256 in each lane, as many as are accurate
 _COLUMN_PART = 1024
 _WANTED_GROUPS = 64  # simdgroups that columns are split for
-_REDUCTION = struct.Struct(f"=2I{_MAX_AXES}I{_MAX_AXES}q2I{_MAX_AXES}I{_MAX_AXES}q8I2qfI")  # Reduction of reduce.h
+_REDUCTION = struct.Struct(f"=2I{MAX_AXES}I{MAX_AXES}q2I{MAX_AXES}I{MAX_AXES}q8I2qfI")  # Reduction of reduce.h
 
 
 SAME, DIVIDE, ROOT, LOG, ANY, ALL = range(6)  # Finish of reduce.h
@@ -256,7 +256,7 @@ def _layout(shape: tuple[int, ...], strides: Sequence[int], axes: tuple[int, ...
     )
     if not reduced:
         reduced, reduced_strides = (1,), (1,)
-    if len(kept_extents) > _MAX_AXES or len(reduced) > _MAX_AXES + 1:
+    if len(kept_extents) > MAX_AXES or len(reduced) > MAX_AXES + 1:
         return None
     if not (reduced_strides[-1] == 1 and reduced[-1] >= 32):  # then the longest last, for the fewest jumps
         longest = max(range(len(reduced)), key=reduced.__getitem__)
@@ -295,7 +295,7 @@ def _number(reduced: tuple[int, ...], part: tuple[int, int]) -> tuple[int, int]:
 
 
 def _axes(shape: tuple[int, ...], strides: Strides) -> tuple[int, ...]:
-    rest = (0,) * (_MAX_AXES - len(shape))
+    rest = (0,) * (MAX_AXES - len(shape))
     return (len(shape), 0, *shape, *rest, *strides, *rest)
 
 

@@ -31,8 +31,8 @@ _SHORT = 256  # elements of a row that are compared with all others
 _PART = 4096  # elements of a row that a simdgroup counts and deals
 _KEYS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
 _UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
-_KINDS = {"b": 0, "u": 0, "i": 1, "f": 2, "V": 2}  # Kind of sort.metal; ml_dtypes are "V"
-_NAN = {"float16": 0x7C01, "bfloat16": 0x7F81, "float32": 0x7F800001}
+_KINDS = {"b": 0, "u": 0, "i": 1, "f": 2, "V": 2, "c": 3}  # Kind of sort.metal; ml_dtypes are "V"
+_NAN = {"float16": 0x7C01, "bfloat16": 0x7F81, "float32": 0x7F800001, "complex64": 0x7F800001}
 
 
 @primitive
@@ -86,7 +86,7 @@ def _sorted(name: str, x: Array, axis: int, descending: bool, wants_places: bool
 
 
 def sort_rows(x: Array, descending: bool, wants_places: bool) -> Array:
-    """Sort along the last axis of a contiguous array that has elements."""
+    """Sort along the last axis of a contiguous array that has elements; complex ones by real, then imaginary part."""
     length = x.shape[-1]
     if length > 0xFFFFFFFF:
         raise UnsupportedError(f"sorting takes rows of at most 2**32 - 1 elements, got {length}")
@@ -99,9 +99,15 @@ def sort_rows(x: Array, descending: bool, wants_places: bool) -> Array:
     facts = (rows, length, part, parts)
     how = (_KINDS[x.dtype.kind], descending, wants_places, _NAN.get(x.dtype.name, 0))
     if length <= _SHORT:
-        kernel = library.rank_indices if wants_places else library.rank_keys
-        kernel(out, keys, _packed(x.itemsize, *facts, 0, True, True, *how), threads=(length, rows))
-        return out if wants_places else out.view(x.dtype)
+        parameters = _packed(x.itemsize, *facts, 0, True, True, *how)
+        encoded = allocate(Array, x.device, keys.dtype, x.shape)
+        library.encode_keys(encoded, keys, parameters, threads=x.size)
+        grid: dict[str, Any] = {"threads": (length, rows), "group_size": (32, 4) if length >= 32 else None}
+        if wants_places:
+            library.rank_indices(out, encoded, parameters, **grid)
+            return out
+        library.rank_keys(out, encoded, keys, parameters, **grid)
+        return out.view(x.dtype)
     table = allocate(Array, x.device, dtypes.uint32, (rows, 256 * parts))
     grid = {"groups": rows * parts, "group_size": 32}
     places = table  # of keys; not looked at before there are any
@@ -128,7 +134,8 @@ def sort_rows(x: Array, descending: bool, wants_places: bool) -> Array:
 
 @cache
 def _library(device: Device, size: int) -> ShaderLibrary:
-    return compile_file(shader_folder() / "sort.metal", defines={"KEY": _KEYS[size]}, math_mode="safe", device=device)
+    defines = {"KEY": _KEYS[size], "COMPLEX": int(size == 8)}
+    return compile_file(shader_folder() / "sort.metal", defines=defines, math_mode="safe", device=device)
 
 
 def _packed(size: int, *values: Any) -> bytes:
