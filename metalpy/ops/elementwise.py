@@ -36,8 +36,8 @@ _PACKED = {
 # NumPy's names, and the functors of shaders/functors.h.
 UNARY = {
     "absolute": "Absolute", "arccos": "Arccos", "arccosh": "Arccosh", "arcsin": "Arcsin", "arcsinh": "Arcsinh",
-    "arctan": "Arctan", "arctanh": "Arctanh", "ceil": "Ceil", "conjugate": "Conjugate", "cos": "Cos", "cosh": "Cosh", "erf": "Erf",
-    "exp": "Exp", "expm1": "Expm1", "floor": "Floor", "imag": "ImaginaryPart", "invert": "Invert",
+    "arctan": "Arctan", "arctanh": "Arctanh", "ceil": "Ceil", "conjugate": "Conjugate", "cos": "Cos", "cosh": "Cosh",
+    "erf": "Erf", "exp": "Exp", "expm1": "Expm1", "floor": "Floor", "imag": "ImaginaryPart", "invert": "Invert",
     "isfinite": "IsFinite", "isinf": "IsInf", "isnan": "IsNan", "log": "Log", "log10": "Log10", "log1p": "Log1p",
     "log2": "Log2", "logical_not": "LogicalNot", "negative": "Negative", "positive": "Positive", "real": "RealPart",
     "reciprocal": "Reciprocal", "round": "Round", "sign": "Sign", "signbit": "SignBit", "sin": "Sin", "sinh": "Sinh",
@@ -69,9 +69,10 @@ def _compute(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 @cache
 def _library(device: Device, name: str, *types: str) -> ShaderLibrary:
-    """The kernels of a function for types A, CA, R or A, CA, B, CB, R of elementwise.metal."""
+    """The kernels of a function: for each operand its types in memory and in computing, then the result's."""
     is_unary = len(types) == 3
-    names = ("A", "CA", "R") if is_unary else ("A", "CA", "B", "CB", "R")
+    names = ("TYPE_A", "COMPUTE_A", "TYPE_B", "COMPUTE_B", "RESULT")
+    names = (*names[:2], names[4]) if is_unary else names
     defines: dict[str, object] = dict(zip(names, types, strict=True))
     defines |= {"OPERATOR": UNARY[name] if is_unary else BINARY[name], "UNARY": int(is_unary)}
     if name == "erf":

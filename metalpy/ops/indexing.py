@@ -52,7 +52,9 @@ class _Selection:
         start = (view.offset + spans[1][0] - low) // size
         first = other._derive(UNSIGNED[size], (spans[0][1],), None, other.offset + spans[0][0])
         places = self.offsets._derive(dtypes.int64, (spans[2][1],), None, self.offsets.offset + spans[2][0])
-        kernels(x.device)[name if name == "accumulate" else f"{name}_{size}"](first, memory, places, start, layout, threads=grid)
+        kernels(x.device)[name if name == "accumulate" else f"{name}_{size}"](
+            first, memory, places, start, layout, threads=grid
+        )
 
 
 def get(x: Array, parts: tuple[Any, ...]) -> Array:

@@ -21,7 +21,6 @@ def _elementwise(derivatives: dict[str, Callable[[Any, Any], Any]]) -> None:
 
 
 _elementwise({
-    "absolute abs": lambda x, y: mp.sign(x),
     "erf": lambda x, y: (2 / math.sqrt(math.pi)) * mp.exp(-x * x),
     "exp": lambda x, y: y,
     "exp2": lambda x, y: y * _LN2,
@@ -55,6 +54,11 @@ for _name in ("sign", "floor", "ceil", "trunc", "rint", "round"):
 @rule("positive", "real")
 def _same(g: Array, y: Array, x: Array) -> Any:
     return g
+
+
+@rule("absolute")
+def _absolute(g: Array, y: Array, x: Array) -> Any:
+    return g * mp.sign(x)  # of complex numbers too, whose derivative this is not: see the package on their gradients
 
 
 @rule("conjugate")

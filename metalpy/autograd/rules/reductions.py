@@ -101,7 +101,19 @@ def _cumulative_sum(
     return mp.flip(mp.cumulative_sum(mp.flip(g, axis=axis), axis=axis), axis=axis)
 
 
+@rule("cumulative_prod")
+def _cumulative_prod(
+    g: Array, y: Array, x: Array, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Any:
+    # The sum, over all results from an element on, of gradient times result, over the element: not where that is 0.
+    axis = 0 if axis is None else axis % x.ndim
+    if include_initial:
+        later = (*(slice(None),) * axis, slice(1, None))
+        g, y = g[later], y[later]
+    return mp.flip(mp.cumulative_sum(mp.flip(g * y, axis=axis), axis=axis), axis=axis) / x
+
+
 @rule("sort")
-def _sort(g: Array, y: Array, x: Array, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+def _sort(g: Array, y: Array, x: Array, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Any:
     order = mp.argsort(mp.argsort(x, axis=axis, descending=descending, stable=True), axis=axis)
     return mp.take_along_axis(g, order, axis=axis)
