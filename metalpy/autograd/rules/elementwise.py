@@ -15,15 +15,13 @@ _LN2, _LN10 = math.log(2), math.log(10)
 
 def _elementwise(derivatives: dict[str, Callable[[Any, Any], Any]]) -> None:
     """Rules of functions of one argument, from their derivatives: functions of argument and result."""
-    for names, derivative in derivatives.items():
-        for name in names.split():
-            RULES[name] = lambda g, y, x, derivative=derivative: g * conjugate(derivative(x, y))
+    for name, derivative in derivatives.items():
+        RULES[name] = lambda g, y, x, derivative=derivative: g * conjugate(derivative(x, y))
 
 
 _elementwise({
     "erf": lambda x, y: (2 / math.sqrt(math.pi)) * mp.exp(-x * x),
     "exp": lambda x, y: y,
-    "exp2": lambda x, y: y * _LN2,
     "expm1": lambda x, y: y + 1,
     "log": lambda x, y: 1 / x,
     "log1p": lambda x, y: 1 / (x + 1),
@@ -35,19 +33,19 @@ _elementwise({
     "sin": lambda x, y: mp.cos(x),
     "cos": lambda x, y: -mp.sin(x),
     "tan": lambda x, y: 1 + y * y,
-    "asin arcsin": lambda x, y: 1 / mp.sqrt(1 - x * x),
-    "acos arccos": lambda x, y: -1 / mp.sqrt(1 - x * x),
-    "atan arctan": lambda x, y: 1 / (1 + x * x),
+    "arcsin": lambda x, y: 1 / mp.sqrt(1 - x * x),
+    "arccos": lambda x, y: -1 / mp.sqrt(1 - x * x),
+    "arctan": lambda x, y: 1 / (1 + x * x),
     "sinh": lambda x, y: mp.cosh(x),
     "cosh": lambda x, y: mp.sinh(x),
     "tanh": lambda x, y: 1 - y * y,
-    "asinh arcsinh": lambda x, y: 1 / mp.sqrt(x * x + 1),
-    "acosh arccosh": lambda x, y: 1 / mp.sqrt(x * x - 1),
-    "atanh arctanh": lambda x, y: 1 / (1 - x * x),
+    "arcsinh": lambda x, y: 1 / mp.sqrt(x * x + 1),
+    "arccosh": lambda x, y: 1 / mp.sqrt(x * x - 1),
+    "arctanh": lambda x, y: 1 / (1 - x * x),
 })  # fmt: skip
 
 # Steps: the gradient is 0 wherever it exists.
-for _name in ("sign", "floor", "ceil", "trunc", "rint", "round"):
+for _name in ("sign", "floor", "ceil", "trunc", "round"):
     RULES[_name] = lambda g, y, x, **_: mp.zeros_like(x)
 
 
@@ -91,12 +89,12 @@ def _multiply(g: Array, y: Array, a: Any, b: Any) -> Any:
     return _if_array(a, lambda: g * conjugate(b)), _if_array(b, lambda: g * conjugate(a))
 
 
-@rule("true_divide", "divide")
+@rule("true_divide")
 def _divide(g: Array, y: Array, a: Any, b: Any) -> Any:
     return _if_array(a, lambda: g / conjugate(b)), _if_array(b, lambda: -g * conjugate(y / b))
 
 
-@rule("power", "pow")
+@rule("power")
 def _power(g: Array, y: Array, a: Any, b: Any) -> Any:
     # The exponent's gradient is y log a, which is 0 where a is 0; a constant exponent of 0 gives 0, not 0 * a ** -1.
     def of_base() -> Array:
@@ -120,7 +118,7 @@ def _extremum(g: Array, y: Array, a: Any, b: Any) -> Any:
     return _if_array(a, lambda: of(a, b)), _if_array(b, lambda: of(b, a))
 
 
-@rule("atan2", "arctan2")
+@rule("arctan2")
 def _atan2(g: Array, y: Array, a: Any, b: Any) -> Any:
     length = a * a + b * b
     return _if_array(a, lambda: g * b / length), _if_array(b, lambda: -g * a / length)
@@ -136,7 +134,7 @@ def _logaddexp(g: Array, y: Array, a: Any, b: Any) -> Any:
     return _if_array(a, lambda: g * mp.exp(a - y)), _if_array(b, lambda: g * mp.exp(b - y))
 
 
-@rule("remainder", "fmod")
+@rule("remainder")
 def _remainder(g: Array, y: Array, a: Any, b: Any) -> Any:
     return g, _if_array(b, lambda: -g * mp.floor(a / b))
 
