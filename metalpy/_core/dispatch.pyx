@@ -7,6 +7,7 @@ from libc.stdint cimport uint64_t
 
 from metalpy._abi cimport (
     MP_ARGUMENT_BUFFER,
+    MP_ARGUMENT_BYTES,
     MP_ARGUMENT_THREADGROUP,
     MP_PIPELINE_GPU,
     MP_PIPELINE_MESSAGES,
@@ -83,11 +84,12 @@ cdef class Kernel:
         If `threads` is left out and no Array tells the number.
     """
 
-    def __init__(self, Device device not None, info, load, str name=None, specializer=None):
+    def __init__(self, Device device not None, info, load, str name=None, specializer=None, origin=None):
         self.device = device
         self.info = info
         self.load = load
         self.specializer = specializer
+        self.origin = origin
         self.name = info.name if name is None else name
         taken = in_order_of_calling(info.arguments)
         self.plans = tuple([ArgumentPlan(self.name, entry) for entry in taken])
@@ -121,6 +123,8 @@ cdef class Kernel:
                 dispatch.pipeline = pipeline.handle
                 dispatch.arguments = encoder.arguments
                 dispatch.argument_count = encoder.count
+                if recorders and self.add_to_graph(encoder, &dispatch, values, (arg_casts, threadgroup_memory)):
+                    return
                 queue = current_queue(self.device)
                 serial = (<Queue>queue).dispatch(&dispatch)
                 if pipeline.limits.flags & MP_PIPELINE_MESSAGES:
@@ -132,8 +136,6 @@ cdef class Kernel:
                         touch((<Block>encoder.blocks[number]).memory, <Queue>queue, serial)
                 if began:
                     self.record(<Queue>queue, serial, began, &dispatch, values)
-                if recorders:
-                    self.add_to_graph(encoder, &dispatch, values, (arg_casts, threadgroup_memory))
         finally:
             return_encoder(encoder)
 
@@ -215,16 +217,26 @@ cdef class Kernel:
             return "gpu"
         return "spmd" if flags & MP_PIPELINE_SIMDGROUPS else "reference"
 
-    cdef int add_to_graph(self, Encoder encoder, const mp_dispatch *dispatch, tuple values, tuple options) except -1:
-        """Tells the calling thread's recording, if there is one, of a launch."""
+    cdef bint add_to_graph(self, Encoder encoder, const mp_dispatch *dispatch, tuple values, tuple options) except -1:
+        """Tells the calling thread's recording, if there is one, of a launch; True if that is all that is wanted."""
         cdef GraphBase graph = recording_graph(self.device)
         cdef Node node
-        if graph is not None:
-            speaks = self.pipeline.limits.flags & MP_PIPELINE_MESSAGES != 0
-            node = Node("launch", self.name, self, values, options, self.details(dispatch, values), speaks)
-            graph.add(node, dispatch, used_blocks(encoder))
-            self.find_error_buffer(node)
-        return 0
+        if graph is None:
+            return False
+        speaks = self.pipeline.limits.flags & MP_PIPELINE_MESSAGES != 0
+        node = Node("launch", self.name, self, values, options, self.details(dispatch, values), speaks)
+        graph.add(node, dispatch, used_blocks(encoder))
+        self.find_error_buffer(node)
+        return not graph.runs
+
+    def _writes(self, uint32_t kind, uint32_t index):
+        """True if the kernel may write through an argument of a recorded launch."""
+        cdef ArgumentPlan plan
+        if kind == MP_ARGUMENT_BUFFER:
+            for plan in self.plans:
+                if plan.index == index and not plan.is_handle:
+                    return bool(plan.writes)
+        return kind != MP_ARGUMENT_BYTES
 
     cdef int find_error_buffer(self, Node node) except -1:
         cdef Py_ssize_t position

@@ -279,9 +279,10 @@ def _kernel(
 
     if isinstance(compilation, Compilation):
         info = compilation.kernels[name]
-        return Kernel(device, info, lambda: _load(compilation, device, name, values), name, specialize)
+        return Kernel(device, info, lambda: _load(compilation, device, name, values), name, specialize,
+                      (compilation, values))  # fmt: skip
     info, load = compilation.kernel(name, values)
-    return Kernel(device, info, load, name, specialize)
+    return Kernel(device, info, load, name, specialize, (compilation, values))
 
 
 def _load(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Pipeline:
