@@ -213,6 +213,7 @@ def test_replays_of_several_threads_use_their_streams(device, library):
     with mp.record(device) as graph:
         library.saxpy(target, x, 2.0)
     results = [mp.zeros(1000, device=device) for _ in range(4)]
+    device.synchronize()  # zeros are a command of this thread's stream
 
     def work(result):
         with mp.mps.stream(mp.mps.Stream(device=device)):
