@@ -77,6 +77,17 @@ def test_operators_are_recorded(device):
     np.testing.assert_allclose(y.numpy(), (host * 2 + 1) / host, rtol=1e-6)
 
 
+def test_what_creation_writes_is_part_of_a_recording(device):
+    with mp.record(device) as graph:
+        total = mp.zeros(100, device=device)
+        total += mp.arange(100, dtype="float32", device=device)
+        total += mp.full(100, 2.5, device=device)
+        total += mp.arange(5000, dtype="float32", device=device)[-100:]
+    for _ in range(2):
+        graph.launch()
+        np.testing.assert_array_equal(total.numpy(), 2.0 * np.arange(100) + 4902.5)
+
+
 def test_arrays_take_the_places_of_others_for_one_launch(device, library):
     (x, host_x), (other, host_other) = random(device), random(device, seed=1)
     with mp.record(device) as graph:
@@ -95,8 +106,8 @@ def test_arrays_take_the_places_of_others_for_one_launch(device, library):
 
 def test_parts_of_a_replaced_array_are_replaced_with_it(device, library):
     (x, host_x), (other, host_other) = random(device), random(device, seed=1)
+    y = mp.zeros(500, device=device)
     with mp.record(device) as graph:
-        y = mp.zeros(500, device=device)
         library.saxpy(y, x[500:], 1.0)
     graph.launch({x: other})
     np.testing.assert_allclose(y.numpy(), host_x[500:] + host_other[500:], rtol=1e-6)
@@ -170,9 +181,9 @@ def test_reports_of_a_replay_are_raised(device):
 
 def test_replays_of_several_threads_use_their_streams(device, library):
     x, host = random(device)
+    target = mp.zeros(1000, device=device)
     with mp.record(device) as graph:
-        library.saxpy(mp.zeros(1000, device=device), x, 2.0)
-    target = graph.nodes[0].values[0]
+        library.saxpy(target, x, 2.0)
     results = [mp.zeros(1000, device=device) for _ in range(4)]
 
     def work(result):
