@@ -71,15 +71,10 @@ def sequence(count: int, start: float, step: float, dtype: np.dtype[Any], device
     if out._is_recorded():
         _write_sequence(out, start, step)
     else:
-        with stream(_own_stream(device)):
+        with stream(Stream(device)):  # its own, so as to wait for nothing else
             _write_sequence(out, start, step)
         out._wait()
     return out
-
-
-@cache
-def _own_stream(device: Device) -> Stream:
-    return Stream(device)
 
 
 def _write_sequence(out: Array, start: float, step: float) -> None:
