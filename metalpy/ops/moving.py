@@ -41,8 +41,12 @@ def select(condition: Array, a: Array, b: Array, out: Array | None = None) -> Ar
         out = allocate(Array, condition.device, a.dtype, shape)
     if out.size:
         size = out.itemsize
-        kernel = kernels(out.device)[f"select_{size}"]
-        launch_strided(kernel, [out, condition, a, b], kinds=(UNSIGNED[size], None, UNSIGNED[size], UNSIGNED[size]))
+        launch_strided(
+            kernels(out.device),
+            f"select_{size}",
+            [out, condition, a, b],
+            kinds=(UNSIGNED[size], None, UNSIGNED[size], UNSIGNED[size]),
+        )
     return out
 
 

@@ -58,11 +58,15 @@ def exact(name, dtype, *operands):
         return found.astype(function(*operands).dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "complex64", "int16"])
-@pytest.mark.parametrize("name", FLOAT_FUNCTIONS)
+# Every combination compiles a kernel: types that differ in how they are read and written are tried with a few.
+NARROW_FLOATS = [(name, dtype) for name in ("exp", "log1p", "sqrt") for dtype in ("float16", "bfloat16", "int16")]
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*((name, dtype) for name in FLOAT_FUNCTIONS for dtype in ("float32", "complex64")), *NARROW_FLOATS],
+)
 def test_functions_of_floats(device, rng, name, dtype):
-    if dtype == "int16" and name == "reciprocal":
-        pytest.skip("NumPy's reciprocal of integers is one of integers")
     reference, (low, high) = FLOAT_FUNCTIONS[name]
     host = rng.uniform(low, high, (5, 30))
     if dtype == "complex64":
@@ -74,7 +78,8 @@ def test_functions_of_floats(device, rng, name, dtype):
         assert expected.dtype == np.float32
     x = mp.array(host, device=device)
     close(getattr(mp, name)(x), expected)
-    close(getattr(mp, name)(x.T[::2]), expected.T[::2])
+    if name in ("exp", "sqrt"):
+        close(getattr(mp, name)(x.T[::2]), expected.T[::2])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "complex64", "int8", "uint64", "bool"])
@@ -87,17 +92,25 @@ def test_functions_of_any_type(device, rng, name, dtype):
     if host.dtype.kind == "f":
         host[:5] = [np.inf, -np.inf, np.nan, -0.0, 0.0]
     x = mp.array(host, device=device)
+    if dtype == "bool" and name == "round":
+        return close(mp.round(x), host)  # NumPy makes float16 of it
     try:
         expected = getattr(np, OTHER_FUNCTIONS[name])(host)
     except TypeError:
         with pytest.raises(TypeError):
             getattr(mp, name)(x)
-        return
-    close(getattr(mp, name)(x), expected)
+        return None
+    return close(getattr(mp, name)(x), expected)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "complex64", "int32", "uint8", "int64", "bool"])
-@pytest.mark.parametrize("name", BINARY)
+NARROW_PAIRS = [(name, dtype) for name in ("bitwise_xor", "logical_and", "maximum", "multiply", "bitwise_right_shift", "hypot")
+                for dtype in ("bfloat16", "uint8", "int64", "bool")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*((name, dtype) for name in BINARY for dtype in ("float32", "complex64", "int32")), *NARROW_PAIRS],
+)
 def test_functions_of_two(device, rng, name, dtype):
     a, b = (rng.integers(0 if dtype == "uint8" else -6, 7, (4, 9)) for _ in range(2))
     if dtype in ("float32", "bfloat16"):
@@ -121,7 +134,8 @@ def test_functions_of_two(device, rng, name, dtype):
         expected = exact(BINARY[name], dtype, a, b).astype(a.dtype)
     x, y = mp.array(a, device=device), mp.array(b, device=device)
     close(getattr(mp, name)(x, y), expected)
-    close(getattr(mp, name)(x[:, ::-2], y[:, ::-2]), expected[:, ::-2])
+    if dtype == "float32":
+        close(getattr(mp, name)(x[:, ::-2], y[:, ::-2]), expected[:, ::-2])
 
 
 @pytest.mark.parametrize("name", sorted(FLOAT_FUNCTIONS))
