@@ -127,9 +127,19 @@ def philox(seed, index):
     counter, key = [0, 0, index >> 32, index & 0xFFFFFFFF], [seed >> 32, seed & 0xFFFFFFFF]
     for _ in range(9):
         a, b = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
-        counter = [b & 0xFFFFFFFF ^ counter[1] ^ key[0], b >> 32, a & 0xFFFFFFFF ^ counter[3] ^ key[1], a >> 32]
+        counter = [b >> 32 ^ counter[1] ^ key[0], b & 0xFFFFFFFF, a >> 32 ^ counter[3] ^ key[1], a & 0xFFFFFFFF]
         key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
     return counter
+
+
+def test_random_numbers_have_no_bias():
+    n = 40000
+    words, numbers = mp.zeros((n, 4), dtype=np.uint32), mp.zeros((n, 4), dtype=F4)
+    library("c10_utilities").draws(words, numbers, 42, threads=n)
+    uniform = (np.asarray(words) / 2.0**32).mean(0)
+    np.testing.assert_allclose(uniform, 0.5, atol=5 / np.sqrt(12 * n))
+    normal = np.asarray(numbers)[:, 1]
+    np.testing.assert_allclose([normal.mean(), normal.std()], [0, 1], atol=5 / np.sqrt(n))
 
 
 def test_random_numbers():
