@@ -1,4 +1,4 @@
-"""NumPy's functions given Arrays: metalpy's of the same name take over, by `__array_ufunc__` and `__array_function__`."""
+"""NumPy's functions given Arrays: metalpy's take over, by `__array_ufunc__` and `__array_function__`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _NAMES = {
 }  # fmt: skip
 # Those that make no arrays: they look at the elements on the host, as ever.
 _ON_THE_HOST = frozenset(
-    "allclose array2string array_equal array_equiv array_repr array_str can_cast iscomplexobj isrealobj may_share_memory "
-    "ndim save savetxt savez savez_compressed shape shares_memory size".split()
+    "allclose array2string array_equal array_equiv array_repr array_str can_cast iscomplexobj isrealobj ndim "
+    "may_share_memory save savetxt savez savez_compressed shape shares_memory size".split()
 )
 
 
@@ -39,7 +39,7 @@ def _on_the_host(value: Any) -> Any:
 
 @cache
 def _counterpart(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """Metalpy's function for one of NumPy."""
+    """The function of metalpy for one of NumPy."""
     import metalpy
 
     name = _NAMES.get(function.__name__, function.__name__)
@@ -58,11 +58,11 @@ def _missing(function: Any, what: str = "") -> TypeError:
 
 @cache
 def _positional(function: Callable[..., Any]) -> int | None:
-    """How many arguments a function takes by position only; None if any number."""
+    """How many arguments a function takes by position; None if any number."""
     kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         return None
-    return sum(kind is inspect.Parameter.POSITIONAL_ONLY for kind in kinds)
+    return sum(kind is not inspect.Parameter.KEYWORD_ONLY for kind in kinds)
 
 
 class NumpyProtocol:
