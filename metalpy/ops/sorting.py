@@ -1,7 +1,7 @@
 """Sorting along an axis, on the device.
 
-Rows are sorted by counting digits of 8 bits, which takes as long for any order of the elements and is stable; short
-rows by comparing all elements with all others.
+Rows are sorted by counting digits of 8 bits, short ones by a network: both take as long for any order of the elements,
+and are stable.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from metalpy.shader_files import shader_folder
 
 __all__ = ["argsort", "sort"]
 
-_SHORT = 256  # elements of a row that are compared with all others
+_SHORT = 1024  # elements of a row that a simdgroup has in registers
 _PART = 4096  # elements of a row that a simdgroup counts and deals
 _KEYS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
 _UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
@@ -101,14 +101,11 @@ def sort_rows(x: Array, descending: bool, wants_places: bool) -> Array:
     how = (kind, descending, wants_places, nan)
     if length <= _SHORT:
         parameters = pack(*facts, 0, True, True, *how)
-        encoded = allocate(Array, x.device, keys.dtype, x.shape)
-        library.encode_keys(encoded, keys, parameters, threads=x.size)
-        grid: dict[str, Any] = {"threads": (length, rows), "group_size": (32, 4) if length >= 32 else None}
-        if wants_places:
-            library.rank_indices(out, encoded, parameters, **grid)
-            return out
-        library.rank_keys(out, encoded, keys, parameters, **grid)
-        return out.view(x.dtype)
+        held = 1 << max(0, (length - 1).bit_length() - 5)  # keys in each lane
+        kernel = library[f"short_{'indices' if wants_places else 'keys'}_{held}"]
+        together = 1 if rows <= 64 else 8
+        kernel(out, keys, parameters, groups=-(-rows // together), group_size=32 * together)
+        return out if wants_places else out.view(x.dtype)
     table = allocate(Array, x.device, dtypes.uint32, (rows, 256 * parts))
     grid = {"groups": rows * parts, "group_size": 32}
     places = table  # of keys; not looked at before there are any
