@@ -107,7 +107,7 @@ def sort_rows(x: Array, descending: bool, wants_places: bool) -> Array:
         kernel(out, keys, parameters, groups=-(-rows // together), group_size=32 * together)
         return out if wants_places else out.view(x.dtype)
     table = allocate(Array, x.device, dtypes.uint32, (rows, 256 * parts))
-    grid = {"groups": rows * parts, "group_size": 32}
+    grid: dict[str, Any] = {"groups": rows * parts, "group_size": 32}
     places = table  # of keys; not looked at before there are any
     passes = 1 if x.dtype.kind == "b" else x.itemsize
     for number in range(passes):
