@@ -11,8 +11,14 @@ if TYPE_CHECKING:
 __all__ = ["Methods"]
 
 
+def _flat(x: Any, axis: int | None) -> Array:
+    from metalpy.ops.elementwise import contiguous
+
+    return x if axis is not None else contiguous(x).reshape(-1)
+
+
 class Methods:
-    """Reductions along axes, as methods: ``x.sum(0)`` is ``metalpy.sum(x, 0)``."""
+    """Reductions along axes and their like, as methods: ``x.sum(0)`` is ``metalpy.sum(x, 0)``."""
 
     __slots__ = ()
 
@@ -81,3 +87,21 @@ class Methods:
         from metalpy.ops.searching import argmin
 
         return argmin(self, axis, keepdims=keepdims)  # type: ignore[arg-type]
+
+    def argsort(self, axis: int = -1, descending: bool = False) -> Array:
+        """See `metalpy.argsort`."""
+        from metalpy.ops.sorting import argsort
+
+        return argsort(self, axis, descending=descending)  # type: ignore[arg-type]
+
+    def cumsum(self, axis: int | None = None, dtype: Any = None) -> Array:
+        """See `metalpy.cumulative_sum`; without `axis`, of all elements in C order."""
+        from metalpy.ops.cumulative import cumulative_sum
+
+        return cumulative_sum(_flat(self, axis), axis=axis, dtype=dtype)
+
+    def cumprod(self, axis: int | None = None, dtype: Any = None) -> Array:
+        """See `metalpy.cumulative_prod`; without `axis`, of all elements in C order."""
+        from metalpy.ops.cumulative import cumulative_prod
+
+        return cumulative_prod(_flat(self, axis), axis=axis, dtype=dtype)
