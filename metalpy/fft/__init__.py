@@ -18,7 +18,8 @@ from metalpy._core.array import allocate
 from metalpy.array import Array
 from metalpy.creation import DeviceLike, array
 from metalpy.fft.transform import COMPLEX, HERMITIAN, REAL, transform
-from metalpy.ops.copies import assign, cast
+from metalpy.ops.copies import cast
+from metalpy.ops.elementwise import assign
 
 __all__ = [
     "fft",
@@ -162,9 +163,7 @@ def _lengths(
     return chosen, lengths
 
 
-def _several(
-    name: str, x: Any, s: Sequence[int] | None, axes: Sequence[int] | None, norm: str, forward: bool
-) -> Array:
+def _several(name: str, x: Any, s: Sequence[int] | None, axes: Sequence[int] | None, norm: str, forward: bool) -> Array:
     x = _given(name, x)
     chosen, lengths = _lengths(x, s, axes)
     for axis, length in zip(chosen[::-1], lengths[::-1], strict=True):

@@ -15,14 +15,15 @@ from metalpy._core.array import allocate
 from metalpy.array import Array
 from metalpy.linalg.decompositions import svdvals
 from metalpy.linalg.launching import Matrices, kernel, real_dtype
-from metalpy.ops.copies import assign, cast
-from metalpy.ops.elementwise import contiguous
+from metalpy.ops.copies import cast
+from metalpy.ops.elementwise import assign, contiguous
 
 __all__ = ["matrix_norm", "matrix_rank", "tolerances", "vector_norm"]
 
 _NORM = struct.Struct("=3If")  # Norm of shaders/vector_norm.h
 _KINDS = {0.0: 0, 1.0: 1, 2.0: 2, math.inf: 3, -math.inf: 4}
 _ANY_POWER = 5
+_EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
 def _floats(name: str, x: Any) -> Array:
@@ -146,9 +147,6 @@ def tolerances(name: str, given: Matrices, rtol: Any) -> Array:
         assign(out, rtol)
     else:
         if rtol is None:
-            import ml_dtypes
-
-            real = real_dtype(given.dtype)
-            rtol = max(given.rows, given.columns) * float(ml_dtypes.finfo(real).eps)
+            rtol = max(given.rows, given.columns) * _EPSILON.get(given.dtype.name, 2.0**-23)
         out._host()[...] = rtol
     return out

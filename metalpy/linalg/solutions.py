@@ -13,8 +13,8 @@ from metalpy.array import Array
 from metalpy.linalg.decompositions import svd
 from metalpy.linalg.launching import Matrices, check_info, identity, kernel, launch_teams
 from metalpy.linalg.norms import tolerances
-from metalpy.ops.copies import assign, cast
-from metalpy.ops.elementwise import contiguous
+from metalpy.ops.copies import cast
+from metalpy.ops.elementwise import assign, contiguous
 from metalpy.ops.products import matmul, matrix_transpose
 from metalpy.ops.types import resolve
 
@@ -190,5 +190,5 @@ def matrix_power(x: Array, n: int, /) -> Array:
             result = x if result is None else matmul(result, x)
         n >>= 1
         if n == 0:
-            return result.copy() if result is x else result  # type: ignore[union-attr, return-value]
+            return result.copy() if result is x else result  # type: ignore[return-value]
         x = matmul(x, x)

@@ -22,7 +22,7 @@ from metalpy.ops.layout import Strides, collapse, overlaps, strided_memory
 from metalpy.ops.types import WEAK, compute_dtype, metal_name, resolve
 from metalpy.shader_files import shader_folder
 
-__all__ = ["binary", "contiguous", "in_place", "is_operand", "unary"]
+__all__ = ["assign", "binary", "contiguous", "in_place", "is_operand", "unary"]
 
 _MAX_RANK = 16  # of the kernels' Layout
 
@@ -104,6 +104,22 @@ def in_place(name: str, out: Array, b: Any) -> Array:
         b = _copied(b)
     _run(name, out, out, b, types)
     return out
+
+
+def assign(out: Array, x: Array) -> None:
+    """Set the elements of `out`, which may be a view, to those of `x`, which broadcasts to its shape, converted."""
+    if out.size == 0:
+        return
+    dense = out.contiguous and x.contiguous and out.shape == x.shape
+    if dense and out.dtype == x.dtype:
+        out._copy_from(x)
+        return
+    types = (metal_name(x.dtype), metal_name(compute_dtype(x.dtype)))
+    library = _library(out.device, "positive", *types, *types, metal_name(out.dtype))
+    if dense:
+        library.dense(out, x)
+    else:
+        _launch_strided(library.strided, out, [x])
 
 
 def contiguous(x: Array) -> Array:

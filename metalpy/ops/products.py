@@ -21,8 +21,7 @@ from metalpy._core.driver import Device
 from metalpy.array import Array
 from metalpy.errors import UnsupportedError
 from metalpy.mps.shader import ShaderLibrary, compile_file
-from metalpy.ops.copies import assign
-from metalpy.ops.elementwise import _operand, contiguous
+from metalpy.ops.elementwise import _operand, assign, contiguous
 from metalpy.ops.layout import Strides, collapse, strided_memory
 from metalpy.ops.types import metal_name, resolve
 from metalpy.shader_files import shader_folder
