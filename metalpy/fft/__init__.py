@@ -17,7 +17,7 @@ from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
 from metalpy.creation import DeviceLike, array
-from metalpy.fft.transform import COMPLEX, HERMITIAN, REAL, transform
+from metalpy.fft.stockham import COMPLEX, HERMITIAN, REAL, transform
 from metalpy.ops.copies import cast
 from metalpy.ops.elementwise import assign
 

@@ -17,7 +17,7 @@ from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.elementwise import contiguous
 from metalpy.shader_files import shader_folder
 
-__all__ = ["COMPLEX", "HERMITIAN", "REAL", "transform"]
+__all__ = ["COMPLEX", "HERMITIAN", "REAL", "forget_tables", "transform"]
 
 COMPLEX, REAL, HERMITIAN = range(3)  # NumberKind of shaders/fft.h
 
@@ -72,6 +72,12 @@ def _chirp(device: Device, length: int) -> _Chirp:
     return _Chirp(padded, _on_device(device, chirp), _on_device(device, np.fft.fft(around)))
 
 
+def forget_tables() -> None:
+    """Free the memory of roots of unity that are kept for the next transform of their length."""
+    _roots.cache_clear()
+    _chirp.cache_clear()
+
+
 def _is_smooth(n: int) -> bool:
     for prime in (2, 3, 5):
         while n % prime == 0:
@@ -99,11 +105,14 @@ def transform(
     device = x.device
     x = contiguous(x)
     extent = x.shape[axis]
-    inner, rows = math.prod(x.shape[axis + 1 :]), x.size // extent if extent else 0
+    inner = math.prod(x.shape[axis + 1 :])
+    rows = math.prod(x.shape[:axis]) * inner
     out_count = length // 2 + 1 if kinds[1] == HERMITIAN else length
     out_dtype = dtypes.float32 if kinds[1] == REAL else dtypes.complex64
     out = allocate(Array, device, out_dtype, (*x.shape[:axis], out_count, *x.shape[axis + 1 :]))
-    if out.size == 0:
+    if out.size == 0 or extent == 0:
+        if out.size:
+            out.fill(0)
         return out
     radices = _radices(length)
     facts = _TRANSFORM.pack(
