@@ -1,26 +1,18 @@
-// The kernels of metalpy.linalg, for real and complex numbers.
+// The factorisations of metalpy.linalg. The host compiles this for NUMBER float and float2, which is complex.
 #include "linalg.h"
-#include "vector_norm.h"
+
+#ifndef NUMBER  // on its own, for tools
+#define NUMBER float
+#endif
 
 namespace metalpy {
 
-#define FACTORISATIONS(T)                                                                                             \
-  template [[host_name("lu_" #T)]] kernel decltype(lu<T>) lu<T>;                                                      \
-  template [[host_name("substitute_" #T)]] kernel decltype(substitute<T>) substitute<T>;                              \
-  template [[host_name("determinant_" #T)]] kernel decltype(determinant<T>) determinant<T>;                           \
-  template [[host_name("cholesky_" #T)]] kernel decltype(cholesky<T>) cholesky<T>;                                    \
-  template [[host_name("qr_" #T)]] kernel decltype(qr<T>) qr<T>;                                                      \
-  template [[host_name("jacobi_" #T)]] kernel decltype(jacobi<T>) jacobi<T>;                                          \
-  template [[host_name("arrange_" #T)]] kernel decltype(arrange<T>) arrange<T>;
-
-FACTORISATIONS(float)
-FACTORISATIONS(float2)
-
-#define NORM(T, R) template [[host_name("vector_norm_" #T)]] kernel decltype(vector_norm<T, R>) vector_norm<T, R>;
-
-NORM(half, half)
-NORM(bfloat, bfloat)
-NORM(float, float)
-NORM(float2, float)
+template [[host_name("lu")]] kernel decltype(lu<NUMBER>) lu<NUMBER>;
+template [[host_name("substitute")]] kernel decltype(substitute<NUMBER>) substitute<NUMBER>;
+template [[host_name("determinant")]] kernel decltype(determinant<NUMBER>) determinant<NUMBER>;
+template [[host_name("cholesky")]] kernel decltype(cholesky<NUMBER>) cholesky<NUMBER>;
+template [[host_name("qr")]] kernel decltype(qr<NUMBER>) qr<NUMBER>;
+template [[host_name("jacobi")]] kernel decltype(jacobi<NUMBER>) jacobi<NUMBER>;
+template [[host_name("arrange")]] kernel decltype(arrange<NUMBER>) arrange<NUMBER>;
 
 }  // namespace metalpy

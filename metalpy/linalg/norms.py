@@ -14,9 +14,10 @@ from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
 from metalpy.linalg.decompositions import svdvals
-from metalpy.linalg.launching import Matrices, kernel, real_dtype
+from metalpy.linalg.launching import Matrices, norms, real_dtype
 from metalpy.ops.copies import cast
 from metalpy.ops.elementwise import assign, contiguous
+from metalpy.ops.types import metal_name
 
 __all__ = ["matrix_norm", "matrix_rank", "tolerances", "vector_norm"]
 
@@ -75,7 +76,7 @@ def _rows(x: Array, shape: tuple[int, ...], length: int, order: float) -> Array:
         out.fill(0)
         return out
     facts = _NORM.pack(out.size, length, _KINDS.get(order, _ANY_POWER), order)
-    kernel("vector_norm", x.device, x.dtype)(out, x, facts, threads=out.size * 32, group_size=32)
+    norms(x.device)[f"vector_norm_{metal_name(x.dtype)}"](out, x, facts, threads=out.size * 32, group_size=32)
     return out
 
 
@@ -132,7 +133,7 @@ def matrix_rank(x: Array, /, *, rtol: Any = None) -> Array:
     count = min(given.rows, given.columns)
     if out.size and count:
         values = svdvals(given.x)
-        kernel("rank_of", x.device)(out, values, tolerances("matrix_rank", given, rtol), count, threads=given.count)
+        norms(x.device).rank_of(out, values, tolerances("matrix_rank", given, rtol), count, threads=given.count)
     elif out.size:
         out.fill(0)
     return out

@@ -11,7 +11,7 @@ from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
 from metalpy.linalg.decompositions import svd
-from metalpy.linalg.launching import Matrices, check_info, identity, kernel, launch_teams
+from metalpy.linalg.launching import Matrices, check_info, identity, launch_teams, norms
 from metalpy.linalg.norms import tolerances
 from metalpy.ops.copies import cast
 from metalpy.ops.elementwise import assign, contiguous
@@ -152,7 +152,7 @@ def pinv(x: Array, /, *, rtol: Any = None) -> Array:
     left, values, right = svd(given.x, full_matrices=False)
     inverted = given.new(values.shape[-1], dtype=dtypes.float32)
     limits = tolerances("pinv", given, rtol)
-    kernel("inverted", x.device)(inverted, values, limits, values.shape[-1], threads=given.count)
+    norms(x.device).inverted(inverted, values, limits, values.shape[-1], threads=given.count)
     scaled = matrix_transpose(right) * inverted.reshape(*given.batch, 1, values.shape[-1])
     if scaled.dtype.kind != "c":
         return given.result(matmul(scaled, matrix_transpose(left)))
