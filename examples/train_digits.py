@@ -16,7 +16,7 @@ import metalpy as mp
 from metalpy import nn, optim
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 TEST_DIGITS = 360
 BATCH = 64

@@ -63,9 +63,11 @@ if TYPE_CHECKING:
     from metalpy import fft, linalg, nn, optim
     from metalpy.autograd.transforms import *  # noqa: F403
     from metalpy.data_types import *  # noqa: F403
+    from metalpy.dtypes import bfloat16
     from metalpy.elementwise import *  # noqa: F403
     from metalpy.files import *  # noqa: F403
     from metalpy.grids import *  # noqa: F403
+    from metalpy.inspection import ArrayNamespaceInfo
     from metalpy.manipulation import *  # noqa: F403
     from metalpy.ops.cumulative import *  # noqa: F403
     from metalpy.ops.normalise import *  # noqa: F403
@@ -75,8 +77,6 @@ if TYPE_CHECKING:
     from metalpy.ops.sorting import *  # noqa: F403
     from metalpy.ops.statistics import *  # noqa: F403
     from metalpy.selection import *  # noqa: F403
-    from metalpy.dtypes import bfloat16
-    from metalpy.inspection import ArrayNamespaceInfo
 
 Kernel = _dispatch.Kernel
 

@@ -357,6 +357,7 @@ kernel void jacobi(device T* work, device T* vectors, device float* values, devi
     squares += squared(w[i]);
   }
   squares = team_sum(squares, room, team);
+  bool finite = !isnan(squares) && !isinf(squares);
   float shift = 0.0f;
   if (sizes.hermitian) {
     for (uint i = member; i < rows * columns; i += width) a[i] = conjugate(w[i]);
@@ -403,7 +404,7 @@ kernel void jacobi(device T* work, device T* vectors, device float* values, devi
       for (uint i = lane; i < rows; i += 32) value += squared(w[ulong(j) * rows + i]);
       value = sqrt(simd_sum(value));
     }
-    if (lane == 0) values[ulong(matrix) * columns + j] = value * scale;
+    if (lane == 0) values[ulong(matrix) * columns + j] = finite ? value * scale : NAN;
     for (uint i = lane; i < rows; i += 32) w[ulong(j) * rows + i] = w[ulong(j) * rows + i] * scale;
   }
 }

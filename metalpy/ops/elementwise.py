@@ -71,8 +71,8 @@ def _compute(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
 def _library(device: Device, name: str, *types: str) -> ShaderLibrary:
     """The kernels of a function: for each operand its types in memory and in computing, then the result's."""
     is_unary = len(types) == 3
-    names = ("TYPE_A", "COMPUTE_A", "TYPE_B", "COMPUTE_B", "RESULT")
-    names = (*names[:2], names[4]) if is_unary else names
+    of_a, of_b = ("TYPE_A", "COMPUTE_A"), ("TYPE_B", "COMPUTE_B")
+    names = (*of_a, "RESULT") if is_unary else (*of_a, *of_b, "RESULT")
     defines: dict[str, object] = dict(zip(names, types, strict=True))
     defines |= {"OPERATOR": UNARY[name] if is_unary else BINARY[name], "UNARY": int(is_unary)}
     if name == "erf":
