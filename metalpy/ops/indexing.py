@@ -54,7 +54,7 @@ class _Selection:
         start = (view.offset + spans[1][0] - low) // size
         first = other._derive(UNSIGNED[size], (spans[0][1],), None, other.offset + spans[0][0])
         places = self.offsets._derive(dtypes.int64, (spans[2][1],), None, self.offsets.offset + spans[2][0])
-        kernel = row_kernel(kernels(x.device), f"{name}_{size}", steps)
+        kernel = row_kernel(kernels(x.device), name if name == "accumulate" else f"{name}_{size}", steps)
         kernel(first, memory, places, start, layout, threads=grid, group_size=row_groups(kernel, grid))
 
 
