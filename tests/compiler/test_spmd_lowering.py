@@ -143,3 +143,75 @@ kernel void count(device atomic_uint* out, device const uint* in, uint i [[threa
     lowering.lower(compile_program(read_source(source), make_options()), 0, {})
     operations = set(re.findall(r"atomicrmw (?:volatile )?(\w+)", written[0].module))
     assert operations == {"umax"}
+
+
+ROWS = (
+    HEADER
+    + """
+kernel void tile(device float* o, device const float* a, constant uint& width,
+                 uint lane [[thread_index_in_simdgroup]], uint i [[thread_position_in_grid]]) {
+  for (uint k = 0; k < 3; ++k) {
+    const device float* at = a + k * 8 + ulong(lane / 4) * width + lane % 4 * 2;
+    o[i] += at[0] * (k + 1) - at[1];
+  }
+}
+kernel void some_of_a_tile(device float* o, device const float* a, constant uint& width,
+                           uint lane [[thread_index_in_simdgroup]], uint i [[thread_position_in_grid]]) {
+  if (a[i] > 0.5f) o[i] = a[lane / 8 * width + lane % 8 * 2] + a[(lane / 8 + 1) * width + lane % 8 * 2];
+}
+kernel void left_neighbours(device float* o, device const float* a, constant uint& width,
+                            uint lane [[thread_index_in_simdgroup]], uint i [[thread_position_in_grid]]) {
+  const uint x = lane % 8;
+  if (x > 0) o[i] = a[lane / 8 * width + x - 1];
+}
+kernel void columns(device float* o, device const float* a, constant uint& width,
+                    uint lane [[thread_index_in_simdgroup]], uint i [[thread_position_in_grid]]) {
+  const device float* at = a + ulong(lane % 4) * 2 * width + lane / 4;
+  o[i] = at[0] * 3 - at[width];
+}
+kernel void shared_elements(device half* o, device const half* a, uint lane [[thread_index_in_simdgroup]],
+                            uint i [[thread_position_in_grid]]) {
+  o[i] = a[lane / 8 * 100 + lane % 8 / 3];
+}
+"""
+)
+
+
+@pytest.mark.parametrize("kernel", ["tile", "some_of_a_tile", "left_neighbours", "columns", "shared_elements"])
+def test_rows_of_lanes_are_loaded_as_vectors(monkeypatch, kernel):
+    module, lowered = optimised(monkeypatch, ROWS, kernel)
+    assert lowered.executor == "spmd"
+    # Threadgroups in which the lanes lie anyhow are another function's, which gathers.
+    whole = re.search(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
+    assert whole and "masked.gather" not in whole[0]
+
+
+@pytest.mark.parametrize("width", [20, 33])
+@pytest.mark.parametrize("threads", [64, 45])
+def test_rows_of_lanes(width, threads):
+    lib, n = mp.mps.compile_shader(ROWS), np.uint32(width)
+    a = np.random.default_rng(7).random(16 * width + 128, np.float32)
+    i = np.arange(threads)
+    lane = i % 32
+    source, out = mp.array(a), mp.zeros(threads, np.float32)
+    lib.tile(out, source, n, threads=threads, group_size=64)
+    at = lane // 4 * width + lane % 4 * 2
+    expected = np.zeros(threads, np.float32)
+    for k in range(3):
+        expected += a[at + 8 * k] * np.float32(k + 1) - a[at + 8 * k + 1]
+    np.testing.assert_allclose(out.numpy(), expected, rtol=1e-6, atol=1e-6)
+    out = mp.zeros(threads, np.float32)
+    lib.some_of_a_tile(out, source, n, threads=threads, group_size=64)
+    at = lane // 8 * width + lane % 8 * 2
+    np.testing.assert_array_equal(out.numpy(), np.where(a[i] > 0.5, a[at] + a[at + width], np.float32(0)))
+    out = mp.zeros(threads, np.float32)
+    lib.left_neighbours(out, source, n, threads=threads, group_size=64)  # the first lane's index would wrap around
+    at = lane // 8 * width + lane % 8
+    np.testing.assert_array_equal(out.numpy(), np.where(lane % 8 > 0, a[at - 1], np.float32(0)))
+    out = mp.zeros(threads, np.float32)
+    lib.columns(out, source, n, threads=threads, group_size=64)
+    at = lane % 4 * 2 * width + lane // 4
+    np.testing.assert_allclose(out.numpy(), a[at] * 3 - a[at + width], rtol=1e-6, atol=1e-6)
+    few, wide = a[:400].astype(np.float16), mp.zeros(threads, np.float16)
+    lib.shared_elements(wide, mp.array(few), threads=threads, group_size=64)
+    np.testing.assert_array_equal(wide.numpy(), few[lane // 8 * 100 + lane % 8 // 3])

@@ -58,11 +58,33 @@ def _element(w: Vectorizer, instruction: Instruction, type_: str, shape: Shape, 
         signed = "sext" if instruction.op == "ashr" else "zext"
         lanes.vector = w.code.new(f"{signed} {w.code.vector_type('i64')} {high} to {w.code.vector_type(type_)}")
         return lanes
+    if instruction.op == "or" and type_ == "i64" and (words := _glued_words(w, instruction)):
+        mixed = interleaved(w.code, "i32", words)
+        lanes.vector = w.code.new(f"bitcast <{2 * w.code.width} x i32> {mixed} to {w.code.vector_type('i64')}")
+        return lanes
     vectors = [w.code.vector(part) for part in parts]
     if instruction.op == "select" and parts[0].shape.is_uniform:
         vectors[0] = parts[0].scalar
     lanes.vector = _operation(w, instruction, type_, parts, vectors)
     return lanes
+
+
+def _glued_words(w: Vectorizer, instruction: Instruction) -> list[str]:
+    """The lower and the upper words that a number of 64 bits is put together of here, as vectors; or nothing."""
+
+    def made(value: Value, op: str) -> Instruction | None:
+        block, maker = w.home.get(value.text, ("", instruction))
+        return maker if block == w.block and maker.op == op else None
+
+    for low, high in (instruction.operands, instruction.operands[::-1]):
+        shifted = made(high, "shl")
+        words = (made(low, "zext"), shifted and made(shifted.operands[0], "zext"))
+        if shifted is None or shifted.operands[1].text != "32" or not all(words):
+            continue
+        sources = [word.operands[0] for word in words if word is not None]
+        if all(source.type == "i32" for source in sources):
+            return [w.code.vector(w.one(source)) for source in sources]
+    return []
 
 
 def _base(w: Vectorizer, instruction: Instruction, type_: str, parts: list[Lanes], exact: bool) -> str:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from .ir import vector_of
 from .shape import Shape
 
-__all__ = ["ALL", "Code", "Lanes"]
+__all__ = ["ALL", "WIDE", "Code", "Lanes"]
 
 ALL = "splat (i1 true)"  # the mask of all lanes
+# Of functions; or LLVM halves vectors for the sake of the clock.
+WIDE = '"min-legal-vector-width"="512" "prefer-vector-width"="512"'
 
 
 @dataclass(slots=True)

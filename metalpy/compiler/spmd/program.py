@@ -6,6 +6,7 @@ import itertools
 import re
 from dataclasses import dataclass
 
+from .code import WIDE
 from .ir import Block, Function, Instruction, Unsupported, parse_function
 from .layout import Layout
 from .size import refuse_large
@@ -19,8 +20,6 @@ _DEFINITION = re.compile(r"^define [^\n]*\{\n.*?^\}$", re.M | re.S)
 _MEETING = re.compile(r"@mp_(?:simd|threadgroup_barrier|kernel_message)")
 # Bytes of the fields of mp_group; see metalpy_kernel.h.
 _SIZE = 64
-_WIDE = '"min-legal-vector-width"="512" "prefer-vector-width"="512"'  # or LLVM halves vectors for the sake of the clock
-
 
 _LARGE = 600  # lines of a kernel's IR
 # How the lanes lie in the threadgroup: in one row, in two rows of 16, or anyhow.
@@ -122,7 +121,7 @@ _ARGUMENTS = "ptr %group, ptr %frame, i32 %first, i32 %bits"
 
 
 def _function(name: str, returned: str, inline: str, lines: list[str], more: str = "") -> str:
-    head = f"define internal {returned} @{name}({_PARAMETERS}{more}) {inline} nounwind null_pointer_is_valid {_WIDE} {{"
+    head = f"define internal {returned} @{name}({_PARAMETERS}{more}) {inline} nounwind null_pointer_is_valid {WIDE} {{"
     return "\n".join([head, *lines, "}"])
 
 
@@ -247,7 +246,7 @@ def _group_function(bodies: list[_Body], frame: int, max_threads: int) -> str:
     count = -(-max_threads // WIDTH) if regions else 1
     out = [
         "define hidden void @mp.group(ptr noalias readonly captures(none) %group) nounwind null_pointer_is_valid "
-        f"{_WIDE} {{",
+        f"{WIDE} {{",
         f"  %frames = alloca [{count * max(frame, 64)} x i8], align 64",
         f"  %states = alloca [{count} x i32], align 64",
     ]

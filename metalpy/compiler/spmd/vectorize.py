@@ -199,6 +199,24 @@ class Vectorizer:
             if v.text in self.home
         )
 
+    def holds(self, value: Value) -> bool:
+        """Whether a value of another block is still what it was when other values there were made of it."""
+        return self._still_holds([value], self.block)
+
+    def is_at_hand(self, value: Value) -> bool:
+        """Whether `get` has a value, even if no instruction of the block that is being written uses it."""
+        name = value.text
+        if not value.is_local or name not in self.home:
+            return not value.is_local or name == self.function.parameters[0].text
+        if self.home[name][0] == self.block or name in self.shapes.thread:
+            return True
+        if self.shapes.leaves_loop(name, self.block):
+            return False
+        if name in self._escaping:
+            return self.holds(value)
+        operands = self.home[name][1].operands
+        return self._is_repeated(name, self.block) and all(self.is_at_hand(operand) for operand in operands)
+
     def get(self, value: Value) -> list[Lanes]:
         """The components of an operand, for the block that is being written."""
         if not value.is_local:
