@@ -22,6 +22,7 @@ _MEETING = re.compile(r"@mp_(?:simd|threadgroup_barrier|kernel_message)")
 _SIZE = 64
 
 _LARGE = 600  # lines of a kernel's IR
+_SHARED = "call align 16 ptr @mp_threadgroup_variable(i32 0)"
 # How the lanes lie in the threadgroup: in one row, in two rows of 16, or anyhow.
 _ROWS = {"rows": WIDTH, "half": WIDTH // 2, "any": 0}
 
@@ -78,9 +79,7 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
     known = set(re.findall(r'^(?:declare|define) [^\n@]*@("[^"]+"|[\w.$-]+)\(', rest, re.M))
     declarations = "\n".join(line for n, line in declared.items() if n not in known)
     frame = max(body.frame_bytes for body in bodies)
-    loop = _group_function(bodies, frame, max_threads)
-    if "mp_threadgroup_variable" not in known:
-        declarations += "\ndeclare ptr @mp_threadgroup_variable(i32) nounwind willreturn memory(none)"
+    loop = _group_function(bodies, frame, max_threads, "mp_threadgroup_variable" in known)
     parts = [rest, declarations, *(text for body in bodies for text in body.texts), loop]
     return Vectorized("\n".join(parts), "mp.group")
 
@@ -117,7 +116,8 @@ def _body(text: str, layout: Layout, kind: str, full: bool) -> _Body:
 
 
 _PARAMETERS = "ptr noalias readonly captures(none) %group, ptr noalias captures(none) %frame, i32 %first, i32 %bits"
-_ARGUMENTS = "ptr %group, ptr %frame, i32 %first, i32 %bits"
+_PARAMETERS += ", ptr align 16 %shared"  # threadgroup variables
+_ARGUMENTS = "ptr %group, ptr %frame, i32 %first, i32 %bits, ptr %shared"
 
 
 def _function(name: str, returned: str, inline: str, lines: list[str], more: str = "") -> str:
@@ -240,7 +240,7 @@ def _geometry(kind: str, position: bool) -> list[str]:
     ]
 
 
-def _group_function(bodies: list[_Body], frame: int, max_threads: int) -> str:
+def _group_function(bodies: list[_Body], frame: int, max_threads: int, shared: bool) -> str:
     """``void mp.group(ptr group)``: all simdgroups of a threadgroup."""
     regions = bodies[0].writer.suspensions + 1 if bodies[0].writer.suspensions else 0
     count = -(-max_threads // WIDTH) if regions else 1
@@ -249,6 +249,7 @@ def _group_function(bodies: list[_Body], frame: int, max_threads: int) -> str:
         f"{WIDE} {{",
         f"  %frames = alloca [{count * max(frame, 64)} x i8], align 64",
         f"  %states = alloca [{count} x i32], align 64",
+        f"  %shared = {_SHARED if shared else 'getelementptr i8, ptr null, i64 0'}",
     ]
     for i, name in enumerate(("width", "height", "depth")):
         out += [
@@ -310,7 +311,7 @@ def _once(kind: str, full: bool) -> list[str]:
   br i1 %none.KIND, label %"tail.KIND", label %"loop.KIND"
 "loop.KIND":
   %first.KIND = phi i32 [ 0, %"to.KIND" ], [ %next.KIND, %"loop.KIND" ]
-  {whole}, i32 %first.KIND, i32 -1)
+  {whole}, i32 %first.KIND, i32 -1, ptr %shared)
   %next.KIND = add nuw i32 %first.KIND, {WIDTH}
   %more.KIND = icmp ult i32 %next.KIND, %whole
   br i1 %more.KIND, label %"loop.KIND", label %"tail.KIND"
@@ -318,7 +319,7 @@ def _once(kind: str, full: bool) -> list[str]:
   %short.KIND = icmp eq i32 %left, 0
   br i1 %short.KIND, label %"end", label %"last.KIND"
 "last.KIND":
-  {part}, i32 %whole, i32 %rest)
+  {part}, i32 %whole, i32 %rest, ptr %shared)
   br label %"end"
 """,
     )
@@ -366,7 +367,7 @@ def _region_loop(kind: str, full: bool, frame: int, k: int) -> str:
   %far.K.KIND = mul i32 %i.K.KIND, {size}
   %frame.K.KIND = getelementptr i8, ptr %frames, i32 %far.K.KIND
   %first.K.KIND = mul i32 %i.K.KIND, {WIDTH}
-  %now.K.KIND = call i32 {whole}(ptr %group, ptr %frame.K.KIND, i32 %first.K.KIND, i32 -1)
+  %now.K.KIND = call i32 {whole}(ptr %group, ptr %frame.K.KIND, i32 %first.K.KIND, i32 -1, ptr %shared)
   %state.at.K.KIND = getelementptr i32, ptr %states, i32 %i.K.KIND
   store i32 %now.K.KIND, ptr %state.at.K.KIND, align 4
   %is.first.K.KIND = icmp eq i32 %i.K.KIND, 0
@@ -383,7 +384,7 @@ def _region_loop(kind: str, full: bool, frame: int, k: int) -> str:
 "last.K.KIND":
   %far.last.K.KIND = mul i32 %wholes.KIND, {size}
   %frame.last.K.KIND = getelementptr i8, ptr %frames, i32 %far.last.K.KIND
-  %now.last.K.KIND = call i32 {part}(ptr %group, ptr %frame.last.K.KIND, i32 %whole, i32 %rest)
+  %now.last.K.KIND = call i32 {part}(ptr %group, ptr %frame.last.K.KIND, i32 %whole, i32 %rest, ptr %shared)
   %state.last.K.KIND = getelementptr i32, ptr %states, i32 %wholes.KIND
   store i32 %now.last.K.KIND, ptr %state.last.K.KIND, align 4
   %equal.last.K.KIND = icmp eq i32 %now.last.K.KIND, %came.K.KIND
@@ -418,10 +419,10 @@ def _parted(kind: str, full: bool, frame: int) -> str:
   %last.KIND = icmp eq i32 %first.KIND, %whole
   br i1 %last.KIND, label %"part.KIND", label %"full.KIND"
 "full.KIND":
-  %new.full.KIND = call i32 {whole}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 -1, i32 %own.KIND)
+  %new.full.KIND = call i32 {whole}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 -1, ptr %shared, i32 %own.KIND)
   br label %"went.KIND"
 "part.KIND":
-  %new.part.KIND = call i32 {part}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %rest, i32 %own.KIND)
+  %new.part.KIND = call i32 {part}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %rest, ptr %shared, i32 %own.KIND)
   br label %"went.KIND"
 "went.KIND":
   %new.KIND = phi i32 [ %new.full.KIND, %"full.KIND" ], [ %new.part.KIND, %"part.KIND" ]

@@ -201,7 +201,7 @@ def _accessed(w: Vectorizer, access: Instruction) -> Places | None:
     if len(set(types)) > 1 or not is_regular(types[0]) or (len(types) > 1 and not is_vector(access.type)):
         return None
     shape = w.shapes.of(pointer, w.block)[0]
-    if shape.is_uniform or shape.stride() == scalar_size(types[0]) or shape.half == scalar_size(types[0]):
+    if shape.is_uniform or shape.stride() == scalar_size(types[0]):
         return None
     where = places(w, pointer)
     return where if where and len(set(where.multiples)) <= _MOST_ROWS else None

@@ -183,6 +183,8 @@ class Vectorizer:
             return sources[0].text in self.shapes.thread or (
                 sources[0].text in self.tables and self._still_holds(sources, block)
             )
+        if instruction.callee == "mp_threadgroup_variable":
+            return True
         if any(shape.offsets is None for shape in self.shapes.defined(name)) or self.home[name][1].type[0] in "<[{":
             return False
         cheap = op in ("getelementptr", "zext", "sext", "trunc") or (
