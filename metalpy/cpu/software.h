@@ -345,6 +345,7 @@ void sw_heap_take_back(mp_buffer *buffer); /* the memory of a buffer that is goi
 /* ---- buffer.c ---- */
 /* Counts bytes of buffers; false, and nothing counted, if the machine does not have that much. */
 bool sw_commit(uint64_t size);
+void sw_prefer_huge_pages(void *memory, uint64_t size);
 mp_status sw_buffer_create(mp_device *device, uint64_t size, uint32_t options, mp_buffer **buffer, mp_error *error);
 mp_status sw_buffer_wrap(mp_device *device, void *memory, uint64_t size, mp_release_callback release, void *context,
                          mp_buffer **buffer, mp_error *error);

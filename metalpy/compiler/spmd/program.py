@@ -364,17 +364,18 @@ def _region_loop(kind: str, full: bool, frame: int, k: int) -> str:
   %i.K.KIND = phi i32 [ 0, %"region.K.KIND" ], [ %i.next.K.KIND, %"loop.K.KIND" ]
   %before.K.KIND = phi i32 [ 0, %"region.K.KIND" ], [ %now.K.KIND, %"loop.K.KIND" ]
   %agree.K.KIND = phi i1 [ true, %"region.K.KIND" ], [ %agreed.K.KIND, %"loop.K.KIND" ]
-  %far.K.KIND = mul i32 %i.K.KIND, {size}
-  %frame.K.KIND = getelementptr i8, ptr %frames, i32 %far.K.KIND
-  %first.K.KIND = mul i32 %i.K.KIND, {WIDTH}
+  %wide.K.KIND = zext nneg i32 %i.K.KIND to i64
+  %far.K.KIND = mul nuw nsw i64 %wide.K.KIND, {size}
+  %frame.K.KIND = getelementptr inbounds nuw i8, ptr %frames, i64 %far.K.KIND
+  %first.K.KIND = mul nuw nsw i32 %i.K.KIND, {WIDTH}
   %now.K.KIND = call i32 {whole}(ptr %group, ptr %frame.K.KIND, i32 %first.K.KIND, i32 -1, ptr %shared)
-  %state.at.K.KIND = getelementptr i32, ptr %states, i32 %i.K.KIND
+  %state.at.K.KIND = getelementptr inbounds nuw i32, ptr %states, i64 %wide.K.KIND
   store i32 %now.K.KIND, ptr %state.at.K.KIND, align 4
   %is.first.K.KIND = icmp eq i32 %i.K.KIND, 0
   %equal.K.KIND = icmp eq i32 %now.K.KIND, %before.K.KIND
   %fits.K.KIND = or i1 %is.first.K.KIND, %equal.K.KIND
   %agreed.K.KIND = and i1 %agree.K.KIND, %fits.K.KIND
-  %i.next.K.KIND = add nuw i32 %i.K.KIND, 1
+  %i.next.K.KIND = add nuw nsw i32 %i.K.KIND, 1
   %again.K.KIND = icmp ult i32 %i.next.K.KIND, %wholes.KIND
   br i1 %again.K.KIND, label %"loop.K.KIND", label %"tail.K.KIND"
 "tail.K.KIND":
