@@ -215,3 +215,81 @@ def test_rows_of_lanes(width, threads):
     few, wide = a[:400].astype(np.float16), mp.zeros(threads, np.float16)
     lib.shared_elements(wide, mp.array(few), threads=threads, group_size=64)
     np.testing.assert_array_equal(wide.numpy(), few[lane // 8 * 100 + lane % 8 // 3])
+
+
+STRIDED = (
+    HEADER
+    + """
+kernel void below(device float* o, device const float* a, constant uint& n, uint i [[thread_position_in_grid]],
+                  uint threads [[threads_per_grid]]) {
+  float sum = 0;
+  for (uint k = i; k < n; k += threads) sum += a[k];
+  o[i] = sum;
+}
+kernel void up_to(device float* o, device const float* a, constant int& n, uint i [[thread_position_in_grid]],
+                  uint threads [[threads_per_grid]]) {
+  float sum = 0;
+  for (int k = i; k <= n - 1; k += threads) sum += a[k];
+  o[i] = sum;
+}
+kernel void near_the_end_of_numbers(device float* o, device const float* a, constant uint& n,
+                                    uint i [[thread_position_in_grid]], uint threads [[threads_per_grid]]) {
+  float sum = 0;
+  for (uint k = i - 40; k - n > 100 && k < 0xfffffff0; k += threads) sum += a[k + 40];
+  o[i] = sum;
+}
+kernel void left_by_some(device float* o, device const float* a, constant uint& n, uint i [[thread_position_in_grid]],
+                         uint threads [[threads_per_grid]]) {
+  float sum = 0;
+  uint rounds = 0;
+  for (uint k = i; k < n; k += threads) {
+    const float x = a[k];
+    if (x > 0.99f) break;
+    sum += x;
+    ++rounds;
+  }
+  o[i] = sum + 1000 * rounds;
+}
+"""
+)
+
+
+@pytest.mark.parametrize("n", [0, 1, 31, 32, 33, 63, 64, 65, 1000, 1024, 1025])
+@pytest.mark.parametrize("threads", [64, 40])
+def test_strided_loops(n, threads):
+    lib = mp.mps.compile_shader(STRIDED)
+    a = np.random.default_rng(n).random(2048, np.float32)
+    source = mp.array(a)
+
+    def run(kernel):
+        out = mp.full(threads, np.float32(-1))
+        kernel(out, source, n, threads=threads, group_size=64)
+        return out.numpy()
+
+    sums, stopped = np.zeros(threads, np.float32), np.zeros(threads, np.float32)
+    for i in range(threads):
+        going, rounds = True, 0
+        for x in a[i:n:threads]:
+            sums[i] += x
+            going &= bool(x <= np.float32(0.99))
+            if going:
+                stopped[i] += x
+                rounds += 1
+        stopped[i] += np.float32(1000 * rounds)
+    np.testing.assert_array_equal(run(lib.below), sums)
+    np.testing.assert_array_equal(run(lib.up_to), sums)
+    np.testing.assert_array_equal(run(lib.left_by_some), stopped)
+    expected = np.zeros(threads, np.float32)
+    for i in range(threads):
+        k = (i - 40) % (1 << 32)
+        while (k - n) % (1 << 32) > 100 and k < 0xFFFFFFF0:
+            expected[i] += a[(k + 40) % (1 << 32)]
+            k = (k + threads) % (1 << 32)
+    np.testing.assert_array_equal(run(lib.near_the_end_of_numbers), expected)
+
+
+@pytest.mark.parametrize("kernel", ["below", "up_to", "left_by_some"])
+def test_loops_that_all_lanes_run_together_need_no_masks(monkeypatch, kernel):
+    module, _ = optimised(monkeypatch, STRIDED, kernel)
+    (whole,) = re.findall(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
+    assert re.search(r"= load <32 x float>", whole)
