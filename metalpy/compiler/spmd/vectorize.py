@@ -135,7 +135,7 @@ class Vectorizer:
             self._write_block(name)
             if name in self._together:
                 self.written = written
-                code.label(f"all.{name}")
+                code.label(f"a.{name}")
                 self._write_block(name, together=True)
 
     def _door(self, name: str) -> str:
@@ -162,7 +162,7 @@ class Vectorizer:
             code.store(self._waiting[name], "zeroinitializer")
             if name in self._together and any(loop.header == name for loop in self.flow.loops):
                 some = code.fresh("some")
-                code.branch(code.all(self.mask), f"all.{name}", some)
+                code.branch(code.all(self.mask), f"a.{name}", some)
                 code.label(some)
         for phi in block.phis:
             self.define(phi, self._load_variables(phi.result, self._phis, self.shapes.defined(phi.result), phi.type))
@@ -390,7 +390,7 @@ class Vectorizer:
         """All lanes that run the block go on to `target`."""
         together &= target in self._together
         self._send(target, self.mask, waits=not together)
-        self.code.jump(f"all.{target}" if together else self._next(target))
+        self.code.jump(f"a.{target}" if together else self._next(target))
 
     def _stay_together(self, terminator: Instruction) -> None:
         """If all lanes go the same way, and that has a form for all lanes, go there."""
