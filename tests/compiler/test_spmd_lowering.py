@@ -293,3 +293,22 @@ def test_loops_that_all_lanes_run_together_need_no_masks(monkeypatch, kernel):
     module, _ = optimised(monkeypatch, STRIDED, kernel)
     (whole,) = re.findall(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
     assert re.search(r"= load <32 x float>", whole)
+
+
+def test_labels_made_of_blocks_are_no_variables_names(monkeypatch):
+    """LLVM knows labels and values by one set of names; those of the old blocks are numbers, and so are ours."""
+    seen = []
+    vectorize = lowering.vectorize
+
+    def watched(*arguments):
+        made = vectorize(*arguments)
+        seen.append(made.module)
+        return made
+
+    monkeypatch.setattr(lowering, "vectorize", watched)
+    optimised(monkeypatch, STRIDED, "left_by_some")
+    (module,) = seen
+    loops = {name.partition(".")[0] for name in re.findall(r'^"(\w+\.\.\w[^"]*)":', module, re.M)}
+    variables = {name.partition(".")[0] for name in re.findall(r"^  %([\w.]+) = alloca", module, re.M)}
+    assert {"a", "b"} <= loops
+    assert not loops & variables
