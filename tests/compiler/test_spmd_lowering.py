@@ -295,6 +295,24 @@ def test_loops_that_all_lanes_run_together_need_no_masks(monkeypatch, kernel):
     assert re.search(r"= load <32 x float>", whole)
 
 
+def test_volatile_loads_keep_their_masks(monkeypatch):
+    """Without one LLVM might take the load out of the loop, and a thread that waits for another would wait for ever."""
+    text = (
+        HEADER
+        + """
+kernel void wait(device uint* o, volatile device const uint* flags, uint i [[thread_position_in_grid]]) {
+  uint rounds = 0;
+  while (flags[i] == 0) ++rounds;
+  o[i] = rounds;
+}
+"""
+    )
+    module, lowered = optimised(monkeypatch, text, "wait")
+    assert lowered.executor == "spmd"
+    (whole,) = re.findall(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
+    assert "masked.load" in whole and not re.search(r"= load <32 x i32>", whole)
+
+
 def test_labels_made_of_blocks_are_no_variables_names(monkeypatch):
     """LLVM knows labels and values by one set of names; those of the old blocks are numbers, and so are ours."""
     seen = []

@@ -196,7 +196,9 @@ def _loads_from(w: Vectorizer, first: Instruction) -> list[tuple[Instruction, Pl
 def _accessed(w: Vectorizer, access: Instruction) -> Places | None:
     """Where the lanes load, if it is worth a look: not all at one place, not side by side, and only plain numbers."""
     pointer, types = access.operands[0], components(access.type)
-    if access.extra or pointer.text in w.shapes.interleaved or pointer.text in w.shapes.thread:
+    if access.extra or "volatile" in access.flags.split():
+        return None
+    if pointer.text in w.shapes.interleaved or pointer.text in w.shapes.thread:
         return None
     if len(set(types)) > 1 or not is_regular(types[0]) or (len(types) > 1 and not is_vector(access.type)):
         return None

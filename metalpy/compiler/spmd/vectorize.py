@@ -220,7 +220,9 @@ class Vectorizer:
     def _gaining(self, blocks: set[str], most: int) -> set[str]:
         """These blocks, if it helps them to know that all lanes are there, and they have no more instructions."""
         body = [i for name in blocks for i in self.flow.blocks[name].instructions()]
-        special = any(i.op == "alloca" or i.callee == "mp_threadgroup_barrier" for i in body)
+        special = any(
+            i.op == "alloca" or i.callee == "mp_threadgroup_barrier" or "volatile" in i.flags.split() for i in body
+        )  # without a mask LLVM might load what is volatile only once
         if special or len(body) > most or not blocks <= self._waiting.keys():
             return set()
         return blocks if any(self._loads_neighbours(i) for i in body) else set()
