@@ -135,6 +135,21 @@ def test_lanes_that_leave_between_barriers(libraries, numbers, group, n):
     np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.parametrize("group", GROUPS)
+def test_simdgroups_at_different_barriers(libraries, numbers, group):
+    n = 5
+    out, _ = launch(libraries, "parted", [np.zeros(COUNT, np.int32), numbers], [n], group_size=group)
+    expected = np.zeros(COUNT, np.int64)
+    for members in groups_of(group):
+        for at, i in enumerate(members):
+            simdgroup, other = at // 32, int(numbers[members[(at + 32) % len(members)]])
+            v = int(numbers[i]) + (other if simdgroup % 2 else -n * other)
+            for k in range(simdgroup):
+                v = v * 3 + k
+            expected[i] = v
+    np.testing.assert_array_equal(out, expected.astype(np.int32))
+
+
 GRIDS = [
     ((70,), (32,)), ((33, 9), (16, 4)), ((32, 32), (16, 16)), ((20, 10), (32, 8)), ((17, 5), (5, 3)),
     ((64, 6), (64, 3)), ((16, 7), (16, 3)), ((10, 6, 5), (4, 4, 2)), ((33, 3, 3), (32, 2, 2)), ((16, 4, 6), (16, 2, 4)),
