@@ -126,7 +126,7 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     made = vectorize(str(module), _THREAD, program.max_threads[k])
     module = _verified(made.module, program.kernels[k].name)
     _keep_only(module, {made.entry})
-    _run_passes(module, machine, vectorize=False)
+    _simplify(module, machine, made.regroups)
     stack = _stack_size(module, machine)
     record = _record(module.triple, made.entry, KERNEL_SIMDGROUPS, static_memory, program.max_threads[k], stack)
     return _finish(module, machine, record, SPMD)
@@ -272,6 +272,28 @@ def _run_passes(
     else:
         passes = builder.getModulePassManager()
     passes.run(module, builder)
+
+
+def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, regroups: bool) -> None:
+    """Optimise a vector program, whose scalar form has been through all passes.
+
+    What they would do once more takes as long as emitting the code, and finds little: variables become registers,
+    masks that are known go. Only where vectors are taken apart and `regroups` do they find more.
+    """
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
+    options.loop_vectorization = options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    if regroups:
+        builder.getModulePassManager().run(module, builder)
+        return
+    inline = llvm.create_new_module_pass_manager()
+    inline.add_always_inliner_pass()
+    inline.add_global_dead_code_eliminate_pass()
+    inline.run(module, builder)
+    simplify = builder.getFunctionPassManager()
+    for function in module.functions:
+        if not function.is_declaration:
+            simplify.run(function, builder)
 
 
 def _constants(program: Program, values: Mapping[int, object]) -> dict[str, str]:

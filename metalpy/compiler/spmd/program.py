@@ -17,6 +17,7 @@ __all__ = ["Unsupported", "Vectorized", "vectorize"]
 _DEFINITION = re.compile(r"^define [^\n]*\{\n.*?^\}$", re.M | re.S)
 _MEETING = re.compile(r"@mp_(?:simd|threadgroup_barrier|kernel_message)")
 _OUTCOME = re.compile(r"^  ret i32 (-?\d+)$", re.M)
+_SHUFFLED = re.compile(r" = shufflevector <(\d+) x")
 _LARGE = 600  # lines of a kernel's IR
 # How the lanes lie in the threadgroup: in one row, in two rows of 16, or anyhow.
 _ROWS = {"rows": WIDTH, "half": WIDTH // 2, "any": 0}
@@ -32,10 +33,13 @@ class Vectorized:
         LLVM assembly.
     entry : str
         ``void (ptr group)``.
+    regroups : bool
+        Whether it takes vectors of more than the lanes apart, or makes such: records, matrices.
     """
 
     module: str
     entry: str
+    regroups: bool
 
 
 def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
@@ -70,7 +74,8 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
     if "mp_threadgroup_variable" not in known:
         declarations += "\ndeclare ptr @mp_threadgroup_variable(i32) nounwind willreturn memory(none)"
     parts = [rest, declarations, *(text for body in bodies for text in body.texts), loop]
-    return Vectorized("\n".join(parts), "mp.group")
+    made = "\n".join(parts)
+    return Vectorized(made, "mp.group", any(int(count) > WIDTH for count in _SHUFFLED.findall(made)))
 
 
 @dataclass
