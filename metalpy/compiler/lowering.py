@@ -287,6 +287,7 @@ def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, regroups: boo
         builder.getModulePassManager().run(module, builder)
         return
     inline = llvm.create_new_module_pass_manager()
+    inline.add_sroa_pass()  # or what one simdgroup leaves in a variable seems to reach the next one
     inline.add_always_inliner_pass()
     inline.add_global_dead_code_eliminate_pass()
     inline.run(module, builder)
@@ -294,6 +295,9 @@ def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, regroups: boo
     for function in module.functions:
         if not function.is_declaration:
             simplify.run(function, builder)
+    unroll = llvm.create_new_module_pass_manager()
+    unroll.add_loop_unroll_pass()
+    unroll.run(module, builder)
 
 
 def _constants(program: Program, values: Mapping[int, object]) -> dict[str, str]:
