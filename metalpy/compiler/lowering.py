@@ -45,7 +45,7 @@ _lock = threading.Lock()  # LLVM's targets are initialised once; llvmlite's cont
 _initialized = False
 
 
-def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
+def lower(program: Program, k: int, values: Mapping[int, object], shape: str = "") -> Lowered:
     """Machine code for kernel number `k` of `program`.
 
     Parameters
@@ -55,6 +55,8 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
         Which of ``program.kernels``.
     values : mapping of int to bool, int or float
         Function constants by index.
+    shape : str
+        For which threadgroups, as `spmd.program.vectorize` takes it; by default for all.
 
     Returns
     -------
@@ -88,7 +90,7 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
             _make_loops(module, machine)
         if chosen_executor() == SPMD:
             try:
-                return _lower_spmd(module, machine, program, k)
+                return _lower_spmd(module, machine, program, k, shape)
             except Unsupported as unsupported:
                 reason = str(unsupported)
         else:
@@ -112,7 +114,9 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
         return _finish(module, machine, record, REFERENCE, reason)
 
 
-def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int) -> Lowered:
+def _lower_spmd(
+    module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int, shape: str
+) -> Lowered:
     """The kernel as a program for whole simdgroups; raises Unsupported if it cannot be vectorised."""
     module = module.clone()
     if program.inputs:
@@ -123,10 +127,10 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     refuse_large_when_inlined(str(module), _THREAD)
     _inline_all(module, _THREAD)
     _run_passes(module, _plain_machine(), vectorize=False)
-    made = vectorize(str(module), _THREAD, program.max_threads[k])
+    made = vectorize(str(module), _THREAD, program.max_threads[k], shape)
     module = _verified(made.module, program.kernels[k].name)
     _keep_only(module, {made.entry})
-    _simplify(module, machine, made.regroups)
+    _simplify(module, machine, made.entry, made.regroups)
     stack = _stack_size(module, machine)
     record = _record(module.triple, made.entry, KERNEL_SIMDGROUPS, static_memory, program.max_threads[k], stack)
     return _finish(module, machine, record, SPMD)
@@ -274,7 +278,7 @@ def _run_passes(
     passes.run(module, builder)
 
 
-def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, regroups: bool) -> None:
+def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, entry: str, regroups: bool) -> None:
     """Optimise a vector program, whose scalar form has been through all passes.
 
     What they would do once more takes as long as emitting the code, and finds little: variables become registers,
@@ -295,9 +299,9 @@ def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, regroups: boo
     for function in module.functions:
         if not function.is_declaration:
             simplify.run(function, builder)
-    unroll = llvm.create_new_module_pass_manager()
+    unroll = llvm.create_new_function_pass_manager()
     unroll.add_loop_unroll_pass()
-    unroll.run(module, builder)
+    unroll.run(module.get_function(entry), builder)  # the simdgroups that have all lanes are in there
 
 
 def _constants(program: Program, values: Mapping[int, object]) -> dict[str, str]:

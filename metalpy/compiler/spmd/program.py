@@ -42,7 +42,7 @@ class Vectorized:
     regroups: bool
 
 
-def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
+def vectorize(module: str, name: str, max_threads: int, shape: str = "") -> Vectorized:
     """Turn the function `name` of one thread into one of a whole threadgroup.
 
     Parameters
@@ -52,6 +52,9 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
     name : str
     max_threads : int
         The most threads that a threadgroup may have.
+    shape : str
+        Which threadgroups it will run, all of them if it is empty. "rows": with a width that is a multiple of 32;
+        "half": 16 wide, with an even height. All lanes of their simdgroups are active.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
     if _MEETING.search("\n".join(_DEFINITION.findall(rest))):
         raise Unsupported("a function that is not inlined and meets other threads")
     layout = Layout(module)
-    bodies, kinds = _variants(text, layout)
+    bodies, kinds = _variants(text, layout, shape)
     declared: dict[str, str] = {}
     for body in bodies:
         declared |= body.writer.code.declarations
@@ -89,10 +92,13 @@ class _Body:
     outcomes: list[frozenset[int]]  # of each region: the barriers that it leads to
 
 
-def _variants(text: str, layout: Layout) -> tuple[list[_Body], list[Kind]]:
+def _variants(text: str, layout: Layout, shape: str) -> tuple[list[_Body], list[Kind]]:
     """The functions of a simdgroup that the kernel needs, and which of them serve which threadgroups."""
     # A large kernel is compiled as few times as can be: for any lanes, all of them included.
     large = text.count("\n") > _LARGE
+    if shape and not large:
+        only = _body(text, layout, shape, True)
+        return [only], [_kind(shape, only, None)]
     rows = _body(text, layout, "rows", not large)
     positions = rows.writer.shapes.positions
     # What looks at x alone is hardly launched in two dimensions; what looks at y hardly in one row that is no
