@@ -11,10 +11,8 @@ of a threadgroup; one that calls a barrier or a simdgroup function gets a fiber 
 from __future__ import annotations
 
 import re
-import tempfile
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -28,7 +26,7 @@ from .frontend import Constant, Program
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
 from .spmd.size import refuse_large_when_inlined
-from .toolchain import linker, run_tool
+from .toolchain import Linker
 
 __all__ = ["becomes_loop", "inline_all_but", "lower"]
 
@@ -114,9 +112,7 @@ def lower(program: Program, k: int, values: Mapping[int, object], shape: str = "
         return _finish(module, machine, record, REFERENCE, reason)
 
 
-def _lower_spmd(
-    module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int, shape: str
-) -> Lowered:
+def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int, shape: str) -> Lowered:
     """The kernel as a program for whole simdgroups; raises Unsupported if it cannot be vectorised."""
     module = module.clone()
     if program.inputs:
@@ -158,7 +154,8 @@ def _finish(
     values = ", ".join(f"i8 {byte}" for byte in label)
     text = f'target triple = "{module.triple}"\n@mp_executor = constant [{len(label)} x i8] [{values}]\n'
     module.link_in(llvm.parse_assembly(text))
-    return Lowered(_link(machine.emit_object(module)), executor, reason)
+    with Linker() as linker:
+        return Lowered(linker.link(machine.emit_object(module)), executor, reason)
 
 
 def becomes_loop(assembly: Assembly, name: str) -> bool:
@@ -477,14 +474,3 @@ def _record(triple: str, entry: str, flags: int, memory: int, max_threads: int, 
         f"@mp_kernel = constant %mp_native_kernel {{ {fields}, {pointers} }}\n"
         f"declare void @{entry}({parameters})\n"
     )
-
-
-def _link(native: bytes) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="metalpy-") as folder:
-        source, target = Path(folder, "kernel.o"), Path(folder, "kernel.so")
-        source.write_bytes(native)
-        flags = ["-shared", "--hash-style=gnu", "-z", "relro", "-z", "now", "-z", "noexecstack", "--gc-sections", "-s"]
-        result = run_tool([*linker(), *flags, str(source), "-o", str(target)])
-        if result.returncode != 0:
-            raise MetalError(f"linking a kernel failed: {result.stderr.decode('utf-8', 'replace').strip()}")
-        return target.read_bytes()

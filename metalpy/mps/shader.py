@@ -280,10 +280,9 @@ def _kernel(
         return specialized[key]
 
     if isinstance(compilation, Compilation):
-        info = compilation.kernels[name]
         most = compilation.max_threads(name) if chosen_executor() == SPMD else None
-        load = partial(_load, compilation, device, name, values)
-        return Kernel(device, info, load, name, specialize, most)
+        native = partial(_load, compilation, device, name, values)
+        return Kernel(device, compilation.kernels[name], native, name, specialize, most)
     info, load = compilation.kernel(name, values)
     return Kernel(device, info, load, name, specialize)
 

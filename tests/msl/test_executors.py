@@ -200,7 +200,9 @@ def test_launches_of_filled_simdgroups(libraries, tmp_path, rng, name):
 
 @pytest.mark.parametrize(("threads", "group_size"), FILLED)
 def test_places_in_filled_simdgroups(libraries, tmp_path, threads, group_size):
-    library = ShaderLibrary(compile_source(read_source(SOURCE.read_text()), make_options(), Cache(tmp_path)), mp.device())
+    library = ShaderLibrary(
+        compile_source(read_source(SOURCE.read_text()), make_options(), Cache(tmp_path)), mp.device()
+    )
     results = []
     for one in (library.places, libraries["reference"].places):
         out = mp.zeros((math.prod(threads), 4), dtype=np.uint32)

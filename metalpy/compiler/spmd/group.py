@@ -153,7 +153,9 @@ def _turns(kind: Kind, size: int, count: int) -> str:
 def _region_loop(kind: Kind, size: int, k: int) -> str:
     """Region k of simdgroups: of all of them, or of one that has parted from the others."""
     many = len(kind.outcomes[k]) > 1
-    low, high, short = ("%low.K.KIND", "%high.K.KIND", "%last.K.KIND") if kind.can_part else ("0", "%wholes.KIND", "%short.KIND")
+    low, high, short = (
+        ("%low.K.KIND", "%high.K.KIND", "%last.K.KIND") if kind.can_part else ("0", "%wholes.KIND", "%short.KIND")
+    )
     text = '"region.K.KIND":\n'
     if kind.can_part:
         text += _bounds(kind, k)
@@ -164,7 +166,7 @@ def _region_loop(kind: Kind, size: int, k: int) -> str:
   %i.K.KIND = phi i32 [ {low}, %"region.K.KIND" ], [ %i.next.K.KIND, %"loop.K.KIND" ]
 """
     if many:
-        text += f"""
+        text += """
   %before.K.KIND = phi i32 [ 0, %"region.K.KIND" ], [ %now.K.KIND, %"loop.K.KIND" ]
   %agree.K.KIND = phi i1 [ true, %"region.K.KIND" ], [ %agreed.K.KIND, %"loop.K.KIND" ]
 """
@@ -190,7 +192,7 @@ def _region_loop(kind: Kind, size: int, k: int) -> str:
 "tail.K.KIND":
 """
     if many:
-        text += f"""
+        text += """
   %came.K.KIND = phi i32 [ 0, %"region.K.KIND" ], [ %now.K.KIND, %"loop.K.KIND" ]
   %alike.K.KIND = phi i1 [ true, %"region.K.KIND" ], [ %agreed.K.KIND, %"loop.K.KIND" ]
 """
@@ -223,7 +225,7 @@ def _bounds(kind: Kind, k: int) -> str:
     every = {"low": ("0", "i32"), "high": ("%wholes.KIND", "i32"), "last": ("%short.KIND", "i1")}
     return "".join(
         f"  %{name}.K.KIND = phi {type_} {', '.join(f'[ {value}, {block} ]' for block in together)}"
-        f"{', ' if together else ''}[ %{name}.KIND, %\"go.KIND\" ]\n"
+        f'{", " if together else ""}[ %{name}.KIND, %"go.KIND" ]\n'
         for name, (value, type_) in every.items()
     )
 
@@ -245,7 +247,7 @@ def _next(kind: Kind, k: int) -> str:
         text += f"""
   %whose.K.KIND = load i32, ptr %whose.KIND, align 4
   %together.K.KIND = icmp eq i32 %whose.K.KIND, {_TOGETHER}
-  br i1 %together.K.KIND, label %"{'check' if len(outcomes) > 1 else 'next'}.K.KIND", label %"went.K.KIND"
+  br i1 %together.K.KIND, label %"{"check" if len(outcomes) > 1 else "next"}.K.KIND", label %"went.K.KIND"
 "went.K.KIND":
   %own.at.K.KIND = getelementptr i32, ptr %states, i32 %whose.K.KIND
   store i32 {at}, ptr %own.at.K.KIND, align 4
