@@ -298,7 +298,9 @@ def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, entry: str, r
             simplify.run(function, builder)
     unroll = llvm.create_new_function_pass_manager()
     unroll.add_loop_unroll_pass()
-    unroll.run(module.get_function(entry), builder)  # the simdgroups that have all lanes are in there
+    every = module.get_function(entry)  # the simdgroups that have all lanes are in there
+    unroll.run(every, builder)
+    simplify.run(every, builder)
 
 
 def _constants(program: Program, values: Mapping[int, object]) -> dict[str, str]:
