@@ -150,11 +150,13 @@ class _FileCompilation(Compilation):
         self._values = values
         self._code = dict(zip(self.kernels, code, strict=True)) if fits else {}
 
-    def native(self, name: str, values: Mapping[int, object] | None = None, *, rebuild: bool = False) -> Path:
+    def native(
+        self, name: str, values: Mapping[int, object] | None = None, *, rebuild: bool = False, shape: str = ""
+    ) -> Path:
         values = {**self._values, **(values or {})}
         code = self._code.get(name)
         if code is None or rebuild or values != self._values:
-            return super().native(name, values, rebuild=rebuild)
+            return super().native(name, values, rebuild=rebuild, shape=shape)
         key = make_key("file", hashlib.blake2b(code).hexdigest())
         if self._store.load(key, ".so") is None:
             self._store.store(key, ".so", code)

@@ -11,10 +11,8 @@ of a threadgroup; one that calls a barrier or a simdgroup function gets a fiber 
 from __future__ import annotations
 
 import re
-import tempfile
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -28,7 +26,7 @@ from .frontend import Constant, Program
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
 from .spmd.size import refuse_large_when_inlined
-from .toolchain import linker, run_tool
+from .toolchain import Linker
 
 __all__ = ["becomes_loop", "inline_all_but", "lower"]
 
@@ -45,7 +43,7 @@ _lock = threading.Lock()  # LLVM's targets are initialised once; llvmlite's cont
 _initialized = False
 
 
-def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
+def lower(program: Program, k: int, values: Mapping[int, object], shape: str = "") -> Lowered:
     """Machine code for kernel number `k` of `program`.
 
     Parameters
@@ -55,6 +53,8 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
         Which of ``program.kernels``.
     values : mapping of int to bool, int or float
         Function constants by index.
+    shape : str
+        For which threadgroups, as `spmd.program.vectorize` takes it; by default for all.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
             _make_loops(module, machine)
         if chosen_executor() == SPMD:
             try:
-                return _lower_spmd(module, machine, program, k)
+                return _lower_spmd(module, machine, program, k, shape)
             except Unsupported as unsupported:
                 reason = str(unsupported)
         else:
@@ -112,7 +112,7 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
         return _finish(module, machine, record, REFERENCE, reason)
 
 
-def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int) -> Lowered:
+def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int, shape: str) -> Lowered:
     """The kernel as a program for whole simdgroups; raises Unsupported if it cannot be vectorised."""
     module = module.clone()
     if program.inputs:
@@ -123,10 +123,10 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     refuse_large_when_inlined(str(module), _THREAD)
     _inline_all(module, _THREAD)
     _run_passes(module, _plain_machine(), vectorize=False)
-    made = vectorize(str(module), _THREAD, program.max_threads[k])
+    made = vectorize(str(module), _THREAD, program.max_threads[k], shape)
     module = _verified(made.module, program.kernels[k].name)
     _keep_only(module, {made.entry})
-    _run_passes(module, machine, vectorize=False)
+    _simplify(module, machine, made.entry, made.regroups)
     stack = _stack_size(module, machine)
     record = _record(module.triple, made.entry, KERNEL_SIMDGROUPS, static_memory, program.max_threads[k], stack)
     return _finish(module, machine, record, SPMD)
@@ -154,7 +154,8 @@ def _finish(
     values = ", ".join(f"i8 {byte}" for byte in label)
     text = f'target triple = "{module.triple}"\n@mp_executor = constant [{len(label)} x i8] [{values}]\n'
     module.link_in(llvm.parse_assembly(text))
-    return Lowered(_link(machine.emit_object(module)), executor, reason)
+    with Linker() as linker:
+        return Lowered(linker.link(machine.emit_object(module)), executor, reason)
 
 
 def becomes_loop(assembly: Assembly, name: str) -> bool:
@@ -272,6 +273,34 @@ def _run_passes(
     else:
         passes = builder.getModulePassManager()
     passes.run(module, builder)
+
+
+def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, entry: str, regroups: bool) -> None:
+    """Optimise a vector program, whose scalar form has been through all passes.
+
+    What they would do once more takes as long as emitting the code, and finds little: variables become registers,
+    masks that are known go. Only where vectors are taken apart and `regroups` do they find more.
+    """
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
+    options.loop_vectorization = options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    if regroups:
+        builder.getModulePassManager().run(module, builder)
+        return
+    inline = llvm.create_new_module_pass_manager()
+    inline.add_sroa_pass()  # or what one simdgroup leaves in a variable seems to reach the next one
+    inline.add_always_inliner_pass()
+    inline.add_global_dead_code_eliminate_pass()
+    inline.run(module, builder)
+    simplify = builder.getFunctionPassManager()
+    for function in module.functions:
+        if not function.is_declaration:
+            simplify.run(function, builder)
+    unroll = llvm.create_new_function_pass_manager()
+    unroll.add_loop_unroll_pass()
+    every = module.get_function(entry)  # the simdgroups that have all lanes are in there
+    unroll.run(every, builder)
+    simplify.run(every, builder)
 
 
 def _constants(program: Program, values: Mapping[int, object]) -> dict[str, str]:
@@ -447,14 +476,3 @@ def _record(triple: str, entry: str, flags: int, memory: int, max_threads: int, 
         f"@mp_kernel = constant %mp_native_kernel {{ {fields}, {pointers} }}\n"
         f"declare void @{entry}({parameters})\n"
     )
-
-
-def _link(native: bytes) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="metalpy-") as folder:
-        source, target = Path(folder, "kernel.o"), Path(folder, "kernel.so")
-        source.write_bytes(native)
-        flags = ["-shared", "--hash-style=gnu", "-z", "relro", "-z", "now", "-z", "noexecstack", "--gc-sections", "-s"]
-        result = run_tool([*linker(), *flags, str(source), "-o", str(target)])
-        if result.returncode != 0:
-            raise MetalError(f"linking a kernel failed: {result.stderr.decode('utf-8', 'replace').strip()}")
-        return target.read_bytes()

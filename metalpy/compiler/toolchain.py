@@ -20,7 +20,7 @@ from ..errors import MetalError, UnsupportedError
 if TYPE_CHECKING:
     import subprocess
 
-__all__ = ["clang", "cpu_features", "cpu_identity", "linker", "machine", "run_tool", "versions"]
+__all__ = ["Linker", "clang", "cpu_features", "cpu_identity", "linker", "machine", "run_tool", "versions"]
 
 
 @cache
@@ -64,6 +64,41 @@ def run_tool(command: list[str], data: bytes = b"") -> subprocess.CompletedProce
         return subprocess.run(command, input=data, capture_output=True, check=False, cwd="/")
     except OSError as error:
         raise MetalError(f"cannot run {command[0]}: {error.strerror}") from error
+
+
+class Linker:
+    """The linker, started before there is an object: to load it takes longer than its work.
+
+    To be used as a context manager, which ends the process if it gets no object.
+    """
+
+    _FLAGS = "-shared --hash-style=gnu -z relro -z now -z noexecstack --gc-sections -s /dev/stdin -o -".split()
+
+    def __init__(self) -> None:
+        import subprocess
+
+        command = [*linker(), *self._FLAGS]
+        pipe = subprocess.PIPE
+        try:
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/")
+        except OSError as error:
+            raise MetalError(f"cannot run {command[0]}: {error.strerror}") from error
+
+    def link(self, native: bytes) -> bytes:
+        """The shared object of an object file."""
+        made, messages = self._process.communicate(native)
+        if self._process.returncode != 0:
+            raise MetalError(f"linking a kernel failed: {messages.decode('utf-8', 'replace').strip()}")
+        return made
+
+    def __enter__(self) -> Linker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        with self._process:  # closes the pipes and waits
+            pass
 
 
 @cache

@@ -124,14 +124,15 @@ def _region(
     else:
         first = by_name[start]
     out += first.lines[1 if start in marks else 0 :]
+    entered = {t for part in inside if part.name == start or part.name not in marks for t in part.targets}
     for part in inside:
-        if part.name in marks:
+        if part.name in marks and part.name in entered:
             out.append(f'"{part.name}":')
             number = marks[part.name]
             for i, name in enumerate(sorted((part.live - empty[number - 1]) & changed[part.name])):
                 out += _saved(f"{number}.{i}", name, variables[name], places[name])
             out.append(f"  ret i32 {number}")
-        elif part.name != start:
+        elif part.name != start and part.name not in marks:
             out += [f'"{part.name}":', *part.lines]
     return out
 
