@@ -23,11 +23,13 @@ from ..errors import CompileError, MetalError
 from .assembly import Assembly, adapted
 from .checks import may_recurse
 from .convergence import order_meetings
+from .conversions import conversions_for
 from .executor import REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
 from .spmd.size import refuse_large_when_inlined
+from .target import initialize, plain_machine, target_machine
 from .toolchain import linker, run_tool
 
 __all__ = ["becomes_loop", "inline_all_but", "lower"]
@@ -42,10 +44,9 @@ _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
 _PROMISED_ALIGNMENT = re.compile(r"(= alloca [^\n]*|^@[^\n]*)|\balign (?:16|32|64|128)\b", re.MULTILINE)
 
 _lock = threading.Lock()  # LLVM's targets are initialised once; llvmlite's contexts are not for many threads
-_initialized = False
 
 
-def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
+def lower(program: Program, k: int, values: Mapping[int, object], machine: llvm.TargetMachine | None = None) -> Lowered:
     """Machine code for kernel number `k` of `program`.
 
     Parameters
@@ -55,11 +56,13 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
         Which of ``program.kernels``.
     values : mapping of int to bool, int or float
         Function constants by index.
+    machine : llvm.TargetMachine, optional
+        What to compile for; the processor that METALPY_CPU names by default.
 
     Returns
     -------
     Lowered
-        A shared object for this CPU, which executor runs it, and if that is the reference one, why.
+        A shared object for that CPU, which executor runs it, and if that is the reference one, why.
 
     Raises
     ------
@@ -78,10 +81,10 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
     text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
     recurses = may_recurse(assembly, k)
     with _lock:
-        _initialize()
+        initialize()
         module = llvm.parse_assembly(text)
-        module.triple = llvm.get_process_triple()
-        machine = _target_machine()
+        machine = machine or target_machine()
+        module.triple = machine.triple
         _keep_only(module, {_THREAD, _GROUP})
         _run_passes(module, machine, reachable_only=True)
         if recurses:
@@ -122,7 +125,7 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     module = _allow_inlining_meetings(module)
     refuse_large_when_inlined(str(module), _THREAD)
     _inline_all(module, _THREAD)
-    _run_passes(module, _plain_machine(), vectorize=False)
+    _run_passes(module, plain_machine(machine), vectorize=False)
     made = vectorize(str(module), _THREAD, program.max_threads[k])
     module = _verified(made.module, program.kernels[k].name)
     _keep_only(module, {made.entry})
@@ -154,16 +157,17 @@ def _finish(
     values = ", ".join(f"i8 {byte}" for byte in label)
     text = f'target triple = "{module.triple}"\n@mp_executor = constant [{len(label)} x i8] [{values}]\n'
     module.link_in(llvm.parse_assembly(text))
-    return Lowered(_link(machine.emit_object(module)), executor, reason)
+    native = machine.emit_object(module)
+    return Lowered(_link(native, *conversions_for(native, machine.triple)), executor, reason)
 
 
 def becomes_loop(assembly: Assembly, name: str) -> bool:
     """Whether LLVM makes a loop of a function that calls itself."""
     with _lock:
-        _initialize()
+        initialize()
         module = llvm.parse_assembly(assembly.slice([name]))
         module.triple = llvm.get_process_triple()
-        _make_loops(module, _target_machine())
+        _make_loops(module, target_machine())
         return name not in Assembly(str(module)).calls(name)
 
 
@@ -172,13 +176,13 @@ def inline_all_but(text: str, kept: re.Pattern[str]) -> str:
     variables are concerned; loops and calls stay as they are.
     """
     with _lock:
-        _initialize()
+        initialize()
         module = llvm.parse_assembly(text)
         module.triple = llvm.get_process_triple()
         for function in module.functions:
             if not function.is_declaration and not kept.search(function.name):
                 function.add_function_attribute("alwaysinline")
-        builder = llvm.create_pass_builder(_target_machine(), llvm.create_pipeline_tuning_options(speed_level=1))
+        builder = llvm.create_pass_builder(target_machine(), llvm.create_pipeline_tuning_options(speed_level=1))
         passes = llvm.create_new_module_pass_manager()
         passes.add_always_inliner_pass()
         for _ in range(2):  # a branch that goes shows variables that SROA dissolves
@@ -199,30 +203,6 @@ def _make_loops(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
     passes.add_instruction_combine_pass()
     passes.add_tail_call_elimination_pass()
     passes.run(module, builder)
-
-
-def _initialize() -> None:
-    global _initialized
-    if not _initialized:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        _initialized = True
-
-
-def _target_machine() -> llvm.TargetMachine:
-    target = llvm.Target.from_triple(llvm.get_process_triple())
-    return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
-        opt=2,
-        reloc="pic",
-        codemodel="default",
-    )
-
-
-def _plain_machine() -> llvm.TargetMachine:
-    """A processor that gives the optimiser no reason to unroll loops for it."""
-    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(opt=2, reloc="pic")
 
 
 # ---- shaping the module ----
@@ -449,12 +429,14 @@ def _record(triple: str, entry: str, flags: int, memory: int, max_threads: int, 
     )
 
 
-def _link(native: bytes) -> bytes:
+def _link(*objects: bytes) -> bytes:
     with tempfile.TemporaryDirectory(prefix="metalpy-") as folder:
-        source, target = Path(folder, "kernel.o"), Path(folder, "kernel.so")
-        source.write_bytes(native)
+        target = Path(folder, "kernel.so")
+        sources = [Path(folder, f"{number}.o") for number in range(len(objects))]
+        for source, data in zip(sources, objects, strict=True):
+            source.write_bytes(data)
         flags = ["-shared", "--hash-style=gnu", "-z", "relro", "-z", "now", "-z", "noexecstack", "--gc-sections", "-s"]
-        result = run_tool([*linker(), *flags, str(source), "-o", str(target)])
+        result = run_tool([*linker(), *flags, *map(str, sources), "-o", str(target)])
         if result.returncode != 0:
             raise MetalError(f"linking a kernel failed: {result.stderr.decode('utf-8', 'replace').strip()}")
         return target.read_bytes()

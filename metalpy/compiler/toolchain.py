@@ -5,12 +5,8 @@ clang and lld come inside the ``ziglang`` package, LLVM inside ``llvmlite``. Loo
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
-import platform
-import re
-import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +16,7 @@ from ..errors import MetalError, UnsupportedError
 if TYPE_CHECKING:
     import subprocess
 
-__all__ = ["clang", "cpu_features", "cpu_identity", "linker", "machine", "run_tool", "versions"]
+__all__ = ["clang", "linker", "run_tool", "versions"]
 
 
 @cache
@@ -82,40 +78,3 @@ def versions() -> tuple[str, ...]:
     chosen = [os.environ.get(v, "") for v in ("METALPY_CLANG", "METALPY_LLD")]
     stamps = [f"{c}:{os.stat(c).st_mtime_ns}" if c and os.path.exists(c) else c for c in chosen]
     return (_installed("ziglang"), _installed("llvmlite"), *stamps)
-
-
-def machine() -> str:
-    """System and processor architecture."""
-    return f"{sys.platform} {platform.machine()}"
-
-
-# Of what /proc/cpuinfo lists: what code that LLVM makes from ordinary code may use. All of it, where names differ.
-_USED_FEATURES = re.compile(r"abm|adx|avx|bmi|cmov|cx16|f16c|fma|gfni|lahf|movbe|pni|popcnt|sse|ssse|vpclmul|x?sha")
-
-
-@cache
-def cpu_features() -> frozenset[str]:
-    """Instruction set extensions of this processor, as the operating system names them."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            first = file.read(8192).split("\n\n", 1)[0]
-    except OSError:
-        return frozenset()
-    lists = re.findall(r"^(flags|Features)\s*:(.*)$", first, re.MULTILINE)
-    return frozenset(
-        name for kind, names in lists for name in names.split() if kind != "flags" or _USED_FEATURES.match(name)
-    )
-
-
-@cache
-def cpu_identity() -> str:
-    """What identifies this machine's instruction set in a cache key."""
-    facts = [platform.machine()]
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            first = file.read(8192).split("\n\n", 1)[0]
-        wanted = ("model name", "flags", "features", "cpu implementer", "cpu part", "cpu family", "model\t", "stepping")
-        facts += [line for line in first.splitlines() if line.lower().startswith(wanted)]
-    except OSError:
-        facts.append(platform.processor())
-    return hashlib.blake2b("\n".join(facts).encode(), digest_size=16).hexdigest()

@@ -163,6 +163,15 @@ typedef struct mp_message_site {
     const char *category;
 } mp_message_site;
 
+/* ---- conversions that a processor may lack, by the numbers' bits; to nearest, ties to even ---- */
+
+#define MP_CONVERSION MP_KERNEL_ABI __attribute__((const, nothrow, visibility("default")))
+MP_CONVERSION mp_u32 mp_float_of_half(mp_u32 half);
+MP_CONVERSION mp_u32 mp_half_of_float(mp_u32 bits);
+MP_CONVERSION mp_u32 mp_half_of_double(unsigned long bits);
+MP_CONVERSION mp_u32 mp_bfloat_of_float(mp_u32 bits);
+MP_CONVERSION mp_u32 mp_bfloat_of_double(unsigned long bits);
+
 /* ---- what kernels call; all but the texture functions meet the other threads of the threadgroup or simdgroup ----
  *
  * `convergent` keeps the optimiser from moving a call into or out of divergent control flow. Lanes meet when they

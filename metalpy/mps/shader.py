@@ -12,6 +12,7 @@ from metalpy._core.library import LIBRARY_NATIVE, Library
 from metalpy._core.trace import Region
 from metalpy.compiler.compilation import Compilation, compile_source
 from metalpy.compiler.options import DEFAULT_VERSION, make_options
+from metalpy.compiler.processor import refuse_foreign_code
 from metalpy.compiler.source import OWN_HEADERS, PROGRAM_SOURCE, read_source
 from metalpy.device import device as _device
 from metalpy.errors import Diagnostic, ForkError, MetalError, UnsupportedError
@@ -286,6 +287,7 @@ def _kernel(
 
 def _load(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Pipeline:
     """The kernel's native code on the device."""
+    refuse_foreign_code()
     path = compilation.native(name, values)
     with Region("compile", "load", {"kernel": name}):
         try:
