@@ -35,7 +35,7 @@ from .toolchain import linker, run_tool
 __all__ = ["becomes_loop", "inline_all_but", "lower"]
 
 KERNEL_VERSION = 2
-KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS = 1, 2, 4  # flags of mp_native_kernel
+KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS, KERNEL_VARIABLES = 1, 2, 4, 8  # flags of mp_native_kernel
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
 _THREAD, _GROUP = "__mp_thread", "__mp_group"  # entry points: one thread, all threads of a group (see entry.h)
 _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
@@ -110,7 +110,7 @@ def lower(program: Program, k: int, values: Mapping[int, object], machine: llvm.
         if uses_fibers:
             module = llvm.parse_assembly(order_meetings(str(module)))
         stack = _stack_size(module, machine)
-        flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks
+        flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | _variables_flag(module)
         record = _record(module.triple, entry, flags, static_memory, program.max_threads[k], stack)
         return _finish(module, machine, record, REFERENCE, reason)
 
@@ -131,7 +131,8 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     _keep_only(module, {made.entry})
     _run_passes(module, machine, vectorize=False)
     stack = _stack_size(module, machine)
-    record = _record(module.triple, made.entry, KERNEL_SIMDGROUPS, static_memory, program.max_threads[k], stack)
+    flags = KERNEL_SIMDGROUPS | _variables_flag(module)
+    record = _record(module.triple, made.entry, flags, static_memory, program.max_threads[k], stack)
     return _finish(module, machine, record, SPMD)
 
 
@@ -401,6 +402,12 @@ def _stack_size(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> int:
             text = str(function)
             total += sum(_type_size(t.strip(), sizes) for t in _ALLOCA.findall(text)) + 8 * text.count("\n") + 512
     return 2 * total + _STACK_SLACK
+
+
+def _variables_flag(module: llvm.ModuleRef) -> int:
+    """Whether any variable is in memory after optimisation, where a wrong index reaches what lies around it."""
+    defined = (function for function in module.functions if not function.is_declaration)
+    return KERNEL_VARIABLES * any(_ALLOCA.search(str(function)) for function in defined)
 
 
 def _type_size(text: str, structs: Mapping[str, int]) -> int:
