@@ -83,6 +83,8 @@ def lower(
             continue
         finally:
             lowering._link = link
+        if executor == SPMD != made.executor:
+            print(f"{file}: {name}: no vector program: {made.reason}")
         counts[f"{made.executor} kernels"] += 1
         counts[f"{made.executor} kernels with vector code"] += bool(re.search(given.registers, seen[-1]))
         if given.folder:
