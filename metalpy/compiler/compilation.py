@@ -21,9 +21,10 @@ from ..errors import Diagnostic, FixIt, LaunchTypeError
 from .cache import Cache, default_cache, make_key
 from .executor import Lowered, chosen_executor
 from .options import Options
+from .processor import cpu_identity
 from .records import pack, unpack
 from .source import Misuse, Source
-from .toolchain import cpu_identity, versions
+from .toolchain import versions
 
 if TYPE_CHECKING:
     from .frontend import Program

@@ -23,8 +23,8 @@ from ..errors import LibraryError, UnsupportedError
 from .cache import Cache, default_cache, make_key
 from .compilation import Compilation
 from .options import Options
+from .processor import code_features, cpu_features, machine
 from .source import Source
-from .toolchain import cpu_features, machine
 
 __all__ = ["FORMAT", "read_library", "write_library"]
 
@@ -62,7 +62,7 @@ def write_library(path: str | os.PathLike[str], compilation: Compilation, values
         {
             "metalpy": _version(),
             "machine": machine(),
-            "features": sorted(cpu_features()),
+            "features": sorted(code_features()),
             "constants": sorted(values.items()),
             "sections": places,
         }

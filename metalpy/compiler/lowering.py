@@ -21,17 +21,19 @@ from ..errors import CompileError, MetalError
 from .assembly import Assembly, adapted
 from .checks import may_recurse
 from .convergence import order_meetings
+from .conversions import conversions_for
 from .executor import REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
 from .spmd.size import refuse_large_when_inlined
+from .target import initialize, plain_machine, target_machine
 from .toolchain import Linker
 
 __all__ = ["becomes_loop", "inline_all_but", "lower"]
 
 KERNEL_VERSION = 2
-KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS = 1, 2, 4  # flags of mp_native_kernel
+KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS, KERNEL_VARIABLES = 1, 2, 4, 8  # flags of mp_native_kernel
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
 _THREAD, _GROUP = "__mp_thread", "__mp_group"  # entry points: one thread, all threads of a group (see entry.h)
 _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
@@ -40,10 +42,11 @@ _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
 _PROMISED_ALIGNMENT = re.compile(r"(= alloca [^\n]*|^@[^\n]*)|\balign (?:16|32|64|128)\b", re.MULTILINE)
 
 _lock = threading.Lock()  # LLVM's targets are initialised once; llvmlite's contexts are not for many threads
-_initialized = False
 
 
-def lower(program: Program, k: int, values: Mapping[int, object], shape: str = "") -> Lowered:
+def lower(
+    program: Program, k: int, values: Mapping[int, object], shape: str = "", machine: llvm.TargetMachine | None = None
+) -> Lowered:
     """Machine code for kernel number `k` of `program`.
 
     Parameters
@@ -55,11 +58,13 @@ def lower(program: Program, k: int, values: Mapping[int, object], shape: str = "
         Function constants by index.
     shape : str
         For which threadgroups, as `spmd.program.vectorize` takes it; by default for all.
+    machine : llvm.TargetMachine, optional
+        What to compile for; the processor that METALPY_CPU names by default.
 
     Returns
     -------
     Lowered
-        A shared object for this CPU, which executor runs it, and if that is the reference one, why.
+        A shared object for that CPU, which executor runs it, and if that is the reference one, why.
 
     Raises
     ------
@@ -78,10 +83,10 @@ def lower(program: Program, k: int, values: Mapping[int, object], shape: str = "
     text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
     recurses = may_recurse(assembly, k)
     with _lock:
-        _initialize()
+        initialize()
         module = llvm.parse_assembly(text)
-        module.triple = llvm.get_process_triple()
-        machine = _target_machine()
+        machine = machine or target_machine()
+        module.triple = machine.triple
         _keep_only(module, {_THREAD, _GROUP})
         _run_passes(module, machine, reachable_only=True)
         if recurses:
@@ -107,7 +112,7 @@ def lower(program: Program, k: int, values: Mapping[int, object], shape: str = "
         if uses_fibers:
             module = llvm.parse_assembly(order_meetings(str(module)))
         stack = _stack_size(module, machine)
-        flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks
+        flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | _variables_flag(module)
         record = _record(module.triple, entry, flags, static_memory, program.max_threads[k], stack)
         return _finish(module, machine, record, REFERENCE, reason)
 
@@ -122,13 +127,14 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     module = _allow_inlining_meetings(module)
     refuse_large_when_inlined(str(module), _THREAD)
     _inline_all(module, _THREAD)
-    _run_passes(module, _plain_machine(), vectorize=False)
+    _run_passes(module, plain_machine(machine), vectorize=False)
     made = vectorize(str(module), _THREAD, program.max_threads[k], shape)
     module = _verified(made.module, program.kernels[k].name)
     _keep_only(module, {made.entry})
     _simplify(module, machine, made.entry, made.regroups)
     stack = _stack_size(module, machine)
-    record = _record(module.triple, made.entry, KERNEL_SIMDGROUPS, static_memory, program.max_threads[k], stack)
+    flags = KERNEL_SIMDGROUPS | _variables_flag(module)
+    record = _record(module.triple, made.entry, flags, static_memory, program.max_threads[k], stack)
     return _finish(module, machine, record, SPMD)
 
 
@@ -155,16 +161,17 @@ def _finish(
     text = f'target triple = "{module.triple}"\n@mp_executor = constant [{len(label)} x i8] [{values}]\n'
     module.link_in(llvm.parse_assembly(text))
     with Linker() as linker:
-        return Lowered(linker.link(machine.emit_object(module)), executor, reason)
+        native = machine.emit_object(module)
+        return Lowered(linker.link(native, *conversions_for(native, machine.triple)), executor, reason)
 
 
 def becomes_loop(assembly: Assembly, name: str) -> bool:
     """Whether LLVM makes a loop of a function that calls itself."""
     with _lock:
-        _initialize()
+        initialize()
         module = llvm.parse_assembly(assembly.slice([name]))
         module.triple = llvm.get_process_triple()
-        _make_loops(module, _target_machine())
+        _make_loops(module, target_machine())
         return name not in Assembly(str(module)).calls(name)
 
 
@@ -173,13 +180,13 @@ def inline_all_but(text: str, kept: re.Pattern[str]) -> str:
     variables are concerned; loops and calls stay as they are.
     """
     with _lock:
-        _initialize()
+        initialize()
         module = llvm.parse_assembly(text)
         module.triple = llvm.get_process_triple()
         for function in module.functions:
             if not function.is_declaration and not kept.search(function.name):
                 function.add_function_attribute("alwaysinline")
-        builder = llvm.create_pass_builder(_target_machine(), llvm.create_pipeline_tuning_options(speed_level=1))
+        builder = llvm.create_pass_builder(target_machine(), llvm.create_pipeline_tuning_options(speed_level=1))
         passes = llvm.create_new_module_pass_manager()
         passes.add_always_inliner_pass()
         for _ in range(2):  # a branch that goes shows variables that SROA dissolves
@@ -200,30 +207,6 @@ def _make_loops(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
     passes.add_instruction_combine_pass()
     passes.add_tail_call_elimination_pass()
     passes.run(module, builder)
-
-
-def _initialize() -> None:
-    global _initialized
-    if not _initialized:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        _initialized = True
-
-
-def _target_machine() -> llvm.TargetMachine:
-    target = llvm.Target.from_triple(llvm.get_process_triple())
-    return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
-        opt=2,
-        reloc="pic",
-        codemodel="default",
-    )
-
-
-def _plain_machine() -> llvm.TargetMachine:
-    """A processor that gives the optimiser no reason to unroll loops for it."""
-    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(opt=2, reloc="pic")
 
 
 # ---- shaping the module ----
@@ -450,6 +433,12 @@ def _stack_size(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> int:
             text = str(function)
             total += sum(_type_size(t.strip(), sizes) for t in _ALLOCA.findall(text)) + 8 * text.count("\n") + 512
     return 2 * total + _STACK_SLACK
+
+
+def _variables_flag(module: llvm.ModuleRef) -> int:
+    """Whether any variable is in memory after optimisation, where a wrong index reaches what lies around it."""
+    defined = (function for function in module.functions if not function.is_declaration)
+    return KERNEL_VARIABLES * any(_ALLOCA.search(str(function)) for function in defined)
 
 
 def _type_size(text: str, structs: Mapping[str, int]) -> int:

@@ -14,6 +14,7 @@ from metalpy._core.trace import Region
 from metalpy.compiler.compilation import Compilation, compile_source
 from metalpy.compiler.executor import SPMD, chosen_executor
 from metalpy.compiler.options import DEFAULT_VERSION, make_options
+from metalpy.compiler.processor import refuse_foreign_code
 from metalpy.compiler.source import OWN_HEADERS, PROGRAM_SOURCE, read_source
 from metalpy.device import device as _device
 from metalpy.errors import Diagnostic, ForkError, MetalError, UnsupportedError
@@ -291,6 +292,7 @@ def _load(
     compilation: Compilation, device: Device, name: str, values: Mapping[int, object], shape: str = ""
 ) -> Pipeline:
     """The kernel's native code on the device, for all threadgroups or for those of a shape."""
+    refuse_foreign_code()
     path = compilation.native(name, values, shape=shape)
     with Region("compile", "load", {"kernel": name}):
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .code import Lanes
+from .code import ALL, Lanes
 from .ir import Instruction, Value, components
 from .memory import interleaved, joined, split
 from .shape import VARYING, Shape, literal
@@ -100,7 +100,7 @@ def _base(w: Vectorizer, instruction: Instruction, type_: str, parts: list[Lanes
             op = "add"
     if op in _CASTS:
         if not exact and op in ("zext", "sext") and parts[0].shape.relaxed is False:
-            return _widened(w, op, parts[0], type_)
+            return _widened(w, instruction, parts[0], type_)
         return code.new(f"{op} {flags} {source} {scalars[0]} to {type_}")
     if op == "select":
         return code.new(f"select {flags} i1 {scalars[0]}, {type_} {scalars[1]}, {type_} {scalars[2]}")
@@ -109,14 +109,16 @@ def _base(w: Vectorizer, instruction: Instruction, type_: str, parts: list[Lanes
     return code.new(f"{op} {flags} {source} {scalars[0]}, {scalars[1]}")
 
 
-def _widened(w: Vectorizer, op: str, part: Lanes, type_: str) -> str:
+def _widened(w: Vectorizer, instruction: Instruction, part: Lanes, type_: str) -> str:
     """A base in more bits. Where the narrow number wraps around between the first lane and the last, the lanes
-    behind the border are meant: those before it have addresses that no buffer reaches.
+    behind the border are meant: those before it have addresses that no buffer reaches. If all lanes are active, the
+    first lane is before the border, and its address is to fail.
     """
-    code, source = w.code, part.type
+    op, code, source = instruction.op, w.code, part.type
     plain = code.new(f"{op} {source} {part.scalar} to {type_}")
     last = max(part.shape.offsets or (0,))
-    if op == "sext" or last <= 0 or (last < part.shape.align and min(part.shape.offsets or (0,)) >= 0):
+    within = last < part.shape.align and min(part.shape.offsets or (0,)) >= 0
+    if op == "sext" or last <= 0 or within or (w.mask == ALL and w.only_addresses(instruction.result)):
         return plain
     signed = code.new(f"sext {source} {part.scalar} to {type_}")
     wraps = code.new(f"icmp ugt {source} {part.scalar}, {-1 - last}")

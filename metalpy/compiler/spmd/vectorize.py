@@ -114,6 +114,7 @@ class Vectorizer:
         }
         self._escaping, self._leaving = self._find_escaping()
         self._together = self._find_together() if full else set()
+        self._uses = self._find_uses()
 
     # ---- the whole ----
 
@@ -233,6 +234,16 @@ class Vectorizer:
         (shape,) = self.shapes.of(instruction.operands[-1], self.home.get(instruction.operands[-1].text, ("",))[0])
         return shape.offsets is not None and not shape.is_uniform
 
+    def _find_uses(self) -> dict[str, list[tuple[str, str]]]:
+        """For each value the instructions that have it as an operand: what they are, and their results."""
+        uses: dict[str, list[tuple[str, str]]] = {}
+        for block in self.flow.blocks.values():
+            for instruction in (*block.phis, *block.body, block.terminator):
+                for value in instruction.operands:
+                    if value.is_local:
+                        uses.setdefault(value.text, []).append((instruction.op, instruction.result))
+        return uses
+
     def _is_repeated(self, name: str, block: str) -> bool:
         """Whether `block` computes the value again rather than keep it: addresses and the like, which cost nothing."""
         _, instruction = self.home[name]
@@ -249,6 +260,15 @@ class Vectorizer:
             op in ("add", "sub", "shl", "and", "or", "lshr") and len(sources) == 1
         )
         return cheap and self._still_holds(sources, block)
+
+    def only_addresses(self, name: str) -> bool:
+        """Whether every use of a value is an access, or part of its address, in the block where it is computed: then
+        that block's lanes are all that matter to it.
+        """
+        return name not in self._escaping and all(
+            use in ("load", "store") or (use in _ADDRESSING and self.only_addresses(result))
+            for use, result in self._uses.get(name, ())
+        )
 
     def _still_holds(self, sources: list[Value], block: str) -> bool:
         """Whether values are the same in `block` as where they were used: no loop has begun anew in between."""
@@ -495,6 +515,9 @@ class Vectorizer:
 def _copied(values: dict[str, list[Lanes]]) -> dict[str, list[Lanes]]:
     """The values that one way starts with: what it computes, the other one has not."""
     return {name: [replace(lanes) for lanes in parts] for name, parts in values.items()}
+
+
+_ADDRESSING = {"getelementptr", "zext", "add", "sub", "mul", "shl", "or"}  # what only_addresses looks through
 
 
 def _write(writer: Vectorizer, instruction: Instruction) -> None:
