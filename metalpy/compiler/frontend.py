@@ -24,15 +24,16 @@ from .debuginfo import read_kernels
 from .diagnostics import compile_error, misuse_error, parse_diagnostics, placed
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, Skipped, harvest
+from .lexer import lex
 from .options import MATH_MODES, Options
-from .overloads import OverloadSet, separate_overloads
+from .overloads import OverloadSet, Separated, separate_overloads
 from .parts import part_count, without_instantiations
 from .precompiled import precompiled_headers
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 from .spaces import asks_for_spaces, resolve_spaces, without_marks
-from .toolchain import clang, run_tool
+from .toolchain import clang, meanwhile, run_tool
 from .twins import drop_twins, explain_twins
 
 if TYPE_CHECKING:
@@ -143,8 +144,11 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         A kernel needs something the software device does not have.
     """
     try:
-        found = harvest(_expand_macros(source, options), source.name)
-        unit = _Unit(source, options, found, store or default_cache())
+        expanded = meanwhile(lambda: _expand_macros(source, options))
+        lexed = lex(source.text)
+        separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
+        found = harvest(expanded(), source.name)
+        unit = _Unit(source, options, found, separated, store or default_cache())
         texts, warnings = unit.compile(parts or part_count(len(found.entries)))
         assemblies = [Assembly(text) for text in texts]
         numbers = [range(part, len(found.entries), len(texts)) for part in range(len(texts))]
@@ -230,7 +234,7 @@ def _expand_macros(source: Source, options: Options) -> str:
 class _Unit:
     """A program as clang gets it: our headers, the rewritten text, the entry points."""
 
-    def __init__(self, source: Source, options: Options, found: Harvest, store: Cache) -> None:
+    def __init__(self, source: Source, options: Options, found: Harvest, separated: Separated, store: Cache) -> None:
         self._source, self._options, self._found, self._store = source, options, found, store
         self._flags = [*_COMMON_FLAGS, *_version_flags(options), *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
         self._headers = ["__mp/entry.h", "__mp/keywords.h"]
@@ -240,7 +244,6 @@ class _Unit:
         # clang finds a definition by its label only where it has read the text itself.
         self._texts = ["__mp/async_copy.h"] if '"air.' in source.text or "\\01air." in source.text else []
         self._lines_before = 0  # in front of the user's text, in what clang read last
-        separated = separate_overloads(source.text, blank_for_cpp(source.text))
         self._program = separated.program
         self.overload_sets = separated.sets
         self._arms = Arms(separated.insertions)

@@ -82,7 +82,7 @@ class _Overload:
         return self.head[_template_end(self.head) : self.name[0]]
 
 
-def separate_overloads(original: str, rewritten: str) -> Separated:
+def separate_overloads(original: str, rewritten: str, lexed: list[Token] | None = None) -> Separated:
     """Drop the twins of a program and give the overloads for different address spaces names of their own.
 
     Parameters
@@ -91,8 +91,10 @@ def separate_overloads(original: str, rewritten: str) -> Separated:
         The user's spliced program, address spaces in place.
     rewritten : str
         The same as C++ of the same length.
+    lexed : list of Token, optional
+        What `lexer.lex` makes of `original`, if that is known.
     """
-    text = Text(original)
+    text = Text(original, lexed)
     finder = Finder(text, rewritten)
     definitions = finder.definitions()
     twins = finder.twins(definitions)

@@ -11,16 +11,18 @@ import os
 import platform
 import re
 import sys
+import threading
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import MetalError, UnsupportedError
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
 
-__all__ = ["clang", "cpu_features", "cpu_identity", "linker", "machine", "run_tool", "versions"]
+__all__ = ["clang", "cpu_features", "cpu_identity", "linker", "machine", "meanwhile", "run_tool", "versions"]
 
 
 @cache
@@ -64,6 +66,35 @@ def run_tool(command: list[str], data: bytes = b"") -> subprocess.CompletedProce
         return subprocess.run(command, input=data, capture_output=True, check=False, cwd="/")
     except OSError as error:
         raise MetalError(f"cannot run {command[0]}: {error.strerror}") from error
+
+
+_T = TypeVar("_T")
+
+
+def meanwhile(task: Callable[[], _T]) -> Callable[[], _T]:
+    """Begin what waits for a tool in another thread; the function that comes back waits for it and has its result."""
+    done: list[Callable[[], _T]] = []
+
+    def run() -> None:
+        try:
+            result = task()
+            done.append(lambda: result)
+        except BaseException as error:
+            failure = error  # `error` ends with its clause
+
+            def fail() -> _T:
+                raise failure
+
+            done.append(fail)
+
+    thread = threading.Thread(target=run, name="metalpy tool")
+    thread.start()
+
+    def wait() -> _T:
+        thread.join()
+        return done[0]()
+
+    return wait
 
 
 @cache

@@ -14,6 +14,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from .lexer import Token, closing, tokenize
@@ -125,10 +126,17 @@ def place_of(text: str, offset: int) -> tuple[str, int]:
 class Text:
     """A spliced program with its tokens, to find definitions by file, line and column."""
 
-    def __init__(self, text: str) -> None:
-        self.tokens = self._tokens = tokenize(text)
-        self._index = {token.start: i for i, token in enumerate(self._tokens)}
-        self._lines = lines_of(text)
+    def __init__(self, text: str, lexed: list[Token] | None = None) -> None:
+        self._text = text
+        self.tokens = self._tokens = tokenize(text, lexed=lexed)
+
+    @cached_property
+    def _index(self) -> dict[int, int]:
+        return {token.start: i for i, token in enumerate(self._tokens)}
+
+    @cached_property
+    def _lines(self) -> dict[tuple[str, int], list[int]]:
+        return lines_of(self._text)
 
     def offsets(self, file: str, line: int, column: int) -> list[int]:
         """Where the place is in the text: several times if its file is spliced in several times."""
