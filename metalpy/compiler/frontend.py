@@ -67,7 +67,8 @@ _COMPILE_FLAGS = (
     "-Wno-everything -Warray-bounds -Wassign-enum -Wbitwise-op-parentheses -Wdangling-else -Wdeprecated-declarations "
     "-Wdivision-by-zero -Wempty-body -Wenum-compare -Wfor-loop-analysis -Winfinite-recursion -Wlogical-op-parentheses "
     "-Wlogical-not-parentheses -Wmacro-redefined -Wnull-dereference -Wparentheses -Wparentheses-equality -Wreturn-type "
-    "-Wself-assign -Wshadow-uncaptured-local -Wshift-op-parentheses -Wsizeof-array-argument -Wsizeof-pointer-div "
+    "-Wself-assign -Wshadow-uncaptured-local "
+    "-Wshift-count-negative -Wshift-count-overflow -Wshift-op-parentheses -Wsizeof-array-argument -Wsizeof-pointer-div "
     "-Wsometimes-uninitialized -Wstring-plus-int -Wswitch -Wtautological-compare -Wuninitialized -Wunused-comparison "
     "-Wunused-value -Wunused-variable -Wunused-but-set-variable -Wno-unused-const-variable -W#warnings"
 ).split()
@@ -251,19 +252,24 @@ class _Unit:
     def compile(self, parts: int) -> tuple[list[str], tuple[Diagnostic, ...]]:
         """IR with debug information about types, in so many parts, and clang's warnings."""
         include_dirs = self._options.include_dirs
+        told: list[Diagnostic] = []  # warnings about what was mended
         for _ in range(MAX_ROUNDS):
             results = self._run_parts(parts)
             printed = [result.stderr.decode("utf-8", "replace") for result in results]
             messages = self._arms.restore(self._program, "".join(printed))
-            if all(result.returncode == 0 for result in results):
+            is_valid = all(result.returncode == 0 for result in results)
+            is_mended = self._arms.settle(self._program, messages)
+            if is_valid and is_mended:
+                told += self._warnings(messages)
+            elif is_valid:
                 texts = [result.stdout.decode("utf-8", "surrogateescape") for result in results]
-                return texts, tuple(self._warnings(messages))
+                return texts, tuple(_told_once([*told, *self._warnings(messages)]))
             hidden = {f"-D__METALPY_HIDE_{name}" for name in _AMBIGUOUS.findall(messages)} - set(self._flags)
             if hidden:
                 self._flags += sorted(hidden)
                 continue
             without_twins = drop_twins(self._source.text, self._program, messages)
-            if not self._arms.settle(self._program, messages) and without_twins is None:
+            if not is_mended and without_twins is None:
                 break
             self._program = without_twins or self._program
         if parts > 1:  # messages are always those about the program as it stands

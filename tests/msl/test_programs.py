@@ -194,6 +194,33 @@ kernel void f(constant ulong& n, device int* x, device long* y) {
     assert y.tolist() == [1 << 35, 8]
 
 
+CONSTANT_SHIFTS = """
+#define SHL(a, n) ((a) << (n))
+constexpr uint low(uint n) { return 5u << n; }
+constant uint FAR = 3u << 100u;
+constexpr constant uint KNOWN = low(33);
+template <typename T, uint N> T shifted(T x) { return x << N - 1 + 2 * 16; }
+template <uint N> struct Part { enum : uint { value = 0xf0u >> N + 32 }; };
+kernel void f(constant uint& one, device uint* x, device ulong* y) {
+  const uint n = 36;
+  x[0] = 3u << 100u, x[1] = ~0u >> 33, x[2] = one << n, x[3] = SHL(1u, 40);
+  x[4] = FAR, x[5] = KNOWN, x[6] = Part<4>::value, x[7] = uint(-8 >> 33);
+  x[8] = uint(ushort(1) << 52), x[9] = 1u << -1, x[10] = 5, x[11] = 64;
+  x[10] <<= 33, x[11] >>= one ? 34 : 35;
+  x[12] = shifted<uint, 2>(3), x[13] = shifted<uint2, 2>(3).y, x[14] = 1 << 33 << 34;
+  switch (one) { case 1u << 32: x[15] = 7; }
+  y[0] = 1ul << 65, y[1] = 3ul << 40;
+}"""
+
+
+def test_constants_are_shifted_by_the_low_bits_of_the_amount():
+    x, y = mp.zeros(16, dtype=np.uint32), mp.zeros(2, dtype=np.uint64)
+    mp.mps.compile_shader(HEAD + CONSTANT_SHIFTS).f(1, x, y, threads=1)
+    wanted = [3 << 4, 2**31 - 1, 1 << 4, 1 << 8, 3 << 4, 10, 15, 2**32 - 4, 1 << 20, 1 << 31, 10, 16, 6, 6, 8, 7]
+    assert x.tolist() == wanted
+    assert y.tolist() == [2, 3 << 40]
+
+
 OPERATORS = """
 struct Num {
   int v;
