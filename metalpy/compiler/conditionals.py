@@ -1,8 +1,8 @@
 """Expressions that are well defined in Metal and not in C++: clang says where they are, and they are mended there.
 
-``c ? x : y`` with a bfloat and a number is ambiguous, as bfloat is a class here (see ``__mp/bfloat.h``) that converts to
-the other operand's type as well as from it. Both operands are wrapped into ``__mp::arm(...)``, which makes a bfloat a
-float and leaves the rest alone.
+``c ? x : y`` with a bfloat and a number is ambiguous, as bfloat is a class here (see ``__mp/bfloat.h``) that converts
+to the other operand's type as well as from it. Both operands are wrapped into ``__mp::arm(...)``, which makes a bfloat
+a float and leaves the rest alone.
 
 ``3u << 100u`` goes by the low bits of the amount. Where the amount is a constant clang folds it to anything before the
 IR can be adapted, or refuses it in a constant expression; it becomes ``3u << __mp::by + 100u`` (see ``__mp/scalar.h``).

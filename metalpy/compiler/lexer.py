@@ -31,8 +31,8 @@ class Token(NamedTuple):
         return self.start + len(self.text)
 
 
-# Everything is a lexeme, white space and comments too: where one starts follows from the lengths of those before it,
-# and `findall` without groups is the fastest that `re` has. White space stops at line ends, where a directive may start.
+# Everything is a lexeme, white space and comments too: where one starts follows from the lengths of those before, and
+# `findall` without groups is the fastest that `re` has. White space stops at line ends, where a directive may start.
 _NOT_IN_NAMES = r"\x00-#%-/:-@\[-^`{-\x7f"  # of ASCII; spelled so, since re takes 10 ms to compile \u0080-\U0010ffff
 _RAW_STRING = r'(?:u8|[uUL])?R"(?P<delimiter>[^()\\\s]*)\(.*?\)(?P=delimiter)"|'
 _LEXEME = (
@@ -78,10 +78,8 @@ def _kind(lexeme: str) -> str:
 
 def lex(text: str) -> list[Token]:
     """The tokens of `text`, comments and white space left out; ``]]`` is one token wherever it stands."""
-    if 'R"' in text:
-        lexemes = [match[0] for match in _RAW_LEXEMES.finditer(text)]
-    else:
-        lexemes = _LEXEMES.findall(text)
+    raw = 'R"' in text
+    lexemes = [match[0] for match in _RAW_LEXEMES.finditer(text)] if raw else _LEXEMES.findall(text)
     new, kinds = tuple.__new__, _KINDS  # as fast again as Token(...)
     return [
         new(Token, (kind, lexeme, start))

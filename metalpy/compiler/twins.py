@@ -84,7 +84,8 @@ def explain_twins(original: str, messages: str) -> str:
 
 _UNLIKE_TWINS = (
     "overload for another address space that does something else: functions and methods of one scope can be told "
-    "apart, but neither constructors, class templates and friends, nor what is declared in several scopes"
+    "apart, but neither class templates, friends and constructors for objects in a space, nor what is declared in "
+    "several scopes"
 )
 
 _Place = tuple[str, int, int]  # file, line, column
@@ -265,6 +266,7 @@ class Scope:
 
     end: int  # index of the closing token
     is_class: bool = False
+    name: str = ""  # of a class
     # Functions by their heads as C++ will see them, with the conditionals around them.
     heads: dict[tuple[object, ...], tuple[int, int]] = field(default_factory=dict)
 
@@ -310,7 +312,8 @@ class Finder:
                 continue
             yield Definition(*head, i, self._scopes[-1], tuple(self._branches))
             if self._is_class(head):
-                self._scopes.append(Scope(closing(self._tokens, head[1]), is_class=True))
+                name = self._class_name(head)
+                self._scopes.append(Scope(closing(self._tokens, head[1]), is_class=True, name=name))
                 i = head[1] + 1
 
     def _directive(self, i: int) -> None:
@@ -367,6 +370,12 @@ class Finder:
     def _is_class(self, head: tuple[int, int]) -> bool:
         words = [t.text for t in self._tokens[head[0] : head[1]]]
         return "(" not in words and any(word in ("class", "struct", "union") for word in words)
+
+    def _class_name(self, head: tuple[int, int]) -> str:
+        texts = [t.text for t in self._tokens[head[0] : head[1]]]
+        texts = texts[: texts.index(":")] if ":" in texts else texts  # what follows are its bases
+        at = max((i for i, text in enumerate(texts) if text in ("class", "struct", "union")), default=-1)
+        return next((text for text in texts[at + 1 :] if text.isidentifier() and text not in ("alignas", "final")), "")
 
     def _later_twin(self, found: Definition) -> tuple[int, int] | None:
         """Where the definition is, if it is a twin of an earlier one."""
