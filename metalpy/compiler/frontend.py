@@ -85,6 +85,11 @@ _STANDARD_INCLUDE = re.compile(
 )
 # Options of texture lookups whose names programs like for constants of their own; those are meant, then.
 _AMBIGUOUS = re.compile(r"error: reference to '(bias|level)' is ambiguous")
+# A bfloat that becomes an int without a cast; see __mp/bfloat.h.
+_BFLOAT_TO_INT = re.compile(
+    r"no (?:viable|known) conversion from [^\n]*'[^'\n]*\bbfloat'[^\n]* to [^\n]*'(?:const )?int'"
+    r"|assigning to 'int' from incompatible type '[^'\n]*\bbfloat'"
+)
 # In fast math clang says of calls what it says of operations, and of parameters that they are finite: of those of
 # precise functions too, which float_control (see __mp/math_core.h) does not change.
 _CALL_FLAGS = re.compile(r"(?<= call )(?:fast|reassoc nsz arcp contract afn) (?=[^@\n]*@_Z)")
@@ -264,9 +269,10 @@ class _Unit:
             elif is_valid:
                 texts = [result.stdout.decode("utf-8", "surrogateescape") for result in results]
                 return texts, tuple(_told_once([*told, *self._warnings(messages)]))
-            hidden = {f"-D__METALPY_HIDE_{name}" for name in _AMBIGUOUS.findall(messages)} - set(self._flags)
-            if hidden:
-                self._flags += sorted(hidden)
+            switches = {f"-D__METALPY_HIDE_{name}" for name in _AMBIGUOUS.findall(messages)}
+            switches |= {"-D__METALPY_BFLOAT_TO_INT"} if _BFLOAT_TO_INT.search(messages) else set()
+            if switches - set(self._flags):
+                self._flags += sorted(switches - set(self._flags))
                 continue
             without_twins = drop_twins(self._source.text, self._program, messages)
             if not is_mended and without_twins is None:
