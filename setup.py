@@ -84,6 +84,7 @@ EXTENSIONS = [
     extension("memory"),
     extension("reserve"),
     extension("pool"),
+    extension("graph"),
     extension("array"),
     extension("texture"),
     extension("plan"),

@@ -66,5 +66,15 @@ def test_launch_wait_python(benchmark, full_library):
     benchmark.pedantic(launch_and_wait, args=(full_library,), rounds=100, iterations=100, warmup_rounds=5)
 
 
+@pytest.mark.benchmark(group="launch_async")
+def test_graph_of_1000_launches(benchmark, full_library):
+    """Time of a whole graph: a thousandth of it is a node's."""
+    x = mp.zeros(16)
+    with mp.record() as graph:
+        for _ in range(1000):
+            full_library.full(x, 3.0)
+    benchmark.pedantic(graph.launch, rounds=200, warmup_rounds=5, teardown=_synchronize)
+
+
 def _synchronize(*_args) -> None:
     mp.mps.synchronize()

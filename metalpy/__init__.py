@@ -53,6 +53,7 @@ from metalpy.dtypes import (
     uint32,
     uint64,
 )
+from metalpy.graph import Graph, record
 from metalpy.mps.shader import compile_file, load_library
 from metalpy.random.generator import Generator
 from metalpy.texture import Sampler, Texture, texture
@@ -69,6 +70,7 @@ __all__ = [
     "Array",
     "Device",
     "Generator",
+    "Graph",
     "Kernel",
     "Sampler",
     "Texture",
@@ -102,6 +104,7 @@ __all__ = [
     "ones",
     "ones_like",
     "random",
+    "record",
     "texture",
     "uint8",
     "uint16",

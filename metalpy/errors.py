@@ -17,6 +17,7 @@ __all__ = [
     "EventTypeError",
     "FixIt",
     "ForkError",
+    "GraphError",
     "KernelFaultError",
     "KernelReportedError",
     "LaunchTypeError",
@@ -198,6 +199,10 @@ class EventTypeError(MetalError, TypeError):
 
 class EnvironmentVariableError(MetalError, ValueError):
     """An environment variable that cannot be meant; the message names it and says what is allowed."""
+
+
+class GraphError(MetalError, ValueError):
+    """A recording or a graph of commands is asked for what it cannot do."""
 
 
 class ProfilerError(MetalError, ValueError):

@@ -38,6 +38,7 @@ cdef class ArrayBase:
         ScalarCode code
         object __weakref__
     cdef int wait(self) except -1
+    cdef int add_to_graph(self, str kind, ArrayBase source, bytes pattern) except -1
     cdef object host_view(self)
 
 

@@ -4,14 +4,19 @@ from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint32_t
+from libc.string cimport memset
 
+from metalpy._abi cimport MP_ARGUMENT_BUFFER, MP_ARGUMENT_BYTES, mp_argument, mp_dispatch
 from metalpy._core.driver cimport Queue
+from metalpy._core.graph cimport GraphBase, Node, recorders, recording_graph
 from metalpy._core.memory cimport touch
 from metalpy._core.pool cimport pool_of, wrap
 from metalpy._core.stream cimport current_queue
 from metalpy._core.trace cimport now, tracing
 
 import numpy as np
+
+from metalpy.errors import GraphError
 
 
 # NumPy's names, which reflection uses too.
@@ -114,6 +119,8 @@ cdef class ArrayBase:
             touch(self.block.memory, queue, serial)
             if began:
                 queue.record("fill", "fill", began, serial, self.nbytes)
+            if recorders:
+                self.add_to_graph("fill", None, pattern)
 
     def _copy_from(self, ArrayBase source not None):
         """Record a copy between contiguous arrays of one device and as many bytes."""
@@ -129,6 +136,30 @@ cdef class ArrayBase:
             touch(source.block.memory, queue, serial)
             if began:
                 queue.record("copy", "copy", began, serial, self.nbytes)
+            if recorders:
+                self.add_to_graph("copy", source, None)
+
+    cdef int add_to_graph(self, str kind, ArrayBase source, bytes pattern) except -1:
+        """Tells the calling thread's recording, if there is one, of a copy or a fill."""
+        cdef GraphBase graph = recording_graph(self.device)
+        cdef mp_argument[2] arguments
+        cdef mp_dispatch command
+        if graph is None:
+            return 0
+        memset(arguments, 0, sizeof(arguments))
+        memset(&command, 0, sizeof(command))
+        arguments[0].kind = MP_ARGUMENT_BUFFER
+        arguments[0].buffer, arguments[0].offset = self.block.memory.buffer, self.offset
+        arguments[0].size = self.nbytes
+        if source is None:
+            arguments[1].kind = MP_ARGUMENT_BYTES
+            arguments[1].bytes, arguments[1].size = <const char *>pattern, len(pattern)
+        else:
+            arguments[1].kind = MP_ARGUMENT_BUFFER
+            arguments[1].buffer, arguments[1].offset = source.block.memory.buffer, source.offset
+        command.arguments, command.argument_count = arguments, 2
+        return graph.add(Node(kind, kind, details=self.nbytes), &command,
+                         [self.block, None if source is None else source.block])
 
     def _derive(self, dtype, tuple shape not None, tuple strides, uint64_t offset):
         """Another array over the same memory."""
@@ -139,6 +170,9 @@ cdef class ArrayBase:
         return self.block
 
     cdef int wait(self) except -1:
+        if recorders and recording_graph(self.device) is not None:
+            raise GraphError("reading an array from the host, or writing to it, is not part of a recorded graph: "
+                             "do it before or after the recording")
         if self.block is not None:
             self.block.memory.wait()
         return 0

@@ -2,6 +2,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from metalpy._abi cimport mp_dispatch
 from metalpy._core.driver cimport Device, Queue
+from metalpy._core.graph cimport Node
 from metalpy._core.library cimport Pipeline
 from metalpy._core.encode cimport Encoder
 from metalpy._core.plan cimport ArgumentPlan
@@ -33,5 +34,8 @@ cdef class Kernel:
     cdef int encode_threadgroup(self, Encoder encoder, threadgroup_memory) except -1
     cdef int set_grid(self, mp_dispatch *dispatch, tuple values, threads, groups, group_size) except -1
     cdef int default_grid(self, tuple values, uint32_t *grid) except -1
+    cdef int add_to_graph(self, Encoder encoder, const mp_dispatch *dispatch, tuple values, tuple options) except -1
+    cdef int find_error_buffer(self, Node node) except -1
+    cdef tuple details(self, const mp_dispatch *dispatch, tuple values)
     cdef int record(self, Queue queue, uint64_t serial, uint64_t began, const mp_dispatch *dispatch,
                     tuple values) except -1

@@ -2,6 +2,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, final
 
 from metalpy._core.driver import Device
+from metalpy._core.graph import GraphBase, Node
 from metalpy._core.library import Pipeline
 from metalpy.compiler.reflection import Argument, Builtin, KernelInfo
 
@@ -27,6 +28,7 @@ class Kernel:
         **by_name: Any,
     ) -> None: ...
     def specialize(self, constants: Mapping[str | int, object] | None = None, /, **by_name: object) -> Kernel: ...
+    def _replace(self, graph: GraphBase, node: Node, by_name: dict[str, Any]) -> None: ...
     @property
     def device(self) -> Device: ...
     @property

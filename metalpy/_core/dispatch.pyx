@@ -15,6 +15,7 @@ from metalpy._abi cimport (
 from metalpy._core.array cimport ArrayBase
 from metalpy._core.driver cimport Queue
 from metalpy._core.encode cimport return_encoder, take_encoder
+from metalpy._core.graph cimport GraphBase, Node, recorders, recording_graph
 from metalpy._core.memory cimport touch
 from metalpy._core.message cimport ERROR_BUFFER_SIZE
 from metalpy._core.plan cimport STRUCT, VOID, ArgumentPlan
@@ -131,6 +132,8 @@ cdef class Kernel:
                         touch((<Block>encoder.blocks[number]).memory, <Queue>queue, serial)
                 if began:
                     self.record(<Queue>queue, serial, began, &dispatch, values)
+                if recorders:
+                    self.add_to_graph(encoder, &dispatch, values, (arg_casts, threadgroup_memory))
         finally:
             return_encoder(encoder)
 
@@ -212,9 +215,62 @@ cdef class Kernel:
             return "gpu"
         return "spmd" if flags & MP_PIPELINE_SIMDGROUPS else "reference"
 
+    cdef int add_to_graph(self, Encoder encoder, const mp_dispatch *dispatch, tuple values, tuple options) except -1:
+        """Tells the calling thread's recording, if there is one, of a launch."""
+        cdef GraphBase graph = recording_graph(self.device)
+        cdef Node node
+        if graph is not None:
+            speaks = self.pipeline.limits.flags & MP_PIPELINE_MESSAGES != 0
+            node = Node("launch", self.name, self, values, options, self.details(dispatch, values), speaks)
+            graph.add(node, dispatch, used_blocks(encoder))
+            self.find_error_buffer(node)
+        return 0
+
+    cdef int find_error_buffer(self, Node node) except -1:
+        cdef Py_ssize_t position
+        cdef uint32_t number
+        for position in range(len(node.values)):
+            if node.values[position] is error_buffer:
+                for number in range(node.count):
+                    if node.arguments[number].index == (<ArgumentPlan>self.plans[position]).index \
+                            and node.arguments[number].kind == MP_ARGUMENT_BUFFER:
+                        node.errors = <int>number
+        return 0
+
+    def _replace(self, GraphBase graph not None, Node node not None, dict by_name not None):
+        """Let a recorded launch have other values for some arguments."""
+        cdef Encoder encoder
+        cdef mp_dispatch dispatch = node.dispatch
+        cdef list changed = list(node.values)
+        for name, value in by_name.items():
+            if name not in self.positions:
+                raise LaunchTypeError(f"kernel {self.name!r} has no argument {name!r}: {self.signature}")
+            if changed[self.positions[name]] is error_buffer:
+                raise LaunchTypeError(f"argument {name!r} of the recorded launch is the stream's error buffer")
+            changed[self.positions[name]] = value
+        values = tuple(changed)
+        encoder = take_encoder(self.device)
+        try:
+            self.encode(encoder, values, node.options[0])
+            if node.options[1] is not None or PyTuple_GET_SIZE(self.threadgroup):
+                self.encode_threadgroup(encoder, node.options[1])
+            dispatch.arguments = encoder.arguments
+            dispatch.argument_count = encoder.count
+            blocks = used_blocks(encoder)
+            node.take(&dispatch, blocks)
+            node.values = values
+            graph.hold(blocks)
+            self.find_error_buffer(node)
+        finally:
+            return_encoder(encoder)
+
     cdef int record(self, Queue queue, uint64_t serial, uint64_t began, const mp_dispatch *dispatch,
                     tuple values) except -1:
         """Tells recordings of a launch."""
+        return queue.record("launch", self.name, began, serial, self.details(dispatch, values))
+
+    cdef tuple details(self, const mp_dispatch *dispatch, tuple values):
+        """What recordings are told of a launch: grid, threadgroup, bytes bound and place in the source."""
         cdef uint64_t bound = 0
         cdef bint same = self.noted is not None
         cdef int axis
@@ -234,7 +290,7 @@ cdef class Kernel:
             self.noted_bound = bound
             for axis in range(3):
                 self.noted_threads[axis], self.noted_group[axis] = dispatch.threads[axis], dispatch.group_size[axis]
-        return queue.record("launch", self.name, began, serial, self.noted)
+        return self.noted
 
     cdef Pipeline loaded(self):
         if self.pipeline is None:
@@ -422,6 +478,13 @@ cdef class Kernel:
                              "from; pass threads=")
         grid[0], grid[1], grid[2] = texture.desc.width, texture.desc.height, texture.desc.depth
         return 3 if grid[2] > 1 else 2 if grid[1] > 1 else 1
+
+
+cdef list used_blocks(Encoder encoder):
+    """For each encoded argument the Block that it uses, or None."""
+    cdef uint32_t number
+    return [<Block>encoder.blocks[number] if encoder.blocks[number] != NULL else None
+            for number in range(encoder.count)]
 
 
 def in_order_of_calling(arguments):

@@ -15,6 +15,7 @@ from metalpy._abi cimport (
 from metalpy._core.array cimport ArrayBase
 from metalpy._core.check cimport check
 from metalpy._core.driver cimport Queue
+from metalpy._core.graph cimport recorders, recording_graph
 from metalpy._core.memory cimport Memory, touch
 from metalpy._core.pool cimport pool_of
 from metalpy._core.stream cimport current_queue
@@ -22,6 +23,8 @@ from metalpy._core.stream cimport current_queue
 from typing import NamedTuple
 
 import numpy as np
+
+from metalpy.errors import GraphError
 
 
 class PixelFormat(NamedTuple):
@@ -183,6 +186,8 @@ cdef class TextureBase:
         cdef Queue queue = <Queue>current_queue(self.device)
         cdef uint64_t serial
         cdef mp_error error
+        if recorders and recording_graph(self.device) is not None:
+            raise GraphError("the making of mipmaps cannot be recorded in a graph")
         check(self.drv.queue_generate_mipmaps(queue.handle, self.handle, &serial, &error), &error)
         touch(self.block.memory, queue, queue.note(serial))
 
