@@ -264,8 +264,10 @@ class _Unit:
             messages = self._arms.restore(self._program, "".join(printed))
             is_valid = all(result.returncode == 0 for result in results)
             is_mended = self._arms.settle(self._program, messages)
-            if is_valid and is_mended:
-                told += self._warnings(messages)
+            if is_mended:
+                told += [
+                    d for d in self._warnings(messages) if (d.severity, d.message[:11]) == ("warning", "shift count")
+                ]
             elif is_valid:
                 texts = [result.stdout.decode("utf-8", "surrogateescape") for result in results]
                 return texts, tuple(_told_once([*told, *self._warnings(messages)]))

@@ -216,10 +216,14 @@ kernel void f(constant uint& one, device uint* x, device ulong* y) {
 
 def test_constants_are_shifted_by_the_low_bits_of_the_amount():
     x, y = mp.zeros(16, dtype=np.uint32), mp.zeros(2, dtype=np.uint64)
-    mp.mps.compile_shader(HEAD + CONSTANT_SHIFTS).f(1, x, y, threads=1)
+    lib = mp.mps.compile_shader(HEAD + CONSTANT_SHIFTS)
+    lib.f(1, x, y, threads=1)
     wanted = [3 << 4, 2**31 - 1, 1 << 4, 1 << 8, 3 << 4, 10, 15, 2**32 - 4, 1 << 20, 1 << 31, 10, 16, 6, 6, 8, 7]
     assert x.tolist() == wanted
     assert y.tolist() == [2, 3 << 40]
+    line = HEAD.count("\n") + CONSTANT_SHIFTS[: CONSTANT_SHIFTS.index("x[1]")].count("\n") + 1
+    told = [(d.line, d.severity) for d in lib.diagnostics if d.message.startswith("shift count >= width of type")]
+    assert (line, "warning") in told
 
 
 BFLOAT_AS_INT = """
