@@ -265,9 +265,8 @@ class _Unit:
             is_valid = all(result.returncode == 0 for result in results)
             is_mended = self._arms.settle(self._program, messages)
             if is_mended:
-                told += [
-                    d for d in self._warnings(messages) if (d.severity, d.message[:11]) == ("warning", "shift count")
-                ]
+                warnings = [d for d in self._warnings(messages) if d.severity == "warning"]
+                told += [d for d in warnings if d.message.startswith("shift count")]
             elif is_valid:
                 texts = [result.stdout.decode("utf-8", "surrogateescape") for result in results]
                 return texts, tuple(_told_once([*told, *self._warnings(messages)]))

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field, replace
 from .declarations import ADDRESS_SPACES, outside_brackets, parameter_name, spell, split_attributes, split_commas
 from .lexer import Token, closing
 from .source import blanked
+from .specialisations import differing_specialisations, insertions_for
 from .twins import Definition, Finder, Text, are_twins
 
 __all__ = ["SPACES", "OverloadSet", "Separated", "separate_overloads"]
@@ -113,6 +114,10 @@ def separate_overloads(original: str, rewritten: str, lexed: list[Token] | None 
             continue  # in a class that goes
         _separate(text, overloads, rewritten, out)
         dropped -= set(spans)
+    specialisations = differing_specialisations(text, finder, definitions)
+    dropped -= {text.span(s.definition) for s in specialisations}
+    for offset, inserted in insertions_for(text, specialisations, rewritten):
+        _insert(out, offset, inserted)
     for start, end in dropped:
         out.program = out.program[:start] + blanked(out.program[start:end]) + out.program[end:]
     return out

@@ -83,9 +83,9 @@ def explain_twins(original: str, messages: str) -> str:
 
 
 _UNLIKE_TWINS = (
-    "overload for another address space that does something else: functions and methods of one scope can be told "
-    "apart, but neither class templates, friends and constructors for objects in a space, nor what is declared in "
-    "several scopes"
+    "overload for another address space that does something else: functions, methods and specialisations of one scope "
+    "can be told apart, but neither friends and constructors for objects in a space, nor what is declared in several "
+    "scopes"
 )
 
 _Place = tuple[str, int, int]  # file, line, column

@@ -72,6 +72,22 @@ def test_constructors_that_do_different_things_by_address_space():
     Case("address_space_overloads", "constructors", (10, I4), (x, c), expected, launch={"threads": 1}).check()
 
 
+def test_specialisations_that_do_different_things_by_address_space():
+    x = np.array([3], I4)
+    expected = [0, 1, 3, 4, 4, 8, 75, 6, 3]
+    Case("address_space_overloads", "specialisations", (9, I4), (x,), expected, launch={"threads": 1}).check()
+
+
+def test_specialisations_for_types_that_do_not_tell_a_space():
+    program = """
+template <typename T> struct S { enum { v = 0 }; };
+template <typename T> struct S<device T*> { enum { v = 1 }; };
+template <typename T> struct S<threadgroup T*> { enum { v = 2 }; };
+kernel void k(device int* o) { *o = S<decltype(o)>::v; }"""
+    with pytest.raises(mp.CompileError, match="which specialisation of 'S' is meant depends on an address space"):
+        mp.mps.compile_shader(program)
+
+
 def test_overloads_with_defaults_of_their_own():
     x, there = np.array([3], I4), np.array([20], I4).view(np.uint8)
     expected = [4, 72, 12, 79, 8, 71, 7, 603, 213, -437, -417, 653, 214, 218, 18]

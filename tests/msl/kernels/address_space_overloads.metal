@@ -161,3 +161,27 @@ kernel void defaults(device int* out, const device int* x, device Made* there) {
     Made made(x);
     out[12] = made.get(), out[13] = made.get(5), out[14] = there->get();
 }
+
+// Specialisations, used by their names.
+template <typename T> struct Kind { enum { v = 0 }; };
+template <typename T> struct Kind<device T*> { enum { v = 1 }; typedef T type; };
+template <typename T> struct Kind<threadgroup T*> { enum { v = 3 }; };
+template <typename T> struct Kind<const device T*> { enum { v = 4 }; };
+template <typename T> struct Kind<constant T*> { enum { v = 4 }; };
+template <typename T, int N> struct Get;
+template <int N> struct Get<const device int*, N> { static int of(const device int* p) { return p[0] + N; } };
+template <int N> struct Get<const threadgroup int*, N> {
+    static int of(const threadgroup int* p) { return 10 * p[0] + N; }
+};
+template <typename T> int two(const device T* p) { return Kind<device T*>::v + Get<const device T*, 2>::of(p); }
+
+kernel void specialisations(device int* out, const device int* x) {
+    threadgroup int shared[1];
+    shared[0] = 7;
+    out[0] = Kind<int>::v, out[1] = Kind<device float*>::v, out[2] = Kind<threadgroup float*>::v;
+    out[3] = Kind<constant int*>::v, out[4] = Kind<const device int*>::v;
+    out[5] = Get<const device int*, 5>::of(x), out[6] = Get<const threadgroup int*, 5>::of(shared);
+    out[7] = two(x);
+    Kind<device int*>::type z = 3;
+    out[8] = z;
+}

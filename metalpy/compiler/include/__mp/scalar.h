@@ -77,6 +77,8 @@ struct amount {
 };
 inline constexpr amount by = {0};
 
+template <int Space, class T> struct in; // T in an address space, as a template argument: compiler/specialisations.py
+
 template <class T> T make(); // a T to ask questions about
 template <class T> struct type { using t = T; };
 template <class T> using plain = typename type<T>::t; // not deducible
