@@ -5,7 +5,7 @@ thread``, traits for ``device T*`` and ``constant T*``. To C++ the second is a r
 if the two definitions, bodies included, differ in address spaces alone, the later one is blanked (the text keeps its
 length) and the program compiled again: the first stands for all. So it does where the later one is a method that
 applies the first to a copy of the object. Functions and methods that do different things are the business of
-`overloads`; others stay an error.
+`overloads`, specialisations of `specialisations`; others stay an error.
 """
 
 from __future__ import annotations
