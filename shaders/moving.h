@@ -64,6 +64,13 @@ kernel void offsets(device long* out                 [[buffer(0)]],
   set_element<ANY>(out, row, 0, i, axis.is_first ? found : found + element<ANY>(out, row, 0, i));
 }
 
+/// The offset of element i of a row; if it is that of all, in a way that tells the compiler so.
+template <int STEP>
+static long offset_of(const device long* offsets, Row<3> row, uint i) {
+  const long found = element<STEP>(offsets, row, 2, i);
+  return STEP == 0 ? as_type<long>(simd_broadcast_first(as_type<uint2>(found))) : found;  // GPUs broadcast 32 bits
+}
+
 template <typename T, int SO, int SX, int SI>
 kernel void take(device T* out                       [[buffer(0)]],
                  const device T* x                   [[buffer(1)]],
@@ -74,7 +81,7 @@ kernel void take(device T* out                       [[buffer(0)]],
                  uint3 position                      [[thread_position_in_grid]]) {
   const Row<3> row = row_of(group, layout);
   const uint i = position.x;
-  set_element<SO>(out, row, 0, i, element<SX>(x + start + element<SI>(offsets, row, 2, i), row, 1, i));
+  set_element<SO>(out, row, 0, i, element<SX>(x + start + offset_of<SI>(offsets, row, i), row, 1, i));
 }
 
 template <typename T, int SV, int SX, int SI>
@@ -87,7 +94,7 @@ kernel void put(const device T* values               [[buffer(0)]],
                 uint3 position                       [[thread_position_in_grid]]) {
   const Row<3> row = row_of(group, layout);
   const uint i = position.x;
-  set_element<SX>(x + start + element<SI>(offsets, row, 2, i), row, 1, i, element<SV>(values, row, 0, i));
+  set_element<SX>(x + start + offset_of<SI>(offsets, row, i), row, 1, i, element<SV>(values, row, 0, i));
 }
 
 // As put, but adds; elements are floats, and may be named more than once.
