@@ -150,8 +150,11 @@ def reduce(
     """
     types = _Types(x.dtype, sum_dtype, result, None if center is None else center.dtype)
     steps, shape = _planned(x.device, x.shape, x.strides, axes, keepdims, recipe, types, divisor)
-    if steps is None:
-        return reduce(contiguous(x), axes, keepdims, recipe, sum_dtype, result, center, divisor)
+    if steps is None:  # a copy whose kept and reduced axes are neighbours
+        kept = [axis for axis in range(x.ndim) if axis not in axes]
+        turned = contiguous(x.transpose(*kept, *axes))
+        behind = tuple(range(len(kept), x.ndim))
+        return reduce(turned, behind, False, recipe, sum_dtype, result, center, divisor).reshape(shape)
     out = allocate(Array, x.device, result, shape)
     if not out.size:
         return out

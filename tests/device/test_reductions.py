@@ -228,6 +228,17 @@ def test_many_axes(device, rng):
     same(mp.argmax(x, axis=3), host.argmax(3), "int64")
 
 
+def test_axes_that_cannot_be_joined(device, rng):
+    host = rng.integers(0, 5, (3,) * 11).astype(np.int32)[(slice(None, None, 2),) * 11]
+    x = on_device(host, device)
+    for axes in ((2, 5), tuple(range(10)), (0,)):  # many kept, many reduced
+        for keepdims in (False, True):
+            expected = double(host).sum(axes, keepdims=keepdims)
+            same(mp.sum(x, axis=axes, keepdims=keepdims), expected, "int32")
+            same(mp.var(x, axis=axes, keepdims=keepdims), double(host).var(axes, keepdims=keepdims), "float32")
+    same(mp.argmax(x, axis=4), host.argmax(4), "int64")
+
+
 def test_mistakes(device):
     x = mp.zeros((2, 3), device=device)
     for name in ("sum", "max", "mean", "var", "all", "argmin"):
