@@ -122,26 +122,31 @@ kernel void lu(device T* matrices, device int* orders, device int* parities, dev
   }
 }
 
-/// X with A X = B from the factors of A: a thread for each column of B, which is the identity if `invert` (GVL 3.1.2).
+/// X with A X = B from the factors of A (GVL 3.1.2). B is the identity if `invert`. A simdgroup for 32 columns of B.
 template <typename T>
 kernel void substitute(device T* solutions, const device T* factors, const device int* orders, const device T* right,
                        constant uint& n, constant uint& columns, constant uint& invert,
-                       uint index [[thread_position_in_grid]]) {
-  uint matrix = index / columns, column = index % columns;
-  const device T* a = factors + ulong(matrix) * n * n;
-  const device int* order = orders + ulong(matrix) * n;
-  ulong start = ulong(matrix) * n * columns + column;
+                       uint2 group [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]]) {
+  uint first = group.x * 32, column = first + lane;
+  if (column >= columns) return;
+  ulong start = ulong(group.y) * n * columns + first;
+  const device T* a = factors + ulong(group.y) * n * n;
+  const device int* order = orders + ulong(group.y) * n;
   device T* x = solutions + start;
+  const device T* b = right + (invert ? 0 : start);
   for (uint i = 0; i < n; ++i) {
+    const device T* row = a + ulong(i) * n;
     uint from = uint(order[i]);
-    T sum = invert ? Number<T>::real(from == column ? 1.0f : 0.0f) : right[start + ulong(from) * columns];
-    for (uint k = 0; k < i; ++k) sum = multiply_add(-a[ulong(i) * n + k], x[ulong(k) * columns], sum);
-    x[ulong(i) * columns] = sum;
+    T sum = Number<T>::real(from == column ? 1.0f : 0.0f);
+    if (!invert) sum = b[ulong(from) * columns + lane];
+    for (uint k = 0; k < i; ++k) sum = multiply_add(-row[k], x[ulong(k) * columns + lane], sum);
+    x[ulong(i) * columns + lane] = sum;
   }
   for (uint i = n; i-- > 0;) {
-    T sum = x[ulong(i) * columns];
-    for (uint k = i + 1; k < n; ++k) sum = multiply_add(-a[ulong(i) * n + k], x[ulong(k) * columns], sum);
-    x[ulong(i) * columns] = divide(sum, a[ulong(i) * n + i]);
+    const device T* row = a + ulong(i) * n;
+    T sum = x[ulong(i) * columns + lane];
+    for (uint k = i + 1; k < n; ++k) sum = multiply_add(-row[k], x[ulong(k) * columns + lane], sum);
+    x[ulong(i) * columns + lane] = divide(sum, row[i]);
   }
 }
 
