@@ -12,9 +12,10 @@ class Kernel:
         self,
         device: Device,
         info: KernelInfo,
-        load: Callable[[], Pipeline],
+        load: Callable[..., Pipeline],
         name: str | None = None,
         specializer: Callable[[Mapping[str | int, object]], Kernel] | None = None,
+        most: int | None = None,
     ) -> None: ...
     def __call__(
         self,
