@@ -66,8 +66,9 @@ inline uint team_argmax(float value, uint index, threadgroup float* values, thre
 /// A = P L U with partial pivoting, in place, row after row (outer products: GVL 3.4.1). Row i of L U is row `order[i]`
 /// of A. `parity` is the sign of the permutation, `singular` the first column without a pivot, counted from 1, or 0.
 template <typename T>
-kernel void lu(device T* matrices, device int* orders, device int* parities, device int* singular, constant uint& n,
-               TEAM) {
+kernel void lu(device T* matrices, device int* orders, device int* parities, device int* singular,
+               constant uint& order_of_a, TEAM) {
+  const uint n = order_of_a;  // a copy: the compiler cannot know that the stores below do not change it
   threadgroup float values[WIDEST];
   threadgroup uint indices[WIDEST];
   Team team = {member, width, lane, simdgroup, (width + 31) / 32};
@@ -122,26 +123,32 @@ kernel void lu(device T* matrices, device int* orders, device int* parities, dev
   }
 }
 
-/// X with A X = B from the factors of A: a thread for each column of B, which is the identity if `invert` (GVL 3.1.2).
+/// X with A X = B from the factors of A (GVL 3.1.2). B is the identity if `invert`. A simdgroup for 32 columns of B.
 template <typename T>
 kernel void substitute(device T* solutions, const device T* factors, const device int* orders, const device T* right,
-                       constant uint& n, constant uint& columns, constant uint& invert,
-                       uint index [[thread_position_in_grid]]) {
-  uint matrix = index / columns, column = index % columns;
-  const device T* a = factors + ulong(matrix) * n * n;
-  const device int* order = orders + ulong(matrix) * n;
-  ulong start = ulong(matrix) * n * columns + column;
+                       constant uint& order_of_a, constant uint& right_columns, constant uint& invert,
+                       uint2 group [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]]) {
+  const uint n = order_of_a, columns = right_columns;
+  uint first = group.x * 32, column = first + lane;
+  if (column >= columns) return;
+  ulong start = ulong(group.y) * n * columns + first;
+  const device T* a = factors + ulong(group.y) * n * n;
+  const device int* order = orders + ulong(group.y) * n;
   device T* x = solutions + start;
+  const device T* b = right + (invert ? 0 : start);
   for (uint i = 0; i < n; ++i) {
+    const device T* row = a + ulong(i) * n;
     uint from = uint(order[i]);
-    T sum = invert ? Number<T>::real(from == column ? 1.0f : 0.0f) : right[start + ulong(from) * columns];
-    for (uint k = 0; k < i; ++k) sum = multiply_add(-a[ulong(i) * n + k], x[ulong(k) * columns], sum);
-    x[ulong(i) * columns] = sum;
+    T sum = Number<T>::real(from == column ? 1.0f : 0.0f);
+    if (!invert) sum = b[ulong(from) * columns + lane];
+    for (uint k = 0; k < i; ++k) sum = multiply_add(-row[k], x[ulong(k) * columns + lane], sum);
+    x[ulong(i) * columns + lane] = sum;
   }
   for (uint i = n; i-- > 0;) {
-    T sum = x[ulong(i) * columns];
-    for (uint k = i + 1; k < n; ++k) sum = multiply_add(-a[ulong(i) * n + k], x[ulong(k) * columns], sum);
-    x[ulong(i) * columns] = divide(sum, a[ulong(i) * n + i]);
+    const device T* row = a + ulong(i) * n;
+    T sum = x[ulong(i) * columns + lane];
+    for (uint k = i + 1; k < n; ++k) sum = multiply_add(-row[k], x[ulong(k) * columns + lane], sum);
+    x[ulong(i) * columns + lane] = divide(sum, row[i]);
   }
 }
 
@@ -167,8 +174,9 @@ kernel void determinant(device T* value, device T* sign, device float* logarithm
 /// A = L L^H from the lower triangle of A (GVL 4.2.5). L^H is made in the rows above the diagonal, which are
 /// contiguous. `failed` is the first column without a positive pivot, counted from 1, or 0.
 template <typename T>
-kernel void cholesky(device T* out, const device T* matrices, device int* failed, constant uint& n,
-                     constant uint& upper, TEAM) {
+kernel void cholesky(device T* out, const device T* matrices, device int* failed,
+                     constant uint& order_of_a, constant uint& upper, TEAM) {
+  const uint n = order_of_a;
   Team team = {member, width, lane, simdgroup, (width + 31) / 32};
   const device T* a = matrices + ulong(matrix) * n * n;
   device T* u = out + ulong(matrix) * n * n;
@@ -224,9 +232,10 @@ struct Qr {
 /// A = Q R by Householder reflections (GVL 5.1.4, 5.2.2; Q by backward accumulation, 5.1.6). `matrices` has the columns
 /// of A one after another, and is overwritten; `q` gets those of Q. The diagonal of R is not negative.
 template <typename T>
-kernel void qr(device T* q, device T* r, device T* matrices, constant Qr& sizes, TEAM) {
+kernel void qr(device T* q, device T* r, device T* matrices, constant Qr& given, TEAM) {
   threadgroup float room[WIDEST];
   Team team = {member, width, lane, simdgroup, (width + 31) / 32};
+  const Qr sizes = given;
   uint rows = sizes.rows, columns = sizes.columns, count = min(rows, columns);
   device T* a = matrices + ulong(matrix) * rows * columns;
   device T* own_q = q + ulong(matrix) * rows * sizes.vectors;

@@ -46,7 +46,7 @@ def _substitute(given: Matrices, right: Array | None, columns: int) -> Array:
         factors, order, _, singular = _lu(given)
         given.kernel("substitute")(
             out, factors, order, factors if right is None else right, n, columns, int(right is None),
-            threads=given.count * columns,
+            groups=(-(-columns // 32), given.count), group_size=(32, 1),
         )  # fmt: skip
         check_info(singular, _SINGULAR)
     return out
