@@ -167,7 +167,8 @@ def _several(name: str, x: Any, s: Sequence[int] | None, axes: Sequence[int] | N
     chosen, lengths = _lengths(x, s, axes)
     for axis, length in zip(chosen[::-1], lengths[::-1], strict=True):
         x = _along(x, axis, length, (COMPLEX, COMPLEX), (not forward, not forward), _scale(norm, length, forward))
-    return x.astype(dtypes.complex64, copy=False)
+    result: Array = x.astype(dtypes.complex64, copy=False)
+    return result
 
 
 def fftn(
