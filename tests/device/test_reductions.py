@@ -262,11 +262,23 @@ def test_methods(device, rng):
             np.testing.assert_allclose(
                 getattr(x, name)(axis, keepdims=True).numpy(), getattr(host, name)(axis, keepdims=True), 1e-5, 1e-6
             )
+    assert x.var(ddof=1).item() == x.var(correction=1).item() == mp.var(x, correction=1).item()
+    with pytest.raises(TypeError, match="out= is not supported"):
+        x.sum(out=x)
     for name in ("cumsum", "cumprod"):
         for axis in (None, 0, -1):
             np.testing.assert_allclose(getattr(x.T, name)(axis).numpy(), getattr(host.T, name)(axis), 1e-5, 1e-6)
     np.testing.assert_array_equal(x.argsort(0).numpy(), host.argsort(0))
     assert x.astype("int8").sum(dtype="int64").dtype == np.int64
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "mean", "var", "std", "max", "min", "all", "any", "argmax", "cumsum"])
+def test_functions_of_numpy(device, rng, name):
+    host = rng.standard_normal((4, 5)).astype(np.float32)
+    x = mp.array(host, device=device)
+    for options in ({}, {"axis": 1}):
+        made = getattr(np, name)(x, **options)
+        np.testing.assert_allclose(np.asarray(made), getattr(np, name)(host, **options), 1e-5, 1e-6)
 
 
 def test_recorded(device, rng):
