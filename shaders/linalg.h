@@ -218,11 +218,11 @@ kernel void cholesky(device T* out, const device T* matrices, device int* failed
 /// x -= tau v (v^H x), for vectors of `count` numbers; v[0] stands for 1. By a simdgroup.
 template <typename T>
 void reflect(device T* x, const device T* v, T tau, uint count, uint lane) {
-  T product = T(0);
-  for (uint i = lane; i < count; i += 32)
-    product = multiply_add(i == 0 ? Number<T>::real(1.0f) : conjugate(v[i]), x[i], product);
+  T product = lane == 0 ? x[0] : T(0);
+  for (uint i = 1 + lane; i < count; i += 32) product = multiply_add(conjugate(v[i]), x[i], product);
   product = -multiply(tau, simd_sum(product));
-  for (uint i = lane; i < count; i += 32) x[i] = multiply_add(product, i == 0 ? Number<T>::real(1.0f) : v[i], x[i]);
+  if (lane == 0) x[0] += product;
+  for (uint i = 1 + lane; i < count; i += 32) x[i] = multiply_add(product, v[i], x[i]);
 }
 
 struct Qr {
@@ -235,11 +235,10 @@ template <typename T>
 kernel void qr(device T* q, device T* r, device T* matrices, constant Qr& given, TEAM) {
   threadgroup float room[WIDEST];
   Team team = {member, width, lane, simdgroup, (width + 31) / 32};
-  const Qr sizes = given;
-  uint rows = sizes.rows, columns = sizes.columns, count = min(rows, columns);
+  const uint rows = given.rows, columns = given.columns, vectors = given.vectors, count = min(rows, columns);
   device T* a = matrices + ulong(matrix) * rows * columns;
-  device T* own_q = q + ulong(matrix) * rows * sizes.vectors;
-  device T* own_r = r + ulong(matrix) * sizes.vectors * columns;
+  device T* own_q = q + ulong(matrix) * rows * vectors;
+  device T* own_r = r + ulong(matrix) * vectors * columns;
   for (uint j = 0; j < count; ++j) {
     device T* v = a + ulong(j) * rows + j;
     uint length = rows - j;
@@ -261,7 +260,7 @@ kernel void qr(device T* q, device T* r, device T* matrices, constant Qr& given,
       reflect(a + ulong(c) * rows + j, v, tau, length, lane);
   }
   meet();
-  for (uint c = simdgroup; c < sizes.vectors; c += team.simdgroups)
+  for (uint c = simdgroup; c < vectors; c += team.simdgroups)
     for (uint i = lane; i < rows; i += 32) own_q[ulong(c) * rows + i] = Number<T>::real(i == c ? 1.0f : 0.0f);
   // The factors of the reflections are found again from their vectors: 2 / |v|^2.
   for (uint j = count; j-- > 0;) {
@@ -273,7 +272,7 @@ kernel void qr(device T* q, device T* r, device T* matrices, constant Qr& given,
     sum = team_sum(sum, room, team);
     T diagonal = v[0];
     T tau = Number<T>::real(magnitude(diagonal) == 0.0f ? 0.0f : 2.0f / sum);
-    for (uint c = j + simdgroup; c < sizes.vectors; c += team.simdgroups)
+    for (uint c = j + simdgroup; c < vectors; c += team.simdgroups)
       reflect(own_q + ulong(c) * rows + j, v, tau, length, lane);
   }
   meet();
@@ -281,7 +280,7 @@ kernel void qr(device T* q, device T* r, device T* matrices, constant Qr& given,
     T turn = direction(a[ulong(c) * rows + c]);
     for (uint i = lane; i < rows; i += 32) own_q[ulong(c) * rows + i] = multiply(own_q[ulong(c) * rows + i], turn);
   }
-  for (uint i = simdgroup; i < sizes.vectors; i += team.simdgroups) {
+  for (uint i = simdgroup; i < vectors; i += team.simdgroups) {
     T turn = i < count ? conjugate(direction(a[ulong(i) * rows + i])) : T(0);
     for (uint c = lane; c < columns; c += 32)
       own_r[ulong(i) * columns + c] = c < i ? T(0) : multiply(a[ulong(c) * rows + i], turn);
@@ -395,7 +394,7 @@ kernel void jacobi(device T* work, device T* vectors, device float* values, devi
       }
       meet();
     }
-    uint last = atomic_load_explicit(&last_sweep, memory_order_relaxed);
+    uint last = simd_broadcast_first(atomic_load_explicit(&last_sweep, memory_order_relaxed));
     meet();
     if (last != sweep) break;
   }
