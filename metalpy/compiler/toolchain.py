@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import threading
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import MetalError, UnsupportedError
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
 
-__all__ = ["Linker", "clang", "linker", "run_tool", "versions"]
+__all__ = ["Linker", "clang", "linker", "meanwhile", "run_tool", "versions"]
 
 
 @cache
@@ -110,6 +112,35 @@ class Linker:
             self._process.kill()
         with self._process:  # closes the pipes and waits
             pass
+
+
+_T = TypeVar("_T")
+
+
+def meanwhile(task: Callable[[], _T]) -> Callable[[], _T]:
+    """Begin what waits for a tool in another thread; the function that comes back waits for it and has its result."""
+    done: list[Callable[[], _T]] = []
+
+    def run() -> None:
+        try:
+            result = task()
+            done.append(lambda: result)
+        except BaseException as error:
+            failure = error  # `error` ends with its clause
+
+            def fail() -> _T:
+                raise failure
+
+            done.append(fail)
+
+    thread = threading.Thread(target=run, name="metalpy tool")
+    thread.start()
+
+    def wait() -> _T:
+        thread.join()
+        return done[0]()
+
+    return wait
 
 
 @cache
