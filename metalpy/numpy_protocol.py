@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from metalpy.methods import Methods
+
 __all__ = ["NumpyProtocol"]
 
 # NumPy's names of functions that metalpy has under the standard's.
 _NAMES = {
     "absolute": "abs", "amax": "max", "amin": "min", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin",
     "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "concatenate": "concat",
-    "conjugate": "conj", "cumprod": "cumulative_prod", "cumsum": "cumulative_sum", "invert": "bitwise_invert",
-    "left_shift": "bitwise_left_shift", "power": "pow", "right_shift": "bitwise_right_shift", "rint": "round",
-    "transpose": "permute_dims", "true_divide": "divide",
+    "conjugate": "conj", "invert": "bitwise_invert", "left_shift": "bitwise_left_shift", "power": "pow",
+    "right_shift": "bitwise_right_shift", "rint": "round", "transpose": "permute_dims", "true_divide": "divide",
 }  # fmt: skip
 # Those that make no arrays: they look at the elements on the host, as ever.
 _ON_THE_HOST = frozenset(
@@ -95,6 +96,9 @@ class NumpyProtocol:
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function.__name__ in _ON_THE_HOST:
             return function(*_on_the_host(args), **{name: _on_the_host(value) for name, value in options.items()})
+        method = getattr(Methods, function.__name__, None)  # these have NumPy's parameters
+        if method is not None and args and _is_array(args[0]):
+            return method(*args, **options)
         own = _counterpart(function)
         if own is None:
             return _fallback(function, args, options)
