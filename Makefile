@@ -63,7 +63,7 @@ fuzz: $(VENV)/.with-test build ## SECONDS=600 [SEED=n]: random kernels on every 
 SUITE_RUN = ARRAY_API_TESTS_MODULE=metalpy_for_suite ARRAY_API_TESTS_SKIP_DTYPES=float64 \
 	PYTHONPATH="$(abspath tests/array_api)" "$(abspath $(PY))" -m pytest -q -p no:cacheprovider -W ignore \
 	--disable-deadline --max-examples $(or $(EXAMPLES),20) --hypothesis-seed=$(or $(SEED),0) \
-	--skips-file "$(abspath tests/array_api/skips.txt)"
+	--skips-file="$(abspath tests/array_api/skips.txt)"
 
 test-array-api: $(VENV)/.with-array-api build ## SUITE=/path/to/array-api-tests [EXAMPLES=20] [SEED=0] [ONLY=sum]: the standard's own tests
 	@test -e "$(SUITE)/array-api/spec" || { echo "usage: make test-array-api SUITE=/path/to/array-api-tests, \
