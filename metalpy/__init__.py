@@ -60,7 +60,7 @@ from metalpy.random.generator import Generator
 from metalpy.texture import Sampler, Texture, texture
 
 if TYPE_CHECKING:
-    from metalpy import fft, linalg, nn, optim
+    from metalpy import aot, fft, linalg, nn, optim
     from metalpy.autograd.transforms import *  # noqa: F403
     from metalpy.data_types import *  # noqa: F403
     from metalpy.dtypes import bfloat16
@@ -82,7 +82,7 @@ Kernel = _dispatch.Kernel
 __version__ = "0.1.0"
 __array_api_version__ = "2024.12"
 
-_LAZY_MODULES = ("fft", "linalg", "nn", "optim")  # imported when first asked for
+_LAZY_MODULES = ("aot", "fft", "linalg", "nn", "optim")  # imported when first asked for
 
 __all__ = [
     "Array",
@@ -92,6 +92,7 @@ __all__ = [
     "Kernel",
     "Sampler",
     "Texture",
+    "aot",
     "arange",
     "array",
     "asarray",

@@ -1,10 +1,12 @@
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, final
+from typing import Any, Final, Literal, final
 
 from metalpy._core.driver import Device
 from metalpy._core.graph import GraphBase, Node
 from metalpy._core.library import Pipeline
 from metalpy.compiler.reflection import Argument, Builtin, KernelInfo
+
+ERROR_BUFFER: Final[object]
 
 @final
 class Kernel:

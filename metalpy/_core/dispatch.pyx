@@ -37,6 +37,7 @@ cdef extern from "Python.h":
 cdef uint64_t LARGEST_GRID = 0xFFFFFFFF
 cdef object missing = object()
 cdef object error_buffer = object()  # stands among the values for what error_buf_idx binds
+ERROR_BUFFER = error_buffer
 
 
 @cython.final

@@ -150,6 +150,10 @@ class _FileCompilation(Compilation):
         self._values = values
         self._code = dict(zip(self.kernels, code, strict=True)) if fits else {}
 
+    @property
+    def recipe(self) -> None:
+        return None
+
     def native(self, name: str, values: Mapping[int, object] | None = None, *, rebuild: bool = False) -> Path:
         values = {**self._values, **(values or {})}
         code = self._code.get(name)
