@@ -46,15 +46,15 @@ class Package:
 # ---- writing ----
 
 
-def write_package(path: str, manifest: Manifest, sources: Mapping[str, str], constants: Mapping[str, np.ndarray]) -> None:
+def write_package(
+    path: str, manifest: Manifest, sources: Mapping[str, str], constants: Mapping[str, np.ndarray]
+) -> None:
     """Write a package file."""
     from safetensors.numpy import save
 
     members = {name: text.encode("utf-8", "surrogateescape") for name, text in sources.items()}
     members[CONSTANTS] = save({name: np.require(x, requirements="C") for name, x in constants.items()})
-    listed = {
-        name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
-    }
+    listed = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()}
     head = {"format": FORMAT, "members": listed, **manifest.to_json()}
     text = json.dumps(head, allow_nan=False, separators=(",", ":")).encode()
     with zipfile.ZipFile(path, "w") as file:

@@ -298,7 +298,9 @@ class ModelContainer:
             if x.shape != shape or x.dtype != dtype:
                 raise ContainerError(f"constant {name!r} has shape {shape} and dtype {dtype}, got {x.shape}, {x.dtype}")
             if user_managed and not (isinstance(x, Array) and x.device is self.device and x.contiguous):
-                raise ContainerError(f"to be used in place, constant {name!r} must be a contiguous Array on {self.device}")
+                raise ContainerError(
+                    f"to be used in place, constant {name!r} must be a contiguous Array on {self.device}"
+                )
             if isinstance(x, Array) and x.device is not self.device:
                 x = x.to_device(self.device)
             values[number] = x
