@@ -187,8 +187,8 @@ def read_constants(package: Package) -> list[np.ndarray[Any, Any]]:
         dtype, shape = decode_dtype(constant.dtype), tuple(constant.shape)
         if x.dtype != dtype or x.shape != shape:
             raise PackageError(
-                f"{package.path}: constant {constant.name!r} is {x.dtype} of shape {x.shape}, the manifest says {dtype} "
-                f"of shape {shape}"
+                f"{package.path}: constant {constant.name!r} is {x.dtype} of shape {x.shape}, the manifest says "
+                f"{dtype} of shape {shape}"
             )
         arrays.append(x)
     return arrays
@@ -206,7 +206,7 @@ def read_tensors(data: bytes, path: str) -> dict[str, np.ndarray[Any, Any]]:
 
     arrays = {}
     try:
-        for name, entry in deserialize(data):
+        for name, entry in deserialize(data):  # type: ignore[no-untyped-call]
             dtype = decode_dtype(_DTYPES.get(entry["dtype"], entry["dtype"]))
             arrays[name] = np.frombuffer(entry["data"], dtype).reshape(entry["shape"])
     except (SafetensorError, ValueError) as error:

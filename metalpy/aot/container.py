@@ -85,6 +85,7 @@ class ModelContainer:
         self._free = deque(self._instances)
         self._freed = threading.Condition()
         self._single_threaded = single_threaded
+        self._finish()
 
     # ---- making ----
 

@@ -87,7 +87,7 @@ class LoadedProgram:
                 *given,
                 threads=tuple(command.threads or ()),
                 group_size=tuple(command.group_size or ()),
-                threadgroup_memory=dict(memory) if memory else None,  # type: ignore[arg-type]
+                threadgroup_memory=dict(memory) if memory else None,
                 arg_casts=dict(casts) if isinstance(casts, list) else casts,
                 error_buf_idx=kernel.arguments[places[0]].index if places else None,
             )

@@ -163,13 +163,13 @@ def _check(m: Manifest) -> None:
         _demand(all(isinstance(c, list) and len(c) == 2 and type(c[0]) is int for c in kernel.constants),
                 f"the function constants of kernel {kernel.name!r} are not valid")  # fmt: skip
     _check_constants(m)
+    for number, buffer in enumerate(m.buffers):
+        _check_buffer(m, number, buffer)
     for name, references in (("input", m.inputs), ("output", m.outputs)):
         for number, given in enumerate(references):
             reference = _within(m, given, f"{name} {number}")
-            _demand(name == "output" or reference.strides is None and reference.offset == 0,
-                    f"input {number} does not start its buffer")  # fmt: skip
-    for number, buffer in enumerate(m.buffers):
-        _check_buffer(m, number, buffer)
+            _demand(name == "output" or (reference.strides is None and reference.offset == 0),
+                    f"input {number} is not contiguous at the start of its buffer")  # fmt: skip
     for number, command in enumerate(m.commands):
         _check_command(m, f"command {number}", command)
     _demand(len(m.call_spec) == 2, "the call spec is not valid")

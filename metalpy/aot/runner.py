@@ -108,7 +108,7 @@ class ModelContainerRunner:
             raise ContainerError("num_models must be at least 1")
         self.device = f"{found[1]}:{found[2] or 0}"
         self.num_models = num_models
-        self._container = _factories[found[1]](os.fsdecode(path), num_models, self.device, run_single_threaded)
+        self._container: ModelContainer = _factories[found[1]](os.fsdecode(path), num_models, self.device, run_single_threaded)
 
     # ---- running ----
 
@@ -137,7 +137,7 @@ class ModelContainerRunner:
             arguments, options = self._container.manifest.call_spec[0]["tuple"]
             arrays = [*match(arguments, tuple(inputs)), *match(options, {})]
         with _stream(stream):
-            return self._container.run(arrays)  # type: ignore[no-any-return]
+            return self._container.run(arrays)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the model with the arguments that the function took; returns what it returned."""
@@ -150,7 +150,7 @@ class ModelContainerRunner:
         Each is ``{"array": n}``, or a ``{"tuple": [...]}``, ``{"list": [...]}`` or ``{"dict": {...}}`` of such, or a
         ``{"value": v}`` that is fixed.
         """
-        return copy.deepcopy(self._container.manifest.call_spec)  # type: ignore[no-any-return]
+        return copy.deepcopy(self._container.manifest.call_spec)
 
     # ---- constants ----
 
@@ -164,7 +164,7 @@ class ModelContainerRunner:
 
     def extract_constants_map(self, use_inactive: bool) -> dict[str, Array]:
         """Copies of the constants of a set, by their names in ``state_dict``."""
-        return self._container.extract(use_inactive)  # type: ignore[no-any-return]
+        return self._container.extract(use_inactive)
 
     def update_constant_buffer(
         self,

@@ -103,6 +103,7 @@ class _Commands:
             if node.kind == "copy":
                 return Command("copy", target=parts[0], source=parts[1])
             return Command("fill", target=parts[0], pattern=self._encoded(node.transfer[1], "a pattern"))
+        assert node.kernel is not None
         values = []
         for argument, value in zip(node.kernel.arguments, node.values, strict=False):
             values.append(self._encoded(value, f"argument {argument.name!r} of kernel {node.name!r}"))

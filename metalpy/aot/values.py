@@ -20,6 +20,7 @@ __all__ = ["Reference", "arrays_in", "decode", "decode_dtype", "encode", "encode
 
 MOST_NESTED = 64
 _LARGEST = 1 << 62
+_DTYPES = frozenset("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 complex64".split())
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def encode_dtype(dtype: np.dtype[Any]) -> Any:
 
 def decode_dtype(given: Any) -> np.dtype[Any]:
     try:
-        if isinstance(given, str):
+        if isinstance(given, str) and given in _DTYPES:
             return as_dtype(given)
         if isinstance(given, list) and given:
             dtype = np.lib.format.descr_to_dtype(_as_tuples(given))
