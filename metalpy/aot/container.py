@@ -205,13 +205,15 @@ class ModelContainer:
         return results
 
     def _fold(self, chosen: _ConstantSet) -> None:
-        """Compute what depends on constants only, and wait for it. If that fails the set is as it was."""
+        """Compute what depends on constants only, and wait for it. If that fails the set is as it was.
+
+        No run reads the set's memory meanwhile: whoever gave it other constants has waited for those before.
+        """
         if chosen.fold_graph is None:
             folded = {n: new_buffer(self.device, self.manifest.buffers[n].nbytes) for n in self._fold_buffers}
             chosen.folded = folded
             chosen.graphs.clear()
             chosen.fold_graph = self._program.record(self._arrays(chosen, {}), self._fold_commands)
-        self._wait_for_runs()
         chosen.fold_graph.launch()
         self._finish()
         chosen.state = _State.FOLDED

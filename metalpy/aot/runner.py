@@ -108,7 +108,9 @@ class ModelContainerRunner:
             raise ContainerError("num_models must be at least 1")
         self.device = f"{found[1]}:{found[2] or 0}"
         self.num_models = num_models
-        self._container: ModelContainer = _factories[found[1]](os.fsdecode(path), num_models, self.device, run_single_threaded)
+        self._container: ModelContainer = _factories[found[1]](
+            os.fsdecode(path), num_models, self.device, run_single_threaded
+        )
 
     # ---- running ----
 

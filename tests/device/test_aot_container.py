@@ -379,63 +379,121 @@ def test_folding_of_the_inactive_set_that_fails_leaves_the_active_one(device, tm
 # ---- under load ----
 
 
-def test_swaps_under_load(device, path):
-    """Each answer is of the old or of the new weights, never of some of both."""
-    served = serve(path, device, num_models=3)
-    nets = [Net(device, seed) for seed in range(4)]
-    x = inputs(device)
+class Deep(mp.nn.Module):
+    """Long enough that constants change under its feet, if they may; all layers have the same weights."""
+
+    def __init__(self, device, seed=0):
+        super().__init__()
+        host = np.random.default_rng(seed).standard_normal((128, 128)).astype(np.float32) / 11
+        self.weights = [mp.array(host, device=device) for _ in range(8)]
+
+    def forward(self, x):
+        for weight in self.weights:
+            x = mp.tanh(x @ (weight * 1.0))
+        return x
+
+
+def deep(device, tmp_path):
+    """The path of a package, the models with different weights, an input and the answers of the models."""
+    nets = [Deep(device, seed) for seed in range(4)]
+    x = mp.array(np.random.default_rng(7).standard_normal((128, 128)).astype(np.float32), device=device)
+    mp.aot.package(tmp_path / "deep.mpk", nets[0], (x,))
     wanted = [net(x).numpy() for net in nets]
     device.synchronize()
+    return tmp_path / "deep.mpk", nets, x, wanted
+
+
+def readers_against(served, device, x, wanted, change, readers=4):
+    """Run the model in threads, each with its stream, while another one calls `change` again and again.
+
+    Each answer must be one of `wanted`. Ends when there were several of them.
+    """
     done = threading.Event()
     seen = set()
 
-    def work(number):
-        if number == 0:
-            try:
-                for turn in range(24):
-                    served.update_inactive_constant_buffer(nets[turn % 4].state_dict())
-                    if turn % 2:
-                        served.run_const_fold(True)
-                    served.swap_constant_buffer()
-                    if turn % 5 == 4:
-                        served.free_inactive_constant_buffer()
-                    time.sleep(0.002)
-            finally:
-                done.set()
-            return
-        with mp.mps.stream(mp.mps.Stream(device=device)):
-            while not done.is_set():
-                y = served(x).numpy()
-                matches = [n for n in range(4) if np.array_equal(y, wanted[n])]
-                assert len(matches) == 1
-                seen.update(matches)
+    def write():
+        turn = 0
+        while turn < 24 or (len(seen) < 2 and turn < 5000):
+            turn += 1
+            change(turn)
+            time.sleep(0.001)
 
-    in_threads(7, work)
+    def work(number):
+        with mp.mps.stream(mp.mps.Stream(device=device)):
+            if number == 0:
+                try:
+                    write()
+                finally:
+                    done.set()
+                return
+            while not done.is_set():
+                for result in [served(x) for _ in range(3)]:
+                    y = result.numpy()
+                    matches = [n for n in range(len(wanted)) if np.array_equal(y, wanted[n])]
+                    assert len(matches) == 1, "an answer of some of both weights"
+                    seen.update(matches)
+
+    in_threads(1 + readers, work)
     assert len(seen) > 1
 
 
-def test_updates_of_the_active_set_under_load(device, path):
+def test_swaps_under_load(device, tmp_path):
+    """Each answer is of the old or of the new weights, never of some of both."""
+    path, nets, x, wanted = deep(device, tmp_path)
     served = serve(path, device, num_models=3)
-    nets = [Net(device, seed) for seed in range(2)]
-    x = inputs(device)
-    wanted = [net(x).numpy() for net in nets]
+
+    def change(turn):
+        served.update_inactive_constant_buffer(nets[turn % 4].state_dict())
+        if turn % 2:
+            served.run_const_fold(True)
+        served.swap_constant_buffer()
+        if turn % 5 == 4:
+            served.free_inactive_constant_buffer()
+
+    readers_against(served, device, x, wanted, change)
+
+
+def test_updates_of_the_active_set_under_load(device, tmp_path):
+    path, nets, x, wanted = deep(device, tmp_path)
+    served = serve(path, device, num_models=3)
+
+    def change(turn):
+        served.update_constant_buffer(nets[turn % 4].state_dict(), False, True)
+
+    readers_against(served, device, x, wanted, change)
+
+
+@pytest.mark.parametrize("use_inactive", [False, True])
+def test_changes_wait_for_runs_that_are_under_way(device, tmp_path, use_inactive):
+    """Also those of the set that was active before."""
+    path, nets, x, wanted = deep(device, tmp_path)
+    served = serve(path, device, num_models=2)
+    served.update_inactive_constant_buffer(nets[1].state_dict())
+    served.run_const_fold(True)
+    stream = mp.mps.Stream(device=device)
+    served(x)
     device.synchronize()
-    done = threading.Event()
+    for turn in range(5):
+        found = [served.run([x], stream)[0] for _ in range(6)]
+        if use_inactive:
+            served.swap_constant_buffer()
+        served.update_constant_buffer(nets[turn % 3 + 1].state_dict(), use_inactive, True)
+        served.run_const_fold(use_inactive)
+        for y in found:
+            np.testing.assert_array_equal(y.numpy(), wanted[0])
+        served.update_constant_buffer(nets[0].state_dict(), False, True)
 
-    def work(number):
-        if number == 0:
-            try:
-                for turn in range(20):
-                    served.update_constant_buffer(nets[turn % 2].state_dict(), False, True)
-            finally:
-                done.set()
-            return
-        with mp.mps.stream(mp.mps.Stream(device=device)):
-            while not done.is_set():
-                y = served(x).numpy()
-                assert any(np.array_equal(y, w) for w in wanted)
 
-    in_threads(5, work)
+def test_an_instance_is_used_on_one_stream_after_the_other(device, tmp_path):
+    path, nets, x, _ = deep(device, tmp_path)
+    served = serve(path, device)
+    xs = [x * (n + 1) for n in range(4)]
+    wanted = [nets[0](x).numpy() for x in xs]
+    streams = [mp.mps.Stream(device=device) for _ in range(4)]
+    for _ in range(5):
+        found = [served.run([x], stream)[0] for x, stream in zip(xs, streams, strict=True)]
+        for y, answer in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(y.numpy(), answer)
 
 
 def test_more_callers_than_instances_wait(device, path):
