@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from metalpy.data_types import *  # noqa: F403
     from metalpy.dtypes import bfloat16
     from metalpy.elementwise import *  # noqa: F403
+    from metalpy.files import *  # noqa: F403
     from metalpy.grids import *  # noqa: F403
     from metalpy.inspection import ArrayNamespaceInfo
     from metalpy.manipulation import *  # noqa: F403

@@ -247,28 +247,21 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
         for part in parts:
             if not isinstance(part, _INDEX_TYPES) or isinstance(part, bool):
                 indexing = _indexing(part)
-                given = self._as_elements(value)
+                given = self._as_elements(value).astype(self.dtype, copy=False)
                 return indexing.put(self, parts, given)  # type: ignore[no-any-return]
         view = self[key]
-        if isinstance(value, Array) and value.size != 1:
-            if value.device is not self.device:
-                value = value.to_device(self.device)
-            _elementwise().assign_safely(view, _dropped(value, view.shape))
-        elif np.ndim(value) == 0 or view.size == 0:
-            if view.size:
-                view.fill(value)
-            else:
-                np.broadcast_to(value, view.shape)
+        if not isinstance(value, Array) and np.ndim(value) == 0:
+            view.fill(value)
         elif self.itemsize in (1, 2, 4, 8):
-            _elementwise().assign(view, _dropped(self._as_elements(value), view.shape))
+            _elementwise().assign_safely(view, _dropped(self._as_elements(value), view.shape))
         else:
             view._wait()
-            view._host()[...] = value
+            view._host()[...] = value.numpy() if isinstance(value, Array) else value
 
     def _as_elements(self, value: Any) -> Array:
-        """`value` as an array of the dtype and device of this one."""
-        if isinstance(value, Array):
-            return value.astype(self.dtype, copy=False, device=self.device)
+        """`value` as an array on the device of this one, of its dtype if it comes from the host."""
+        if isinstance(value, Array):  # another dtype is converted where it is written
+            return value.to_device(self.device)
         host = value if isinstance(value, (np.ndarray, np.generic)) else np.array(value, self.dtype)
         made = _allocate(Array, self.device, self.dtype, host.shape)
         made._host()[...] = host

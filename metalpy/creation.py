@@ -30,8 +30,7 @@ __all__ = [
     "zeros_like",
 ]
 
-_FEW = 1024  # numbers that the host writes sooner than a kernel is launched
-_PATTERNS = (1, 2, 4, 8, 16)  # bytes that the device fills memory with
+_FEW = 4096  # numbers that the host writes sooner than a kernel has written them
 
 Shape: TypeAlias = int | tuple[int, ...] | list[int]
 DeviceLike: TypeAlias = str | int | Device | None
@@ -183,10 +182,7 @@ def empty(shape: Shape, dtype: Any = None, device: DeviceLike = None) -> Array:
 def zeros(shape: Shape, dtype: Any = None, device: DeviceLike = None) -> Array:
     """Make an array of zeros; parameters as for `empty`."""
     made = empty(shape, dtype, device)
-    if made.itemsize in _PATTERNS:
-        made._fill(bytes(made.itemsize))
-    else:
-        made._host()[...] = np.zeros((), made.dtype)  # a cast from 0 would not do for structured dtypes
+    made._fill_new(bytes(made.itemsize))
     return made
 
 
@@ -215,7 +211,9 @@ def full(shape: Shape, fill_value: Any, dtype: Any = None, device: DeviceLike = 
         host = np.asarray(fill_value)
         dtype = narrowed(host, not isinstance(fill_value, (np.ndarray, np.generic, Array)))
     made = empty(shape, dtype, device)
-    made.fill(fill_value)
+    element = np.empty((), made.dtype)
+    element[...] = fill_value.numpy() if isinstance(fill_value, Array) else fill_value
+    made._fill_new(element.tobytes())
     return made
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from metalpy.array import Array
 from metalpy.autograd.tape import primitive
-from metalpy.creation import _FEW, DeviceLike, array, asarray, empty, zeros
+from metalpy.creation import _FEW, DeviceLike, array, asarray, zeros
 from metalpy.device import device as _device
 from metalpy.dtypes import as_dtype, complex64, float32
 from metalpy.manipulation import broadcast_to
@@ -39,7 +39,11 @@ def eye(
     length = min(n_rows, columns - k) if k >= 0 else min(n_rows + k, columns)
     if length > 0:
         first = k if k >= 0 else -k * columns
-        made.reshape(-1)[first : first + (length - 1) * (columns + 1) + 1 : columns + 1].fill(1)
+        diagonal = made.reshape(-1)[first : first + (length - 1) * (columns + 1) + 1 : columns + 1]
+        if made._is_recorded():
+            diagonal.fill(1)
+        else:
+            diagonal._host()[...] = 1
     return made
 
 
@@ -62,19 +66,13 @@ def linspace(
         raise ValueError(f"linspace makes 0 or more numbers, not {num}")
     is_complex = isinstance(start, complex) or isinstance(stop, complex)
     wanted = (complex64 if is_complex else float32) if dtype is None else as_dtype(dtype)
-    if num <= _FEW or wanted.kind in "iub":
+    if num <= _FEW or wanted.kind in "iubc":
         host = np.linspace(start, stop, num, endpoint=endpoint, dtype=wanted if wanted.kind in "iu" else None)
         return array(host, wanted, device=device)
-    if wanted.kind == "c":
-        made = empty(num, wanted, device)
-        parts = made.view(float32).reshape(num, 2)
-        for number, (first, last) in enumerate(((start.real, stop.real), (start.imag, stop.imag))):
-            parts[:, number] = linspace(first, last, num, device=device, endpoint=endpoint)
-        return made
     step = (float(stop) - float(start)) / (num - 1 if endpoint else num)  # type: ignore[arg-type]
     made = moving.sequence(num, float(start), step, wanted, _device(device))  # type: ignore[arg-type]
-    if endpoint:
-        made[num - 1 :].fill(stop)
+    if endpoint and not made._is_recorded():
+        made._host()[-1] = stop
     return made
 
 

@@ -11,6 +11,7 @@ from types import ModuleType
 import metalpy.autograd.transforms as transforms
 import metalpy.data_types as data_types
 import metalpy.elementwise as elementwise
+import metalpy.files as files
 import metalpy.grids as grids
 import metalpy.manipulation as manipulation
 import metalpy.ops.cumulative as cumulative
@@ -24,6 +25,7 @@ import metalpy.selection as selection
 from metalpy.autograd.transforms import *  # noqa: F403
 from metalpy.data_types import *  # noqa: F403
 from metalpy.elementwise import *  # noqa: F403
+from metalpy.files import *  # noqa: F403
 from metalpy.grids import *  # noqa: F403
 from metalpy.manipulation import *  # noqa: F403
 from metalpy.ops.cumulative import *  # noqa: F403
@@ -36,7 +38,7 @@ from metalpy.ops.statistics import *  # noqa: F403
 from metalpy.selection import *  # noqa: F403
 
 _MODULES: tuple[ModuleType, ...] = (
-    data_types, elementwise, grids, manipulation, selection, transforms, cumulative, normalise, products,
+    data_types, elementwise, files, grids, manipulation, selection, transforms, cumulative, normalise, products,
     searching, sets, sorting, statistics,
 )  # fmt: skip
 

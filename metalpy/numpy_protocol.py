@@ -1,4 +1,4 @@
-"""NumPy's functions given Arrays: metalpy's of the same name take over, by `__array_ufunc__` and `__array_function__`."""
+"""NumPy's functions given Arrays: metalpy's take over, by `__array_ufunc__` and `__array_function__`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from metalpy.methods import Methods
+
 __all__ = ["NumpyProtocol"]
 
 # NumPy's names of functions that metalpy has under the standard's.
 _NAMES = {
     "absolute": "abs", "amax": "max", "amin": "min", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin",
     "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "concatenate": "concat",
-    "conjugate": "conj", "cumprod": "cumulative_prod", "cumsum": "cumulative_sum", "invert": "bitwise_invert",
-    "left_shift": "bitwise_left_shift", "power": "pow", "right_shift": "bitwise_right_shift", "rint": "round",
-    "transpose": "permute_dims", "true_divide": "divide",
+    "conjugate": "conj", "invert": "bitwise_invert", "left_shift": "bitwise_left_shift", "power": "pow",
+    "right_shift": "bitwise_right_shift", "rint": "round", "transpose": "permute_dims", "true_divide": "divide",
 }  # fmt: skip
 # Those that make no arrays: they look at the elements on the host, as ever.
 _ON_THE_HOST = frozenset(
-    "allclose array2string array_equal array_equiv array_repr array_str can_cast iscomplexobj isrealobj may_share_memory "
-    "ndim save savetxt savez savez_compressed shape shares_memory size".split()
+    "allclose array2string array_equal array_equiv array_repr array_str can_cast iscomplexobj isrealobj ndim "
+    "may_share_memory save savetxt savez savez_compressed shape shares_memory size".split()
 )
 
 
@@ -39,7 +40,7 @@ def _on_the_host(value: Any) -> Any:
 
 @cache
 def _counterpart(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """Metalpy's function for one of NumPy."""
+    """The function of metalpy for one of NumPy."""
     import metalpy
 
     name = _NAMES.get(function.__name__, function.__name__)
@@ -58,11 +59,11 @@ def _missing(function: Any, what: str = "") -> TypeError:
 
 @cache
 def _positional(function: Callable[..., Any]) -> int | None:
-    """How many arguments a function takes by position only; None if any number."""
+    """How many arguments a function takes by position; None if any number."""
     kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         return None
-    return sum(kind is inspect.Parameter.POSITIONAL_ONLY for kind in kinds)
+    return sum(kind is not inspect.Parameter.KEYWORD_ONLY for kind in kinds)
 
 
 class NumpyProtocol:
@@ -95,6 +96,9 @@ class NumpyProtocol:
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function.__name__ in _ON_THE_HOST:
             return function(*_on_the_host(args), **{name: _on_the_host(value) for name, value in options.items()})
+        method = getattr(Methods, function.__name__, None)  # these have NumPy's parameters
+        if method is not None and args and _is_array(args[0]):
+            return method(*args, **options)
         own = _counterpart(function)
         if own is None:
             return _fallback(function, args, options)

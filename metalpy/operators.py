@@ -42,7 +42,7 @@ def _unary(name: str, a: Any) -> Array:
 def _matmul(a: Any, b: Any) -> Array:
     from metalpy.ops import products
 
-    if not (products.is_matrix(a) and products.is_matrix(b)):
+    if type(a) is not type(b) and not (products.is_matrix(a) and products.is_matrix(b)):
         return NotImplemented  # type: ignore[no-any-return]
     return products.matmul(a, b)
 

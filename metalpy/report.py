@@ -103,7 +103,10 @@ def _llvm_version() -> str:
 def _cpu_name() -> str:
     import llvmlite.binding as llvm
 
-    return str(llvm.get_host_cpu_name())
+    from metalpy.compiler.processor import NATIVE, chosen_cpu
+
+    host, cpu = str(llvm.get_host_cpu_name()), chosen_cpu()
+    return host if cpu == NATIVE else f"{host}; kernels are compiled for {cpu} (METALPY_CPU)"
 
 
 def _cache() -> Facts:

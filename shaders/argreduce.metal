@@ -15,8 +15,7 @@ using T = ELEMENT;
 
 /// True if a comes before b, wherever the two are.
 static bool better(T a, T b) {
-  if (a != a) return b == b;
-  return GREATER ? a > b : a < b;
+  return (GREATER ? !(a <= b) : !(a >= b)) && b == b;  // NaN is better than all numbers
 }
 
 struct Best { T value; uint at; };
@@ -26,20 +25,30 @@ static bool better_at(T a, uint at, Best b) {
   return better(a, b.value) || (!better(b.value, a) && at < b.at);
 }
 
+static void improve(thread Best& best, T value, uint at) {
+  bool is_better = better(value, best.value);
+  best.value = is_better ? value : best.value;
+  best.at = is_better ? at : best.at;
+}
+
 /// A simdgroup for each part of each result: out[result][part]. `step` is the stride, a constant where possible.
 static void best_of_row(device long* out, const device T* x, constant Reduction& how, long step, uint row, uint lane) {
   Part part = part_of(row % how.parts, how);
   const device T* line = x + how.start + place(row / how.parts, how.kept);
-  Best best = {line[part.inner * step], part.inner};
+  Best best = {line[part.inner * step], part.inner}, b = best, c = best, d = best;
   uint i = part.inner;
-  for (; i + 32 <= part.inner_end; i += 32) {
-    T value = line[long(i + lane) * step];
-    if (better(value, best.value)) best = {value, i + lane};
+  for (; i + 128 <= part.inner_end; i += 128) {
+    const device T* at = line + long(i + lane) * step;
+    improve(best, at[0], i + lane);
+    improve(b, at[32 * step], i + lane + 32);
+    improve(c, at[64 * step], i + lane + 64);
+    improve(d, at[96 * step], i + lane + 96);
   }
-  if (i + lane < part.inner_end) {
-    T value = line[long(i + lane) * step];
-    if (better(value, best.value)) best = {value, i + lane};
-  }
+  if (better_at(b.value, b.at, best)) best = b;
+  if (better_at(c.value, c.at, best)) best = c;
+  if (better_at(d.value, d.at, best)) best = d;
+  for (; i + 32 <= part.inner_end; i += 32) improve(best, line[long(i + lane) * step], i + lane);
+  if (i + lane < part.inner_end) improve(best, line[long(i + lane) * step], i + lane);
   for (ushort mask = 16; mask > 0; mask >>= 1) {
     uint at = simd_shuffle_xor(best.at, mask);
     T value = line[long(at) * step];

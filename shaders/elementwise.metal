@@ -23,17 +23,24 @@ using namespace metal;
 #define COMPUTE_B float
 #endif
 
+// Kernels over rows are named after the steps along them, of the result and the arrays: none for any.
 #if UNARY
 
 kernel void dense(device RESULT* out, device const TYPE_A* a, uint i [[thread_position_in_grid]]) {
   out[i] = Convert<RESULT>::from(OPERATOR()(Convert<COMPUTE_A>::from(a[i])));
 }
 
-kernel void strided(device RESULT* out, device const TYPE_A* a, constant Layout<2>& layout,
-                    uint3 position [[thread_position_in_grid]]) {
-  Place<2> place = place_of(position, layout);
-  out[place.at[0]] = Convert<RESULT>::from(OPERATOR()(Convert<COMPUTE_A>::from(a[place.at[1]])));
+template <int SO, int SA>
+kernel void rows(device RESULT* out, device const TYPE_A* a, constant Layout<2>& layout,
+                 uint3 group [[threadgroup_position_in_grid]], uint3 position [[thread_position_in_grid]]) {
+  const Row<2> row = row_of(group, layout);
+  const TYPE_A value = element<SA>(a, row, 1, position.x);
+  set_element<SO>(out, row, 0, position.x, Convert<RESULT>::from(OPERATOR()(Convert<COMPUTE_A>::from(value))));
 }
+
+template [[host_name("strided")]]    kernel decltype(rows<ANY, ANY>) rows<ANY, ANY>;
+template [[host_name("strided_11")]] kernel decltype(rows<1, 1>) rows<1, 1>;
+template [[host_name("strided_10")]] kernel decltype(rows<1, 0>) rows<1, 0>;
 
 #else
 
@@ -49,23 +56,41 @@ kernel void scalar_dense(device RESULT* out, device const TYPE_B* b, constant CO
   out[i] = Convert<RESULT>::from(OPERATOR()(a, Convert<COMPUTE_B>::from(b[i])));
 }
 
-kernel void strided(device RESULT* out, device const TYPE_A* a, device const TYPE_B* b, constant Layout<3>& layout,
-                    uint3 position [[thread_position_in_grid]]) {
-  Place<3> place = place_of(position, layout);
-  out[place.at[0]] =
-      Convert<RESULT>::from(OPERATOR()(Convert<COMPUTE_A>::from(a[place.at[1]]), Convert<COMPUTE_B>::from(b[place.at[2]])));
+template <int SO, int SA, int SB>
+kernel void rows(device RESULT* out, device const TYPE_A* a, device const TYPE_B* b, constant Layout<3>& layout,
+                 uint3 group [[threadgroup_position_in_grid]], uint3 position [[thread_position_in_grid]]) {
+  const Row<3> row = row_of(group, layout);
+  const TYPE_A left = element<SA>(a, row, 1, position.x);
+  const TYPE_B right = element<SB>(b, row, 2, position.x);
+  set_element<SO>(out, row, 0, position.x,
+                  Convert<RESULT>::from(OPERATOR()(Convert<COMPUTE_A>::from(left), Convert<COMPUTE_B>::from(right))));
 }
 
-kernel void strided_scalar(device RESULT* out, device const TYPE_A* a, constant COMPUTE_B& b, constant Layout<2>& layout,
-                           uint3 position [[thread_position_in_grid]]) {
-  Place<2> place = place_of(position, layout);
-  out[place.at[0]] = Convert<RESULT>::from(OPERATOR()(Convert<COMPUTE_A>::from(a[place.at[1]]), b));
+template [[host_name("strided")]]     kernel decltype(rows<ANY, ANY, ANY>) rows<ANY, ANY, ANY>;
+template [[host_name("strided_111")]] kernel decltype(rows<1, 1, 1>) rows<1, 1, 1>;
+template [[host_name("strided_110")]] kernel decltype(rows<1, 1, 0>) rows<1, 1, 0>;
+template [[host_name("strided_101")]] kernel decltype(rows<1, 0, 1>) rows<1, 0, 1>;
+
+template <int SO, int SA>
+kernel void rows_scalar(device RESULT* out, device const TYPE_A* a, constant COMPUTE_B& b, constant Layout<2>& layout,
+                        uint3 group [[threadgroup_position_in_grid]], uint3 position [[thread_position_in_grid]]) {
+  const Row<2> row = row_of(group, layout);
+  const TYPE_A left = element<SA>(a, row, 1, position.x);
+  set_element<SO>(out, row, 0, position.x, Convert<RESULT>::from(OPERATOR()(Convert<COMPUTE_A>::from(left), b)));
 }
 
-kernel void scalar_strided(device RESULT* out, device const TYPE_B* b, constant COMPUTE_A& a, constant Layout<2>& layout,
-                           uint3 position [[thread_position_in_grid]]) {
-  Place<2> place = place_of(position, layout);
-  out[place.at[0]] = Convert<RESULT>::from(OPERATOR()(a, Convert<COMPUTE_B>::from(b[place.at[1]])));
+template [[host_name("strided_scalar")]]    kernel decltype(rows_scalar<ANY, ANY>) rows_scalar<ANY, ANY>;
+template [[host_name("strided_scalar_11")]] kernel decltype(rows_scalar<1, 1>) rows_scalar<1, 1>;
+
+template <int SO, int SB>
+kernel void scalar_rows(device RESULT* out, device const TYPE_B* b, constant COMPUTE_A& a, constant Layout<2>& layout,
+                        uint3 group [[threadgroup_position_in_grid]], uint3 position [[thread_position_in_grid]]) {
+  const Row<2> row = row_of(group, layout);
+  const TYPE_B right = element<SB>(b, row, 1, position.x);
+  set_element<SO>(out, row, 0, position.x, Convert<RESULT>::from(OPERATOR()(a, Convert<COMPUTE_B>::from(right))));
 }
+
+template [[host_name("scalar_strided")]]    kernel decltype(scalar_rows<ANY, ANY>) scalar_rows<ANY, ANY>;
+template [[host_name("scalar_strided_11")]] kernel decltype(scalar_rows<1, 1>) scalar_rows<1, 1>;
 
 #endif

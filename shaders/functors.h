@@ -251,9 +251,13 @@ struct Conjugate {
   float2 operator()(float2 a) const { return float2(a.x, -a.y); }
 };
 struct RealPart {
+  template <typename T>
+  T operator()(T a) const { return a; }
   float operator()(float2 a) const { return a.x; }
 };
 struct ImaginaryPart {
+  template <typename T>
+  T operator()(T) const { return T(0); }
   float operator()(float2 a) const { return a.y; }
 };
 struct IsNan {

@@ -66,8 +66,9 @@ inline uint team_argmax(float value, uint index, threadgroup float* values, thre
 /// A = P L U with partial pivoting, in place, row after row (outer products: GVL 3.4.1). Row i of L U is row `order[i]`
 /// of A. `parity` is the sign of the permutation, `singular` the first column without a pivot, counted from 1, or 0.
 template <typename T>
-kernel void lu(device T* matrices, device int* orders, device int* parities, device int* singular, constant uint& n,
-               TEAM) {
+kernel void lu(device T* matrices, device int* orders, device int* parities, device int* singular,
+               constant uint& order_of_a, TEAM) {
+  const uint n = order_of_a;  // a copy: the compiler cannot know that the stores below do not change it
   threadgroup float values[WIDEST];
   threadgroup uint indices[WIDEST];
   Team team = {member, width, lane, simdgroup, (width + 31) / 32};
@@ -122,26 +123,32 @@ kernel void lu(device T* matrices, device int* orders, device int* parities, dev
   }
 }
 
-/// X with A X = B from the factors of A: a thread for each column of B, which is the identity if `invert` (GVL 3.1.2).
+/// X with A X = B from the factors of A (GVL 3.1.2). B is the identity if `invert`. A simdgroup for 32 columns of B.
 template <typename T>
 kernel void substitute(device T* solutions, const device T* factors, const device int* orders, const device T* right,
-                       constant uint& n, constant uint& columns, constant uint& invert,
-                       uint index [[thread_position_in_grid]]) {
-  uint matrix = index / columns, column = index % columns;
-  const device T* a = factors + ulong(matrix) * n * n;
-  const device int* order = orders + ulong(matrix) * n;
-  ulong start = ulong(matrix) * n * columns + column;
+                       constant uint& order_of_a, constant uint& right_columns, constant uint& invert,
+                       uint2 group [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]]) {
+  const uint n = order_of_a, columns = right_columns;
+  uint first = group.x * 32, column = first + lane;
+  if (column >= columns) return;
+  ulong start = ulong(group.y) * n * columns + first;
+  const device T* a = factors + ulong(group.y) * n * n;
+  const device int* order = orders + ulong(group.y) * n;
   device T* x = solutions + start;
+  const device T* b = right + (invert ? 0 : start);
   for (uint i = 0; i < n; ++i) {
+    const device T* row = a + ulong(i) * n;
     uint from = uint(order[i]);
-    T sum = invert ? Number<T>::real(from == column ? 1.0f : 0.0f) : right[start + ulong(from) * columns];
-    for (uint k = 0; k < i; ++k) sum = multiply_add(-a[ulong(i) * n + k], x[ulong(k) * columns], sum);
-    x[ulong(i) * columns] = sum;
+    T sum = Number<T>::real(from == column ? 1.0f : 0.0f);
+    if (!invert) sum = b[ulong(from) * columns + lane];
+    for (uint k = 0; k < i; ++k) sum = multiply_add(-row[k], x[ulong(k) * columns + lane], sum);
+    x[ulong(i) * columns + lane] = sum;
   }
   for (uint i = n; i-- > 0;) {
-    T sum = x[ulong(i) * columns];
-    for (uint k = i + 1; k < n; ++k) sum = multiply_add(-a[ulong(i) * n + k], x[ulong(k) * columns], sum);
-    x[ulong(i) * columns] = divide(sum, a[ulong(i) * n + i]);
+    const device T* row = a + ulong(i) * n;
+    T sum = x[ulong(i) * columns + lane];
+    for (uint k = i + 1; k < n; ++k) sum = multiply_add(-row[k], x[ulong(k) * columns + lane], sum);
+    x[ulong(i) * columns + lane] = divide(sum, row[i]);
   }
 }
 
@@ -167,8 +174,9 @@ kernel void determinant(device T* value, device T* sign, device float* logarithm
 /// A = L L^H from the lower triangle of A (GVL 4.2.5). L^H is made in the rows above the diagonal, which are
 /// contiguous. `failed` is the first column without a positive pivot, counted from 1, or 0.
 template <typename T>
-kernel void cholesky(device T* out, const device T* matrices, device int* failed, constant uint& n,
-                     constant uint& upper, TEAM) {
+kernel void cholesky(device T* out, const device T* matrices, device int* failed,
+                     constant uint& order_of_a, constant uint& upper, TEAM) {
+  const uint n = order_of_a;
   Team team = {member, width, lane, simdgroup, (width + 31) / 32};
   const device T* a = matrices + ulong(matrix) * n * n;
   device T* u = out + ulong(matrix) * n * n;
@@ -210,11 +218,11 @@ kernel void cholesky(device T* out, const device T* matrices, device int* failed
 /// x -= tau v (v^H x), for vectors of `count` numbers; v[0] stands for 1. By a simdgroup.
 template <typename T>
 void reflect(device T* x, const device T* v, T tau, uint count, uint lane) {
-  T product = T(0);
-  for (uint i = lane; i < count; i += 32)
-    product = multiply_add(i == 0 ? Number<T>::real(1.0f) : conjugate(v[i]), x[i], product);
+  T product = lane == 0 ? x[0] : T(0);
+  for (uint i = 1 + lane; i < count; i += 32) product = multiply_add(conjugate(v[i]), x[i], product);
   product = -multiply(tau, simd_sum(product));
-  for (uint i = lane; i < count; i += 32) x[i] = multiply_add(product, i == 0 ? Number<T>::real(1.0f) : v[i], x[i]);
+  if (lane == 0) x[0] += product;
+  for (uint i = 1 + lane; i < count; i += 32) x[i] = multiply_add(product, v[i], x[i]);
 }
 
 struct Qr {
@@ -224,13 +232,13 @@ struct Qr {
 /// A = Q R by Householder reflections (GVL 5.1.4, 5.2.2; Q by backward accumulation, 5.1.6). `matrices` has the columns
 /// of A one after another, and is overwritten; `q` gets those of Q. The diagonal of R is not negative.
 template <typename T>
-kernel void qr(device T* q, device T* r, device T* matrices, constant Qr& sizes, TEAM) {
+kernel void qr(device T* q, device T* r, device T* matrices, constant Qr& given, TEAM) {
   threadgroup float room[WIDEST];
   Team team = {member, width, lane, simdgroup, (width + 31) / 32};
-  uint rows = sizes.rows, columns = sizes.columns, count = min(rows, columns);
+  const uint rows = given.rows, columns = given.columns, vectors = given.vectors, count = min(rows, columns);
   device T* a = matrices + ulong(matrix) * rows * columns;
-  device T* own_q = q + ulong(matrix) * rows * sizes.vectors;
-  device T* own_r = r + ulong(matrix) * sizes.vectors * columns;
+  device T* own_q = q + ulong(matrix) * rows * vectors;
+  device T* own_r = r + ulong(matrix) * vectors * columns;
   for (uint j = 0; j < count; ++j) {
     device T* v = a + ulong(j) * rows + j;
     uint length = rows - j;
@@ -252,7 +260,7 @@ kernel void qr(device T* q, device T* r, device T* matrices, constant Qr& sizes,
       reflect(a + ulong(c) * rows + j, v, tau, length, lane);
   }
   meet();
-  for (uint c = simdgroup; c < sizes.vectors; c += team.simdgroups)
+  for (uint c = simdgroup; c < vectors; c += team.simdgroups)
     for (uint i = lane; i < rows; i += 32) own_q[ulong(c) * rows + i] = Number<T>::real(i == c ? 1.0f : 0.0f);
   // The factors of the reflections are found again from their vectors: 2 / |v|^2.
   for (uint j = count; j-- > 0;) {
@@ -264,7 +272,7 @@ kernel void qr(device T* q, device T* r, device T* matrices, constant Qr& sizes,
     sum = team_sum(sum, room, team);
     T diagonal = v[0];
     T tau = Number<T>::real(magnitude(diagonal) == 0.0f ? 0.0f : 2.0f / sum);
-    for (uint c = j + simdgroup; c < sizes.vectors; c += team.simdgroups)
+    for (uint c = j + simdgroup; c < vectors; c += team.simdgroups)
       reflect(own_q + ulong(c) * rows + j, v, tau, length, lane);
   }
   meet();
@@ -272,7 +280,7 @@ kernel void qr(device T* q, device T* r, device T* matrices, constant Qr& sizes,
     T turn = direction(a[ulong(c) * rows + c]);
     for (uint i = lane; i < rows; i += 32) own_q[ulong(c) * rows + i] = multiply(own_q[ulong(c) * rows + i], turn);
   }
-  for (uint i = simdgroup; i < sizes.vectors; i += team.simdgroups) {
+  for (uint i = simdgroup; i < vectors; i += team.simdgroups) {
     T turn = i < count ? conjugate(direction(a[ulong(i) * rows + i])) : T(0);
     for (uint c = lane; c < columns; c += 32)
       own_r[ulong(i) * columns + c] = c < i ? T(0) : multiply(a[ulong(c) * rows + i], turn);
@@ -293,12 +301,12 @@ void turn_columns(device T* x, device T* y, T turn, float shrink, uint count, ui
   }
 }
 
-/// Makes two columns orthogonal by a rotation, applied to their vectors too; false if they were. By a simdgroup.
+/// Makes two columns orthogonal by a rotation, applied to `vector_rows` numbers of their vectors; false if they were. By a simdgroup.
 template <typename T>
-bool rotate(device T* x, device T* y, device T* u, device T* v, Jacobi sizes, float floor, uint lane) {
+bool rotate(device T* x, device T* y, device T* u, device T* v, uint rows, uint vector_rows, float floor, uint lane) {
   float alpha = 0, beta = 0;
   T gamma = T(0);
-  for (uint i = lane; i < sizes.rows; i += 32) {
+  for (uint i = lane; i < rows; i += 32) {
     alpha += squared(x[i]);
     beta += squared(y[i]);
     gamma = multiply_add(conjugate(x[i]), y[i], gamma);
@@ -307,7 +315,7 @@ bool rotate(device T* x, device T* y, device T* u, device T* v, Jacobi sizes, fl
   beta = simd_sum(beta);
   gamma = simd_sum(gamma);
   float size = magnitude(gamma);
-  float tolerance = 0.6e-7f * sqrt(float(sizes.rows));
+  float tolerance = 0.6e-7f * sqrt(float(rows));
   if (!(size > tolerance * sqrt(alpha) * sqrt(beta)) || !(min(alpha, beta) > floor)) return false;
   float zeta = (beta - alpha) / (2.0f * size);
   float tangent = (zeta < 0.0f ? -1.0f : 1.0f) / (fabs(zeta) + sqrt(1.0f + zeta * zeta));
@@ -316,8 +324,8 @@ bool rotate(device T* x, device T* y, device T* u, device T* v, Jacobi sizes, fl
   // 1966): small rotations then make small errors, which do not add up over the sweeps.
   float shrink = sine * sine / (1.0f + cosine);  // 1 - cosine
   T turn = conjugate(gamma) * (sine / size);
-  turn_columns(x, y, turn, shrink, sizes.rows, lane);
-  if (sizes.wants_vectors) turn_columns(u, v, turn, shrink, sizes.columns, lane);
+  turn_columns(x, y, turn, shrink, rows, lane);
+  turn_columns(u, v, turn, shrink, vector_rows, lane);
   return true;
 }
 
@@ -334,12 +342,12 @@ kernel void jacobi(device T* work, device T* vectors, device float* values, devi
   threadgroup float room[WIDEST];
   threadgroup atomic_uint last_sweep;
   Team team = {member, width, lane, simdgroup, (width + 31) / 32};
-  Jacobi sizes = given;
-  uint rows = sizes.rows, columns = sizes.columns;
+  const uint rows = given.rows, columns = given.columns;
+  const bool wants_vectors = given.wants_vectors, hermitian = given.hermitian;
   device T* w = work + ulong(matrix) * rows * columns;
-  device T* v = vectors + (sizes.wants_vectors ? ulong(matrix) * columns * columns : 0);
-  device T* a = matrices + (sizes.hermitian ? ulong(matrix) * rows * columns : 0);
-  if (sizes.hermitian) {
+  device T* v = vectors + (wants_vectors ? ulong(matrix) * columns * columns : 0);
+  device T* a = matrices + (hermitian ? ulong(matrix) * rows * columns : 0);
+  if (hermitian) {
     for (uint i = simdgroup; i < rows; i += team.simdgroups)
       for (uint k = lane; k <= i; k += 32) {
         T x = a[ulong(i) * rows + k];
@@ -357,15 +365,16 @@ kernel void jacobi(device T* work, device T* vectors, device float* values, devi
     squares += squared(w[i]);
   }
   squares = team_sum(squares, room, team);
+  bool finite = !isnan(squares) && !isinf(squares);
   float shift = 0.0f;
-  if (sizes.hermitian) {
+  if (hermitian) {
     for (uint i = member; i < rows * columns; i += width) a[i] = conjugate(w[i]);
     shift = 1.01f * sqrt(squares);
     meet();
     for (uint i = member; i < rows; i += width) w[ulong(i) * rows + i] += Number<T>::real(shift);
     squares += shift * shift * float(rows);
   }
-  if (sizes.wants_vectors)
+  if (wants_vectors)
     for (uint j = simdgroup; j < columns; j += team.simdgroups)
       for (uint i = lane; i < columns; i += 32) v[ulong(j) * columns + i] = Number<T>::real(i == j ? 1.0f : 0.0f);
   if (member == 0) atomic_store_explicit(&last_sweep, 0u, memory_order_relaxed);
@@ -379,19 +388,19 @@ kernel void jacobi(device T* work, device T* vectors, device float* values, devi
         uint second = game == 0 ? players - 1 : (round + players - 1 - game) % (players - 1);
         uint p = min(first, second), q = max(first, second);
         if (q >= columns) continue;
-        if (rotate(w + ulong(p) * rows, w + ulong(q) * rows, v + ulong(p) * columns, v + ulong(q) * columns, sizes,
-                   floor, lane) && lane == 0)
+        if (rotate(w + ulong(p) * rows, w + ulong(q) * rows, v + ulong(p) * columns, v + ulong(q) * columns, rows,
+                   wants_vectors ? columns : 0, floor, lane) && lane == 0)
           atomic_store_explicit(&last_sweep, sweep, memory_order_relaxed);
       }
       meet();
     }
-    uint last = atomic_load_explicit(&last_sweep, memory_order_relaxed);
+    uint last = simd_broadcast_first(atomic_load_explicit(&last_sweep, memory_order_relaxed));
     meet();
     if (last != sweep) break;
   }
   for (uint j = simdgroup; j < columns; j += team.simdgroups) {
     float value = 0;
-    if (sizes.hermitian) {
+    if (hermitian) {
       const device T* own = v + ulong(j) * columns;
       for (uint i = 0; i < rows; ++i) {
         T sum = T(0);
@@ -403,7 +412,7 @@ kernel void jacobi(device T* work, device T* vectors, device float* values, devi
       for (uint i = lane; i < rows; i += 32) value += squared(w[ulong(j) * rows + i]);
       value = sqrt(simd_sum(value));
     }
-    if (lane == 0) values[ulong(matrix) * columns + j] = value * scale;
+    if (lane == 0) values[ulong(matrix) * columns + j] = finite ? value * scale : NAN;
     for (uint i = lane; i < rows; i += 32) w[ulong(j) * rows + i] = w[ulong(j) * rows + i] * scale;
   }
 }
@@ -415,8 +424,9 @@ struct Arrange {
 /// Puts values, columns and vectors in order, descending or ascending, NaN last: a simdgroup for each of them.
 template <typename T>
 kernel void arrange(device float* sorted, device T* sorted_work, device T* sorted_vectors, const device float* values,
-                    const device T* work, const device T* vectors, constant Arrange& sizes,
+                    const device T* work, const device T* vectors, constant Arrange& given,
                     uint thread_in_grid [[thread_position_in_grid]], uint lane [[thread_index_in_simdgroup]]) {
+  const Arrange sizes = given;
   uint index = thread_in_grid / 32, columns = sizes.columns, rows = sizes.rows;
   if (index >= sizes.total) return;
   uint own = index % columns;

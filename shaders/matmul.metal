@@ -13,13 +13,16 @@
 #define BLOCK_DEPTH 64
 #endif
 
-#define TILES(name, transposed)                                                                                      \
-  template [[host_name(name)]] kernel void                                                                           \
-  metalpy::product_tiles<transposed, LEFT, RIGHT, RESULT, SUM, 6, BLOCK_COLUMNS, BLOCK_DEPTH>(                       \
-      device RESULT*, const device LEFT*, const device RIGHT*, device SUM*, constant metalpy::Product&, uint3, uint);
-TILES("tiles", false)
-TILES("tiles_transposed", true)
-template [[host_name("long_sums")]] kernel void metalpy::long_sums<LEFT, RIGHT, RESULT, SUM>(
-    device RESULT*, const device LEFT*, const device RIGHT*, constant metalpy::Product&, constant uint&, uint, uint, uint);
-template [[host_name("short_sums")]] kernel void metalpy::short_sums<LEFT, RIGHT, RESULT, SUM>(
-    device RESULT*, const device LEFT*, const device RIGHT*, constant metalpy::Product&, constant uint&, uint);
+namespace metalpy {
+
+#define TILES product_tiles<false, LEFT, RIGHT, RESULT, SUM, 6, BLOCK_COLUMNS, BLOCK_DEPTH>
+#define TRANSPOSED_TILES product_tiles<true, LEFT, RIGHT, RESULT, SUM, 6, BLOCK_COLUMNS, BLOCK_DEPTH>
+#define LONG_SUMS long_sums<LEFT, RIGHT, RESULT, SUM>
+#define SHORT_SUMS short_sums<LEFT, RIGHT, RESULT, SUM>
+
+template [[host_name("tiles")]] kernel decltype(TILES) TILES;
+template [[host_name("tiles_transposed")]] kernel decltype(TRANSPOSED_TILES) TRANSPOSED_TILES;
+template [[host_name("long_sums")]] kernel decltype(LONG_SUMS) LONG_SUMS;
+template [[host_name("short_sums")]] kernel decltype(SHORT_SUMS) SHORT_SUMS;
+
+}  // namespace metalpy

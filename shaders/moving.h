@@ -5,15 +5,18 @@
 
 namespace metalpy {
 
-template <typename T>
+template <typename T, int SO, int SC, int SA, int SB>
 kernel void select(device T* out                     [[buffer(0)]],
                    const device bool* condition      [[buffer(1)]],
                    const device T* a                 [[buffer(2)]],
                    const device T* b                 [[buffer(3)]],
                    constant Layout<4>& layout        [[buffer(4)]],
+                   uint3 group                       [[threadgroup_position_in_grid]],
                    uint3 position                    [[thread_position_in_grid]]) {
-  const Place<4> place = place_of(position, layout);
-  out[place.at[0]] = condition[place.at[1]] ? a[place.at[2]] : b[place.at[3]];
+  const Row<4> row = row_of(group, layout);
+  const uint i = position.x;
+  const T then = element<SA>(a, row, 2, i), otherwise = element<SB>(b, row, 3, i);
+  set_element<SO>(out, row, 0, i, element<SC>(condition, row, 1, i) ? then : otherwise);
 }
 
 /// The part of matrices on and below a diagonal, or on and above it; zeros elsewhere.
@@ -47,37 +50,51 @@ kernel void offsets(device long* out                 [[buffer(0)]],
                     const device T* index            [[buffer(1)]],
                     constant Axis& axis              [[buffer(2)]],
                     constant Layout<2>& layout       [[buffer(3)]],
+                    uint3 group                      [[threadgroup_position_in_grid]],
                     uint3 position                   [[thread_position_in_grid]]) {
-  const Place<2> place = place_of(position, layout);
-  long found = long(index[place.at[1]]);
+  const Row<2> row = row_of(group, layout);
+  const uint i = position.x;
+  long found = long(element<ANY>(index, row, 1, i));
   if (found < -axis.extent || found >= axis.extent) {
     MP_REPORT_ERROR("index %ld is out of bounds for an axis of %ld elements", found, axis.extent);
     found = 0;
   }
   if (found < 0) found += axis.extent;
-  out[place.at[0]] = found * axis.step + (axis.is_first ? 0 : out[place.at[0]]);
+  found *= axis.step;
+  set_element<ANY>(out, row, 0, i, axis.is_first ? found : found + element<ANY>(out, row, 0, i));
 }
 
-template <typename T>
+/// The offset of element i of a row; if it is that of all, in a way that tells the compiler so.
+template <int STEP>
+static long offset_of(const device long* offsets, Row<3> row, uint i) {
+  const long found = element<STEP>(offsets, row, 2, i);
+  return STEP == 0 ? as_type<long>(simd_broadcast_first(as_type<uint2>(found))) : found;  // GPUs broadcast 32 bits
+}
+
+template <typename T, int SO, int SX, int SI>
 kernel void take(device T* out                       [[buffer(0)]],
                  const device T* x                   [[buffer(1)]],
                  const device long* offsets          [[buffer(2)]],
                  constant long& start                [[buffer(3)]],
                  constant Layout<3>& layout          [[buffer(4)]],
+                 uint3 group                         [[threadgroup_position_in_grid]],
                  uint3 position                      [[thread_position_in_grid]]) {
-  const Place<3> place = place_of(position, layout);
-  out[place.at[0]] = x[start + place.at[1] + offsets[place.at[2]]];
+  const Row<3> row = row_of(group, layout);
+  const uint i = position.x;
+  set_element<SO>(out, row, 0, i, element<SX>(x + start + offset_of<SI>(offsets, row, i), row, 1, i));
 }
 
-template <typename T>
+template <typename T, int SV, int SX, int SI>
 kernel void put(const device T* values               [[buffer(0)]],
                 device T* x                          [[buffer(1)]],
                 const device long* offsets           [[buffer(2)]],
                 constant long& start                 [[buffer(3)]],
                 constant Layout<3>& layout           [[buffer(4)]],
+                uint3 group                          [[threadgroup_position_in_grid]],
                 uint3 position                       [[thread_position_in_grid]]) {
-  const Place<3> place = place_of(position, layout);
-  x[start + place.at[1] + offsets[place.at[2]]] = values[place.at[0]];
+  const Row<3> row = row_of(group, layout);
+  const uint i = position.x;
+  set_element<SX>(x + start + offset_of<SI>(offsets, row, i), row, 1, i, element<SV>(values, row, 0, i));
 }
 
 // As put, but adds; elements are floats, and may be named more than once.
@@ -86,10 +103,13 @@ kernel void accumulate(const device uint* values            [[buffer(0)]],
                        const device long* offsets           [[buffer(2)]],
                        constant long& start                 [[buffer(3)]],
                        constant Layout<3>& layout           [[buffer(4)]],
+                       uint3 group                          [[threadgroup_position_in_grid]],
                        uint3 position                       [[thread_position_in_grid]]) {
-  const Place<3> place = place_of(position, layout);
-  device atomic_float* sum = (device atomic_float*)(x + (start + place.at[1] + offsets[place.at[2]]));
-  atomic_fetch_add_explicit(sum, as_type<float>(values[place.at[0]]), memory_order_relaxed);
+  const Row<3> row = row_of(group, layout);
+  const uint i = position.x;
+  const long at = start + element<ANY>(offsets, row, 2, i) + row.start[1] + long(i) * row.step[1];
+  atomic_fetch_add_explicit((device atomic_float*)(x + at), as_type<float>(element<ANY>(values, row, 0, i)),
+                            memory_order_relaxed);
 }
 
 }  // namespace metalpy

@@ -6,7 +6,7 @@ using namespace metal;
 // W. Kahan's: what rounding 1 + x lost is made good by the quotient.
 static float real_log1p(float x) {
   float u = 1.0f + x;
-  if (u == 1.0f || isinf(u)) return x;
+  if (u == 1.0f || u == INFINITY) return x;
   return log(u) * (x / (u - 1.0f));
 }
 

@@ -1,16 +1,16 @@
-// Sorting of rows, stable: by counting digits of 8 bits, the last ones first; short rows by comparing all with all.
+// Sorting of rows, stable: by counting digits of 8 bits, the last ones first; short rows by a network.
 //
 // The host compiles this once for each size of elements, with a macro (4 bytes without it):
 //   KEY       the unsigned integer of that size
 //   COMPLEX   1 if it may hold a complex number, whose order keys have but cannot be turned back from
-#include <metal_stdlib>
-using namespace metal;
+#include "reduce.h"
 
 #ifndef KEY // on its own, for tools
 #define KEY uint
 #define COMPLEX 0
 #endif
 
+using namespace metalpy;
 using K = KEY;
 
 enum Kind : uint { UNSIGNED, SIGNED, FLOAT, PAIR_OF_FLOATS };
@@ -153,31 +153,105 @@ kernel void deal_indices(device long* out, const device K* x, const device uint*
   deal(Indices{out, in_index}, x, table, places, how, index, lane);
 }
 
-// ---- short rows ----
+// ---- short rows: the bitonic network of K. E. Batcher (AFIPS 1968), in the registers of a simdgroup ----
 
-kernel void encode_keys(device K* out, const device K* x, constant Sort& how, uint i [[thread_position_in_grid]]) {
-  out[i] = encoded(x[i], how);
-}
+/// Of a row each lane has N keys, and its elements' indices if W is true; element i is key i / 32 of lane i % 32.
+template <uint N, bool W>
+struct Row {
+  K keys[N];
+  uint indices[N];
 
-/// How many keys of the row come before its key `i`.
-static uint rank_of(const device K* keys, uint i, uint length) {
-  K own = keys[i];
-  uint rank = 0;
-  for (uint other = 0; other < length; ++other) {
-    K key = keys[other];
-    rank += uint(key < own || (key == own && other < i));
+  static bool before(K a, uint at_a, K b, uint at_b) {  // without branches
+    return W ? (uint(a < b) | (uint(a == b) & uint(at_a < at_b))) != 0 : a < b;
   }
-  return rank;
+
+  /// Elements D < 32 apart.
+  template <uint D>
+  void exchange_lanes(uint size, uint lane) {
+    for (uint r = 0; r < N; ++r) {
+      K key = from_lane(keys[r], ushort(D));
+      uint index = W ? simd_shuffle_xor(indices[r], ushort(D)) : 0;
+      bool wants_less = ((lane & D) == 0) == (((r * 32 + lane) & size) == 0);
+      bool takes = before(key, index, keys[r], indices[r]) == wants_less;
+      keys[r] = takes ? key : keys[r];
+      if (W) indices[r] = takes ? index : indices[r];
+    }
+  }
+
+  /// Elements 32 * D apart.
+  template <uint D>
+  void exchange_keys(uint size) {
+    for (uint r = 0; r < N; ++r) {
+      if (r & D || (r | D) >= N) continue;
+      K a = keys[r], b = keys[r | D];
+      uint at_a = indices[r], at_b = indices[r | D];
+      bool turns = before(b, at_b, a, at_a) == ((r * 32 & size) == 0);
+      keys[r] = turns ? b : a;
+      keys[r | D] = turns ? a : b;
+      if (W) {
+        indices[r] = turns ? at_b : at_a;
+        indices[r | D] = turns ? at_a : at_b;
+      }
+    }
+  }
+
+  void sort(uint lane) {
+    for (uint size = 2; size <= 32 * N; size *= 2) {
+      if (N > 16 && size > 512) exchange_keys<16>(size);
+      if (N > 8 && size > 256) exchange_keys<8>(size);
+      if (N > 4 && size > 128) exchange_keys<4>(size);
+      if (N > 2 && size > 64) exchange_keys<2>(size);
+      if (N > 1 && size > 32) exchange_keys<1>(size);
+      if (size > 16) exchange_lanes<16>(size, lane);
+      if (size > 8) exchange_lanes<8>(size, lane);
+      if (size > 4) exchange_lanes<4>(size, lane);
+      if (size > 2) exchange_lanes<2>(size, lane);
+      exchange_lanes<1>(size, lane);
+    }
+  }
+};
+
+template <uint N, bool W>
+static void sort_row(device K* out, device long* out_index, const device K* x, constant Sort& how, uint row,
+                     uint lane) {
+  if (row >= how.rows) return;
+  Row<N, W> own;
+  ulong start = ulong(row) * how.length;
+  for (uint r = 0; r < N; ++r) {
+    uint i = r * 32 + lane;
+    own.keys[r] = i < how.length ? encoded(x[start + i], how) : K(~K(0));
+    own.indices[r] = i;
+  }
+  own.sort(lane);
+  for (uint r = 0; r < N; ++r) {
+    uint i = r * 32 + lane;
+    if (i >= how.length) continue;
+    if (W) out_index[start + i] = own.indices[r];
+    else out[start + i] = decoded(own.keys[r], how);
+  }
 }
 
-kernel void rank_keys(device K* out, const device K* keys, const device K* x, constant Sort& how,
-                      uint2 at [[thread_position_in_grid]]) {
-  ulong row = ulong(at.y) * how.length;
-  out[row + rank_of(keys + row, at.x, how.length)] = x[row + at.x];
+template <uint N>
+kernel void short_keys(device K* out, const device K* x, constant Sort& how,
+                       uint group [[threadgroup_position_in_grid]], uint groups_rows [[simdgroups_per_threadgroup]],
+                       uint own [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
+  sort_row<N, false>(out, nullptr, x, how, group * groups_rows + own, lane);
 }
 
-kernel void rank_indices(device long* out, const device K* keys, constant Sort& how,
-                         uint2 at [[thread_position_in_grid]]) {
-  ulong row = ulong(at.y) * how.length;
-  out[row + rank_of(keys + row, at.x, how.length)] = at.x;
+template <uint N>
+kernel void short_indices(device long* out, const device K* x, constant Sort& how,
+                          uint group [[threadgroup_position_in_grid]], uint groups_rows [[simdgroups_per_threadgroup]],
+                          uint own [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
+  sort_row<N, true>(nullptr, out, x, how, group * groups_rows + own, lane);
 }
+
+#define INSTANTIATE(N)                                                                           \
+  template [[host_name("short_keys_" #N)]] kernel decltype(short_keys<N>) short_keys<N>;         \
+  template [[host_name("short_indices_" #N)]] kernel decltype(short_indices<N>) short_indices<N>;
+
+INSTANTIATE(1)
+INSTANTIATE(2)
+INSTANTIATE(4)
+INSTANTIATE(8)
+INSTANTIATE(16)
+INSTANTIATE(32)

@@ -122,6 +122,25 @@ cdef class ArrayBase:
             if began:
                 queue.record("fill", "fill", began, serial, self.nbytes)
 
+    def _fill_new(self, bytes pattern not None):
+        """Set every element of an array that nobody uses yet to the bytes of one: at once, for the streams of all.
+
+        A recording gets it as a fill.
+        """
+        if self.is_recorded():
+            self._fill(pattern)
+        elif self.block is not None and pattern.count(0) == len(pattern):
+            memset(self.block.memory.contents + self.offset, 0, self.nbytes)
+        elif self.block is not None:
+            self.host_view()[...] = np.frombuffer(pattern, self.dtype)[0]
+
+    def _is_recorded(self):
+        """True while the calling thread records a graph of the array's device."""
+        return self.is_recorded()
+
+    cdef bint is_recorded(self) except -1:
+        return bool(recorders) and recording_graph(self.device) is not None
+
     def _copy_from(self, ArrayBase source not None):
         """Record a copy between contiguous arrays of one device and as many bytes."""
         cdef Queue queue = <Queue>current_queue(self.device)

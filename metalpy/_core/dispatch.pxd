@@ -17,6 +17,8 @@ cdef class Kernel:
         object specializer        # (dict of constants) -> Kernel, or None
         readonly object origin    # (program, function constants by index) that it is made from; None if not known
         Pipeline pipeline         # None until loaded
+        list kept                 # of Pipeline: `suitable` ones, since recorded launches may still use those before
+        uint64_t most             # threads of a threadgroup, where that is known before loading; 0: it is not
         tuple plans               # of ArgumentPlan, in the order of calling
         tuple threadgroup         # of reflection's Argument, those in threadgroup memory
         dict positions            # argument name -> position in `plans`
@@ -27,6 +29,7 @@ cdef class Kernel:
         uint64_t noted_bound
         object __weakref__
     cdef Pipeline loaded(self)
+    cdef Pipeline suitable(self, int shape)
     cdef tuple match(self, tuple args, dict by_name)
     cdef int encode(self, Encoder encoder, tuple values, arg_casts) except -1
     cdef int encode_cast(self, Encoder encoder, tuple values, arg_casts) except -1

@@ -14,10 +14,11 @@ class Kernel:
         self,
         device: Device,
         info: KernelInfo,
-        load: Callable[[], Pipeline],
+        load: Callable[..., Pipeline],
         name: str | None = None,
         specializer: Callable[[Mapping[str | int, object]], Kernel] | None = None,
         origin: tuple[Any, Mapping[int, object]] | None = None,
+        most: int | None = None,
     ) -> None: ...
     def __call__(
         self,

@@ -34,6 +34,9 @@ cdef extern from "Python.h":
     PyObject *PyTuple_GET_ITEM(object tuple, Py_ssize_t index)
     Py_ssize_t PyTuple_GET_SIZE(object tuple)
 
+cdef enum:  # threadgroups that code was compiled for: any; as wide as simdgroups; 16 wide and of even height
+    ANY_SHAPE, ROWS, HALF
+
 cdef uint64_t LARGEST_GRID = 0xFFFFFFFF
 cdef object missing = object()
 cdef object error_buffer = object()  # stands among the values for what error_buf_idx binds
@@ -85,12 +88,15 @@ cdef class Kernel:
         If `threads` is left out and no Array tells the number.
     """
 
-    def __init__(self, Device device not None, info, load, str name=None, specializer=None, origin=None):
+    def __init__(self, Device device not None, info, load, str name=None, specializer=None, origin=None, most=None):
         self.device = device
         self.info = info
         self.load = load
         self.specializer = specializer
         self.origin = origin
+        if most is not None:  # threads of a threadgroup, 0: no limit of its own; `load` takes a shape then
+            self.most = min(most or device.info.max_threads_per_threadgroup, device.info.max_threads_per_threadgroup)
+        self.kept = []
         self.name = info.name if name is None else name
         taken = in_order_of_calling(info.arguments)
         self.plans = tuple([ArgumentPlan(self.name, entry) for entry in taken])
@@ -107,7 +113,7 @@ cdef class Kernel:
         cdef uint64_t serial
         cdef uint64_t began = now() if tracing else 0
         cdef uint32_t number
-        if pipeline is None:
+        if pipeline is None and not self.most:
             pipeline = self.loaded()
         if error_buf_idx is not None:
             values = self.around_error_buffer(args, by_name, error_buf_idx)
@@ -116,10 +122,12 @@ cdef class Kernel:
         encoder = take_encoder(self.device)
         try:
             self.encode(encoder, values, arg_casts)
-            if threadgroup_memory is not None or PyTuple_GET_SIZE(self.threadgroup):
-                self.encode_threadgroup(encoder, threadgroup_memory)
             dispatch.reserved = 0
             self.set_grid(&dispatch, values, threads, groups, group_size)
+            if pipeline is None or pipeline.serves != ANY_SHAPE:
+                pipeline = self.suitable(shape_of(&dispatch))
+            if threadgroup_memory is not None or PyTuple_GET_SIZE(self.threadgroup):
+                self.encode_threadgroup(encoder, threadgroup_memory)
             if dispatch.threads[0] and dispatch.threads[1] and dispatch.threads[2]:
                 dispatch.pipeline = pipeline.handle
                 dispatch.arguments = encoder.arguments
@@ -308,8 +316,24 @@ cdef class Kernel:
     cdef Pipeline loaded(self):
         if self.pipeline is None:
             self.pipeline = <Pipeline?>self.load()
-            self.load = None
+            if not self.most:
+                self.load = None
         return self.pipeline
+
+    cdef Pipeline suitable(self, int shape):
+        """The pipeline for a launch. The first launch gets one for its shape, which takes a fraction of the time to
+        compile; from the first one that does not fit on, all get the one for any."""
+        cdef Pipeline found = self.pipeline
+        if found is None and shape != ANY_SHAPE:
+            found = <Pipeline?>self.load("rows" if shape == ROWS else "half")
+            if found.limits.flags & MP_PIPELINE_SIMDGROUPS:
+                found.serves = shape
+        elif found is None or found.serves != ANY_SHAPE and found.serves != shape:
+            found = <Pipeline?>self.load()
+        if found is not self.pipeline:
+            self.kept.append(found)
+            self.pipeline = found
+        return found
 
     cdef tuple match(self, tuple args, dict by_name):
         """One value for each argument, in order, from a call's positional and named ones."""
@@ -434,7 +458,7 @@ cdef class Kernel:
     cdef int set_grid(self, mp_dispatch *dispatch, tuple values, threads, groups, group_size) except -1:
         cdef uint32_t *grid = dispatch.threads
         cdef uint32_t *group = dispatch.group_size
-        cdef uint64_t most = self.pipeline.limits.max_total_threads_per_threadgroup
+        cdef uint64_t most = self.most or self.pipeline.limits.max_total_threads_per_threadgroup
         cdef uint64_t extent
         cdef int axis, rank, group_rank
         if groups is not None:
@@ -543,6 +567,16 @@ cdef uint32_t parse_extent(str what, value) except? 0:
     if not 0 <= value <= LARGEST_GRID:
         raise LaunchValueError(f"{what} must be between 0 and {LARGEST_GRID}, got {value}")
     return <uint32_t>value
+
+
+cdef int shape_of(const mp_dispatch *dispatch) noexcept:
+    """What all threadgroups of a launch have in common, those at the grid's edges too."""
+    if dispatch.group_size[0] % 32 == 0 and dispatch.threads[0] % 32 == 0:
+        return ROWS
+    if dispatch.group_size[0] == 16 and dispatch.threads[0] % 16 == 0 and \
+            dispatch.group_size[1] % 2 == 0 and dispatch.threads[1] % 2 == 0:
+        return HALF
+    return ANY_SHAPE
 
 
 cdef void default_group(int rank, const uint32_t *grid, uint64_t most, uint32_t *group) noexcept:

@@ -17,3 +17,4 @@ cdef class Pipeline:
         mp_pipeline_limits limits
         readonly Device device
         readonly str name
+        int serves                # which threadgroups it was compiled for, as dispatch.pyx numbers them; 0: any

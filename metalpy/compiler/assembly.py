@@ -49,9 +49,12 @@ class Assembly:
         # LLVM prints types and globals, then functions, then attributes and metadata. Functions are most of it, and
         # regular expressions that look at every line of them would take seconds.
         self._text = f"\n{text}\n"
-        starts = (self._text.find(f"\n{word} ") for word in ("define", "declare"))
-        begin = min((start for start in starts if start >= 0), default=len(self._text))
-        ends = (self._text.find(start, begin) for start in ("\nattributes #", "\n!"))
+        first = self._text.find("\ndefine ")
+        first = first if first >= 0 else len(self._text)
+        declared = self._text.find("\ndeclare ", 0, first)
+        begin = declared if declared >= 0 else first
+        last = max(self._text.rfind("\n}\n"), begin)  # of the definitions
+        ends = (self._text.find(start, last) for start in ("\nattributes #", "\n!"))
         end = min((stop for stop in ends if stop >= 0), default=len(self._text))
         self._functions = (begin, end)
         self.surroundings = self._text[:begin] + self._text[end:]

@@ -21,9 +21,10 @@ from ..errors import Diagnostic, FixIt, LaunchTypeError
 from .cache import Cache, default_cache, make_key
 from .executor import Lowered, chosen_executor
 from .options import Options
+from .processor import cpu_identity
 from .records import pack, unpack
 from .source import Misuse, Source
-from .toolchain import cpu_identity, versions
+from .toolchain import versions
 
 if TYPE_CHECKING:
     from .frontend import Program
@@ -146,7 +147,9 @@ class Compilation:
         limits: list[int] = self._facts["max_threads"]
         return limits[self.kernels.number(name)]
 
-    def native(self, name: str, values: Mapping[int, object] | None = None, *, rebuild: bool = False) -> Path:
+    def native(
+        self, name: str, values: Mapping[int, object] | None = None, *, rebuild: bool = False, shape: str = ""
+    ) -> Path:
         """Path of the shared object of a kernel, specialised by function constants; compiled if need be.
 
         Parameters
@@ -156,16 +159,23 @@ class Compilation:
             What `constant_values` returned.
         rebuild : bool
             Make it anew even if the cache has it.
+        shape : str
+            It will run only such threadgroups; see `spmd.program.vectorize`. By default it runs all of them.
         """
         with Region("compile", "lowering", {"kernel": name, "file": self._source.name}) as noted:
-            return self._native(name, values or {}, rebuild, noted)
+            return self._native(name, values or {}, rebuild, shape, noted)
 
-    def _native(self, name: str, values: Mapping[int, object], rebuild: bool, noted: dict[str, Any]) -> Path:
+    def _native(
+        self, name: str, values: Mapping[int, object], rebuild: bool, shape: str, noted: dict[str, Any]
+    ) -> Path:
         """`native`; `noted` hears whether the cache had it."""
         # The same index may stand for differently typed constants in two programs, but the IR's digest is in the key.
         compilers = (_compiler_identity(), *versions(), chosen_executor())
         ir = self._facts["ir"][self.kernels.number(name) % len(self._facts["ir"])]
-        key = make_key("kernel", *compilers, ir, name, repr(sorted(values.items())), cpu_identity())
+        facts = ("kernel", *compilers, ir, name, repr(sorted(values.items())), cpu_identity())
+        key = make_key(*facts)
+        if shape and (rebuild or not self._store.path(key, _KERNEL).exists()):  # what runs all is as good
+            key = make_key(*facts, shape)
         noted["cached"] = not rebuild and self._store.load(key, _KERNEL) is not None
         if noted["cached"]:
             return self._store.path(key, _KERNEL)
@@ -178,7 +188,7 @@ class Compilation:
             from .lowering import lower
 
             try:
-                lowered = lower(self._whole_program(), self.kernels.number(name), values)
+                lowered = lower(self._whole_program(), self.kernels.number(name), values, shape)
             except Misuse as misuse:
                 raise misuse_error(misuse, self._source) from None
             self._made.add(key)

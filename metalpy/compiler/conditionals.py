@@ -1,9 +1,14 @@
-"""``c ? x : y`` with a bfloat and a number: an operation on built-in types in Metal, ambiguous to C++.
+"""Expressions that are well defined in Metal and not in C++: clang says where they are, and they are mended there.
 
-bfloat is a class here (see ``__mp/bfloat.h``) that converts to the other operand's type as well as from it. clang says
-where such an expression is; both operands are wrapped into ``__mp::arm(...)``, which makes a bfloat a float and leaves
-the rest alone, and the program is compiled again. Insertions are kept beside the text, whose length the other passes
-rely on, and columns in clang's messages are moved back.
+``c ? x : y`` with a bfloat and a number is ambiguous, as bfloat is a class here (see ``__mp/bfloat.h``) that converts
+to the other operand's type as well as from it. Both operands are wrapped into ``__mp::arm(...)``, which makes a bfloat
+a float and leaves the rest alone.
+
+``3u << 100u`` goes by the low bits of the amount. Where the amount is a constant clang folds it to anything before the
+IR can be adapted, or refuses it in a constant expression; it becomes ``3u << __mp::by + 100u`` (see ``__mp/scalar.h``).
+
+The program is compiled again then. Insertions are kept beside the text, whose length the other passes rely on, and
+columns in clang's messages are moved back.
 """
 
 from __future__ import annotations
@@ -18,6 +23,12 @@ __all__ = ["Arms"]
 _OPEN, _CLOSE = "__mp::arm(", ")"
 _AMBIGUOUS = re.compile(r"^([^\n]*?):(\d+):(\d+): error: conditional expression is ambiguous")
 _IN_MACRO = re.compile(r"^([^\n]*?):(\d+):(\d+): note: expanded from macro")
+_SHIFT = re.compile(
+    r"^([^\n]*?):(\d+):(\d+): (?:warning: shift count (?:is negative|>= width of type)"
+    r"|note: (?:shift count \d+ >= width of type|negative shift count))"
+)
+_SHIFT_OPERATOR = re.compile(r"(?:<<|>>)(=)?")
+_AMOUNT, _ASSIGNED_AMOUNT = " __mp::by + ", " __mp::by |= "  # each binds as the operator in front of it needs
 _PLACE = re.compile(r"^([^\n]*?):(\d+):(\d+): ", re.MULTILINE)
 
 
@@ -32,7 +43,7 @@ class Arms:
 
     def __init__(self, inserted: dict[int, str] | None = None) -> None:
         self._inserted = dict(inserted or {})  # by offset in the program
-        self._settled: set[int] = set()  # offsets of question marks
+        self._settled: set[int] = set()  # offsets of question marks and shifts
 
     def insert(self, program: str) -> str:
         """The program with the insertions."""
@@ -61,8 +72,27 @@ class Arms:
         return _PLACE.sub(moved, messages)
 
     def settle(self, program: str, messages: str) -> bool:
-        """Wrap the operands of each expression that the (restored) messages complain about; whether there was one."""
-        places = _complaints(messages)
+        """Mend each expression that the (restored) messages complain about; whether there was one."""
+        shifts = self._settle_shifts(program, messages)
+        return self._settle_conditionals(program, messages) or shifts
+
+    def _settle_shifts(self, program: str, messages: str) -> bool:
+        places = _complaints(_SHIFT, messages)
+        lines = lines_of(program) if places else {}
+        found = False
+        for file, line, column in places:
+            for start in lines.get((file, line), []):
+                operator = _SHIFT_OPERATOR.match(program, start + column - 1)
+                if operator is None or operator.start() in self._settled:
+                    continue
+                self._settled.add(operator.start())
+                amount = _ASSIGNED_AMOUNT if operator[1] else _AMOUNT
+                self._inserted[operator.end()] = amount + self._inserted.get(operator.end(), "")
+                found = True
+        return found
+
+    def _settle_conditionals(self, program: str, messages: str) -> bool:
+        places = _complaints(_AMBIGUOUS, messages)
         if not places:
             return False
         tokens = tokenize(program, directives=False)
@@ -91,14 +121,14 @@ class Arms:
         return True
 
 
-def _complaints(messages: str) -> list[tuple[str, int, int]]:
+def _complaints(complained: re.Pattern[str], messages: str) -> list[tuple[str, int, int]]:
     """Where the expressions may be: for one in a macro, where it is used and where each macro has it."""
     places = []
     complaint = False
     for line in messages.splitlines():
         if not _PLACE.match(line):  # a line of source, a caret
             continue
-        match = _AMBIGUOUS.match(line) or (_IN_MACRO.match(line) if complaint else None)
+        match = complained.match(line) or (_IN_MACRO.match(line) if complaint else None)
         complaint = match is not None
         if match:
             places.append((match[1], int(match[2]), int(match[3])))

@@ -24,15 +24,16 @@ from .debuginfo import read_kernels
 from .diagnostics import compile_error, misuse_error, parse_diagnostics, placed
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, Skipped, harvest
+from .lexer import lex
 from .options import MATH_MODES, Options
-from .overloads import OverloadSet, separate_overloads
+from .overloads import OverloadSet, Separated, separate_overloads
 from .parts import part_count, without_instantiations
 from .precompiled import precompiled_headers
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 from .spaces import asks_for_spaces, resolve_spaces, without_marks
-from .toolchain import clang, run_tool
+from .toolchain import clang, meanwhile, run_tool
 from .twins import drop_twins, explain_twins
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ _COMPILE_FLAGS = (
     "-Wno-everything -Warray-bounds -Wassign-enum -Wbitwise-op-parentheses -Wdangling-else -Wdeprecated-declarations "
     "-Wdivision-by-zero -Wempty-body -Wenum-compare -Wfor-loop-analysis -Winfinite-recursion -Wlogical-op-parentheses "
     "-Wlogical-not-parentheses -Wmacro-redefined -Wnull-dereference -Wparentheses -Wparentheses-equality -Wreturn-type "
-    "-Wself-assign -Wshadow-uncaptured-local -Wshift-op-parentheses -Wsizeof-array-argument -Wsizeof-pointer-div "
+    "-Wself-assign -Wshadow-uncaptured-local "
+    "-Wshift-count-negative -Wshift-count-overflow -Wshift-op-parentheses -Wsizeof-array-argument -Wsizeof-pointer-div "
     "-Wsometimes-uninitialized -Wstring-plus-int -Wswitch -Wtautological-compare -Wuninitialized -Wunused-comparison "
     "-Wunused-value -Wunused-variable -Wunused-but-set-variable -Wno-unused-const-variable -W#warnings"
 ).split()
@@ -83,6 +85,11 @@ _STANDARD_INCLUDE = re.compile(
 )
 # Options of texture lookups whose names programs like for constants of their own; those are meant, then.
 _AMBIGUOUS = re.compile(r"error: reference to '(bias|level)' is ambiguous")
+# A bfloat that becomes an int without a cast; see __mp/bfloat.h.
+_BFLOAT_TO_INT = re.compile(
+    r"no (?:viable|known) conversion from [^\n]*'[^'\n]*\bbfloat'[^\n]* to [^\n]*'(?:const )?int'"
+    r"|assigning to 'int' from incompatible type '[^'\n]*\bbfloat'"
+)
 # In fast math clang says of calls what it says of operations, and of parameters that they are finite: of those of
 # precise functions too, which float_control (see __mp/math_core.h) does not change.
 _CALL_FLAGS = re.compile(r"(?<= call )(?:fast|reassoc nsz arcp contract afn) (?=[^@\n]*@_Z)")
@@ -143,8 +150,11 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         A kernel needs something the software device does not have.
     """
     try:
-        found = harvest(_expand_macros(source, options), source.name)
-        unit = _Unit(source, options, found, store or default_cache())
+        expanded = meanwhile(lambda: _expand_macros(source, options))
+        lexed = lex(source.text)
+        separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
+        found = harvest(expanded(), source.name)
+        unit = _Unit(source, options, found, separated, store or default_cache())
         texts, warnings = unit.compile(parts or part_count(len(found.entries)))
         assemblies = [Assembly(text) for text in texts]
         numbers = [range(part, len(found.entries), len(texts)) for part in range(len(texts))]
@@ -230,7 +240,7 @@ def _expand_macros(source: Source, options: Options) -> str:
 class _Unit:
     """A program as clang gets it: our headers, the rewritten text, the entry points."""
 
-    def __init__(self, source: Source, options: Options, found: Harvest, store: Cache) -> None:
+    def __init__(self, source: Source, options: Options, found: Harvest, separated: Separated, store: Cache) -> None:
         self._source, self._options, self._found, self._store = source, options, found, store
         self._flags = [*_COMMON_FLAGS, *_version_flags(options), *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
         self._headers = ["__mp/entry.h", "__mp/keywords.h"]
@@ -240,7 +250,6 @@ class _Unit:
         # clang finds a definition by its label only where it has read the text itself.
         self._texts = ["__mp/async_copy.h"] if '"air.' in source.text or "\\01air." in source.text else []
         self._lines_before = 0  # in front of the user's text, in what clang read last
-        separated = separate_overloads(source.text, blank_for_cpp(source.text))
         self._program = separated.program
         self.overload_sets = separated.sets
         self._arms = Arms(separated.insertions)
@@ -248,19 +257,26 @@ class _Unit:
     def compile(self, parts: int) -> tuple[list[str], tuple[Diagnostic, ...]]:
         """IR with debug information about types, in so many parts, and clang's warnings."""
         include_dirs = self._options.include_dirs
+        told: list[Diagnostic] = []  # warnings about what was mended
         for _ in range(MAX_ROUNDS):
             results = self._run_parts(parts)
             printed = [result.stderr.decode("utf-8", "replace") for result in results]
             messages = self._arms.restore(self._program, "".join(printed))
-            if all(result.returncode == 0 for result in results):
+            is_valid = all(result.returncode == 0 for result in results)
+            is_mended = self._arms.settle(self._program, messages)
+            if is_mended:
+                warnings = [d for d in self._warnings(messages) if d.severity == "warning"]
+                told += [d for d in warnings if d.message.startswith("shift count")]
+            elif is_valid:
                 texts = [result.stdout.decode("utf-8", "surrogateescape") for result in results]
-                return texts, tuple(self._warnings(messages))
-            hidden = {f"-D__METALPY_HIDE_{name}" for name in _AMBIGUOUS.findall(messages)} - set(self._flags)
-            if hidden:
-                self._flags += sorted(hidden)
+                return texts, tuple(_told_once([*told, *self._warnings(messages)]))
+            switches = {f"-D__METALPY_HIDE_{name}" for name in _AMBIGUOUS.findall(messages)}
+            switches |= {"-D__METALPY_BFLOAT_TO_INT"} if _BFLOAT_TO_INT.search(messages) else set()
+            if switches - set(self._flags):
+                self._flags += sorted(switches - set(self._flags))
                 continue
             without_twins = drop_twins(self._source.text, self._program, messages)
-            if not self._arms.settle(self._program, messages) and without_twins is None:
+            if not is_mended and without_twins is None:
                 break
             self._program = without_twins or self._program
         if parts > 1:  # messages are always those about the program as it stands

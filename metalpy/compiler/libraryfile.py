@@ -23,8 +23,8 @@ from ..errors import LibraryError, UnsupportedError
 from .cache import Cache, default_cache, make_key
 from .compilation import Compilation
 from .options import Options
+from .processor import code_features, cpu_features, machine
 from .source import Source
-from .toolchain import cpu_features, machine
 
 __all__ = ["FORMAT", "read_library", "write_library"]
 
@@ -62,7 +62,7 @@ def write_library(path: str | os.PathLike[str], compilation: Compilation, values
         {
             "metalpy": _version(),
             "machine": machine(),
-            "features": sorted(cpu_features()),
+            "features": sorted(code_features()),
             "constants": sorted(values.items()),
             "sections": places,
         }
@@ -154,11 +154,13 @@ class _FileCompilation(Compilation):
     def recipe(self) -> None:
         return None
 
-    def native(self, name: str, values: Mapping[int, object] | None = None, *, rebuild: bool = False) -> Path:
+    def native(
+        self, name: str, values: Mapping[int, object] | None = None, *, rebuild: bool = False, shape: str = ""
+    ) -> Path:
         values = {**self._values, **(values or {})}
         code = self._code.get(name)
         if code is None or rebuild or values != self._values:
-            return super().native(name, values, rebuild=rebuild)
+            return super().native(name, values, rebuild=rebuild, shape=shape)
         key = make_key("file", hashlib.blake2b(code).hexdigest())
         if self._store.load(key, ".so") is None:
             self._store.store(key, ".so", code)

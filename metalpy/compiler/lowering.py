@@ -11,10 +11,8 @@ of a threadgroup; one that calls a barrier or a simdgroup function gets a fiber 
 from __future__ import annotations
 
 import re
-import tempfile
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -23,17 +21,19 @@ from ..errors import CompileError, MetalError
 from .assembly import Assembly, adapted
 from .checks import may_recurse
 from .convergence import order_meetings
+from .conversions import conversions_for
 from .executor import REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
 from .spmd.size import refuse_large_when_inlined
-from .toolchain import linker, run_tool
+from .target import initialize, plain_machine, target_machine
+from .toolchain import Linker
 
 __all__ = ["becomes_loop", "inline_all_but", "lower"]
 
 KERNEL_VERSION = 2
-KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS = 1, 2, 4  # flags of mp_native_kernel
+KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS, KERNEL_VARIABLES = 1, 2, 4, 8  # flags of mp_native_kernel
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
 _THREAD, _GROUP = "__mp_thread", "__mp_group"  # entry points: one thread, all threads of a group (see entry.h)
 _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
@@ -42,10 +42,11 @@ _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
 _PROMISED_ALIGNMENT = re.compile(r"(= alloca [^\n]*|^@[^\n]*)|\balign (?:16|32|64|128)\b", re.MULTILINE)
 
 _lock = threading.Lock()  # LLVM's targets are initialised once; llvmlite's contexts are not for many threads
-_initialized = False
 
 
-def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
+def lower(
+    program: Program, k: int, values: Mapping[int, object], shape: str = "", machine: llvm.TargetMachine | None = None
+) -> Lowered:
     """Machine code for kernel number `k` of `program`.
 
     Parameters
@@ -55,11 +56,15 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
         Which of ``program.kernels``.
     values : mapping of int to bool, int or float
         Function constants by index.
+    shape : str
+        For which threadgroups, as `spmd.program.vectorize` takes it; by default for all.
+    machine : llvm.TargetMachine, optional
+        What to compile for; the processor that METALPY_CPU names by default.
 
     Returns
     -------
     Lowered
-        A shared object for this CPU, which executor runs it, and if that is the reference one, why.
+        A shared object for that CPU, which executor runs it, and if that is the reference one, why.
 
     Raises
     ------
@@ -78,17 +83,17 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
     text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
     recurses = may_recurse(assembly, k)
     with _lock:
-        _initialize()
+        initialize()
         module = llvm.parse_assembly(text)
-        module.triple = llvm.get_process_triple()
-        machine = _target_machine()
+        machine = machine or target_machine()
+        module.triple = machine.triple
         _keep_only(module, {_THREAD, _GROUP})
         _run_passes(module, machine, reachable_only=True)
         if recurses:
             _make_loops(module, machine)
         if chosen_executor() == SPMD:
             try:
-                return _lower_spmd(module, machine, program, k)
+                return _lower_spmd(module, machine, program, k, shape)
             except Unsupported as unsupported:
                 reason = str(unsupported)
         else:
@@ -107,12 +112,12 @@ def lower(program: Program, k: int, values: Mapping[int, object]) -> Lowered:
         if uses_fibers:
             module = llvm.parse_assembly(order_meetings(str(module)))
         stack = _stack_size(module, machine)
-        flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks
+        flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | _variables_flag(module)
         record = _record(module.triple, entry, flags, static_memory, program.max_threads[k], stack)
         return _finish(module, machine, record, REFERENCE, reason)
 
 
-def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int) -> Lowered:
+def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int, shape: str) -> Lowered:
     """The kernel as a program for whole simdgroups; raises Unsupported if it cannot be vectorised."""
     module = module.clone()
     if program.inputs:
@@ -122,13 +127,14 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     module = _allow_inlining_meetings(module)
     refuse_large_when_inlined(str(module), _THREAD)
     _inline_all(module, _THREAD)
-    _run_passes(module, _plain_machine(), vectorize=False)
-    made = vectorize(str(module), _THREAD, program.max_threads[k])
+    _run_passes(module, plain_machine(machine), vectorize=False)
+    made = vectorize(str(module), _THREAD, program.max_threads[k], shape)
     module = _verified(made.module, program.kernels[k].name)
     _keep_only(module, {made.entry})
-    _run_passes(module, machine, vectorize=False)
+    _simplify(module, machine, made.entry, made.regroups)
     stack = _stack_size(module, machine)
-    record = _record(module.triple, made.entry, KERNEL_SIMDGROUPS, static_memory, program.max_threads[k], stack)
+    flags = KERNEL_SIMDGROUPS | _variables_flag(module)
+    record = _record(module.triple, made.entry, flags, static_memory, program.max_threads[k], stack)
     return _finish(module, machine, record, SPMD)
 
 
@@ -154,16 +160,18 @@ def _finish(
     values = ", ".join(f"i8 {byte}" for byte in label)
     text = f'target triple = "{module.triple}"\n@mp_executor = constant [{len(label)} x i8] [{values}]\n'
     module.link_in(llvm.parse_assembly(text))
-    return Lowered(_link(machine.emit_object(module)), executor, reason)
+    with Linker() as linker:
+        native = machine.emit_object(module)
+        return Lowered(linker.link(native, *conversions_for(native, machine.triple)), executor, reason)
 
 
 def becomes_loop(assembly: Assembly, name: str) -> bool:
     """Whether LLVM makes a loop of a function that calls itself."""
     with _lock:
-        _initialize()
+        initialize()
         module = llvm.parse_assembly(assembly.slice([name]))
         module.triple = llvm.get_process_triple()
-        _make_loops(module, _target_machine())
+        _make_loops(module, target_machine())
         return name not in Assembly(str(module)).calls(name)
 
 
@@ -172,13 +180,13 @@ def inline_all_but(text: str, kept: re.Pattern[str]) -> str:
     variables are concerned; loops and calls stay as they are.
     """
     with _lock:
-        _initialize()
+        initialize()
         module = llvm.parse_assembly(text)
         module.triple = llvm.get_process_triple()
         for function in module.functions:
             if not function.is_declaration and not kept.search(function.name):
                 function.add_function_attribute("alwaysinline")
-        builder = llvm.create_pass_builder(_target_machine(), llvm.create_pipeline_tuning_options(speed_level=1))
+        builder = llvm.create_pass_builder(target_machine(), llvm.create_pipeline_tuning_options(speed_level=1))
         passes = llvm.create_new_module_pass_manager()
         passes.add_always_inliner_pass()
         for _ in range(2):  # a branch that goes shows variables that SROA dissolves
@@ -199,30 +207,6 @@ def _make_loops(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
     passes.add_instruction_combine_pass()
     passes.add_tail_call_elimination_pass()
     passes.run(module, builder)
-
-
-def _initialize() -> None:
-    global _initialized
-    if not _initialized:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        _initialized = True
-
-
-def _target_machine() -> llvm.TargetMachine:
-    target = llvm.Target.from_triple(llvm.get_process_triple())
-    return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
-        opt=2,
-        reloc="pic",
-        codemodel="default",
-    )
-
-
-def _plain_machine() -> llvm.TargetMachine:
-    """A processor that gives the optimiser no reason to unroll loops for it."""
-    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(opt=2, reloc="pic")
 
 
 # ---- shaping the module ----
@@ -272,6 +256,34 @@ def _run_passes(
     else:
         passes = builder.getModulePassManager()
     passes.run(module, builder)
+
+
+def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, entry: str, regroups: bool) -> None:
+    """Optimise a vector program, whose scalar form has been through all passes.
+
+    What they would do once more takes as long as emitting the code, and finds little: variables become registers,
+    masks that are known go. Only where vectors are taken apart and `regroups` do they find more.
+    """
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
+    options.loop_vectorization = options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    if regroups:
+        builder.getModulePassManager().run(module, builder)
+        return
+    inline = llvm.create_new_module_pass_manager()
+    inline.add_sroa_pass()  # or what one simdgroup leaves in a variable seems to reach the next one
+    inline.add_always_inliner_pass()
+    inline.add_global_dead_code_eliminate_pass()
+    inline.run(module, builder)
+    simplify = builder.getFunctionPassManager()
+    for function in module.functions:
+        if not function.is_declaration:
+            simplify.run(function, builder)
+    unroll = llvm.create_new_function_pass_manager()
+    unroll.add_loop_unroll_pass()
+    every = module.get_function(entry)  # the simdgroups that have all lanes are in there
+    unroll.run(every, builder)
+    simplify.run(every, builder)
 
 
 def _constants(program: Program, values: Mapping[int, object]) -> dict[str, str]:
@@ -423,6 +435,12 @@ def _stack_size(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> int:
     return 2 * total + _STACK_SLACK
 
 
+def _variables_flag(module: llvm.ModuleRef) -> int:
+    """Whether any variable is in memory after optimisation, where a wrong index reaches what lies around it."""
+    defined = (function for function in module.functions if not function.is_declaration)
+    return KERNEL_VARIABLES * any(_ALLOCA.search(str(function)) for function in defined)
+
+
 def _type_size(text: str, structs: Mapping[str, int]) -> int:
     """Bytes of an IR type, rounded up."""
     if match := re.fullmatch(r"[\[<](\d+) x (.*)[\]>]", text):
@@ -447,14 +465,3 @@ def _record(triple: str, entry: str, flags: int, memory: int, max_threads: int, 
         f"@mp_kernel = constant %mp_native_kernel {{ {fields}, {pointers} }}\n"
         f"declare void @{entry}({parameters})\n"
     )
-
-
-def _link(native: bytes) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="metalpy-") as folder:
-        source, target = Path(folder, "kernel.o"), Path(folder, "kernel.so")
-        source.write_bytes(native)
-        flags = ["-shared", "--hash-style=gnu", "-z", "relro", "-z", "now", "-z", "noexecstack", "--gc-sections", "-s"]
-        result = run_tool([*linker(), *flags, str(source), "-o", str(target)])
-        if result.returncode != 0:
-            raise MetalError(f"linking a kernel failed: {result.stderr.decode('utf-8', 'replace').strip()}")
-        return target.read_bytes()

@@ -10,6 +10,9 @@ a function of the common name takes its place, which asks in which memory its ar
       return __mp_no_overload(0), ...
     }
 
+Constructors keep their name, and are told apart by a parameter of a type of that name; the one that takes their place
+delegates to an object that a static function of the class makes in the same way.
+
 `spaces` answers the question in the IR of each kernel, before anything else is made of it. As overload resolution
 would, C++ still chooses between overloads that differ in more; of those that differ in ``const`` as well, it chooses by
 that alone, so they are a set, too.
@@ -17,12 +20,15 @@ that alone, so they are a set, too.
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .declarations import ADDRESS_SPACES, outside_brackets, parameter_name, spell, split_attributes, split_commas
 from .lexer import Token, closing
 from .source import blanked
+from .specialisations import differing_specialisations, insertions_for
 from .twins import Definition, Finder, Text, are_twins
 
 __all__ = ["SPACES", "OverloadSet", "Separated", "separate_overloads"]
@@ -62,6 +68,8 @@ class _Overload:
     parameters: list[list[Token]]
     trailing: list[Token]
     is_method: bool
+    is_constructor: bool = False
+    initializers: list[Token] = field(default_factory=list)
 
     @property
     def token(self) -> Token:
@@ -82,7 +90,7 @@ class _Overload:
         return self.head[_template_end(self.head) : self.name[0]]
 
 
-def separate_overloads(original: str, rewritten: str) -> Separated:
+def separate_overloads(original: str, rewritten: str, lexed: list[Token] | None = None) -> Separated:
     """Drop the twins of a program and give the overloads for different address spaces names of their own.
 
     Parameters
@@ -91,8 +99,10 @@ def separate_overloads(original: str, rewritten: str) -> Separated:
         The user's spliced program, address spaces in place.
     rewritten : str
         The same as C++ of the same length.
+    lexed : list of Token, optional
+        What `lexer.lex` makes of `original`, if that is known.
     """
-    text = Text(original)
+    text = Text(original, lexed)
     finder = Finder(text, rewritten)
     definitions = finder.definitions()
     twins = finder.twins(definitions)
@@ -104,6 +114,10 @@ def separate_overloads(original: str, rewritten: str) -> Separated:
             continue  # in a class that goes
         _separate(text, overloads, rewritten, out)
         dropped -= set(spans)
+    specialisations = differing_specialisations(text, finder, definitions)
+    dropped -= {text.span(s.definition) for s in specialisations}
+    for offset, inserted in insertions_for(text, specialisations, rewritten):
+        _insert(out, offset, inserted)
     for start, end in dropped:
         out.program = out.program[:start] + blanked(out.program[start:end]) + out.program[end:]
     return out
@@ -144,7 +158,8 @@ def _is_set(text: Text, finder: Finder, group: list[_Overload]) -> bool:
 def _does(overload: _Overload, words: list[str]) -> list[str]:
     """What an overload does: the names of its parameters and its body, address spaces aside."""
     names = [parameter_name(split_attributes(p)[1]) for p in overload.parameters]
-    return names + [word for word in words[words.index("{") :] if word not in _ERASED]
+    initializers = [t.text for t in overload.initializers]
+    return names + [word for word in initializers + words[words.index("{") :] if word not in _ERASED]
 
 
 def _overload(tokens: list[Token], definition: Definition) -> _Overload | None:
@@ -168,17 +183,26 @@ def _overload(tokens: list[Token], definition: Definition) -> _Overload | None:
             i += 2
         while i < len(head) and head[i].text != "(":
             i += 1
-    if i >= len(head) or name < start or (name == start and head[name].text != "operator") or head[name].kind != "id":
-        return None  # no function, or a constructor
+    if i >= len(head) or name < start or head[name].kind != "id":
+        return None
+    scope = definition.scope
+    is_constructor = scope.is_class and head[name].text == scope.name
+    if name == start and head[name].text != "operator" and not is_constructor:
+        return None  # no function
     if head[max(name - 1, 0)].text in ("::", "~", ".", "->"):
         return None  # a member that is defined outside its class
     end = closing(head, i)
-    if end >= len(head) or any(t.text in (":", "->", "try") for t in head[end + 1 :]):
+    texts = [t.text for t in head]
+    stop = texts.index(":", end) if is_constructor and ":" in texts[end:] else len(head)
+    if end >= len(head) or any(t.text in (":", "->", "try") for t in head[end + 1 : stop]):
         return None
-    scope = definition.scope
+    if is_constructor and _space(head[end + 1 : stop]):
+        return None  # for objects in one space
     is_static = any(t.text == "static" for t in head[start:name])
     parameters = [p for p in split_commas(head[i + 1 : end]) if p and [t.text for t in p] != ["void"]]
-    return _Overload(definition, head, (name, i), parameters, head[end + 1 :], scope.is_class and not is_static)
+    is_method = scope.is_class and not is_static and not is_constructor
+    trailing, initializers = head[end + 1 : stop], head[stop:]
+    return _Overload(definition, head, (name, i), parameters, trailing, is_method, is_constructor, initializers)
 
 
 def _template_end(head: list[Token]) -> int:
@@ -232,23 +256,62 @@ def _separate(text: Text, overloads: list[_Overload], rewritten: str, out: Separ
     questions = [i for i in range(len(overloads[0].parameters) + 1) if len({o.spaces[i] for o in overloads}) > 1]
     names: dict[tuple[object, ...], str] = {}  # a declaration has that of its definition
     for o in overloads:
+        is_new = (o.spaces, _shape(o)) not in names
         new = names.setdefault((o.spaces, _shape(o)), f"{MARK}{number}_{len(names)}_")
+        if o.is_constructor and is_new:
+            _insert(out, text.span(o.definition)[0], f"struct {new} {{}}; ")
         _rename(o, new, out)
     members = [(o, names[o.spaces, _shape(o)]) for o in overloads]
+    # Where overloads have defaults of their own, there is a function for each number of arguments.
+    required = _required(members)
+    counts = range(min(required.values()), len(overloads[0].parameters) + 1) if required else (None,)
     written: set[object] = set()
     choosers = []
-    for o, _ in members:
-        if _shape(o) in written:
+    for o, count in itertools.product(overloads, counts):
+        shown = _cut(o, count)
+        if (count, _shape(shown)) in written:
             continue
-        written.add(_shape(o))
-        declared = "" if o.definition.scope.is_class else _head(o, rewritten, defaults=True) + "; "
-        _insert(out, text.span(o.definition)[0], declared)
-        head = _head(o, rewritten, defaults=o.definition.scope.is_class)
-        choosers.append(f" {head} {{ {_choice(o, members, questions, number)} }}")
+        written.add((count, _shape(shown)))
+        number_shown = len(shown.parameters)
+        callable_ones = [(_cut(m, count), name) for m, name in members if required.get(name, 0) <= number_shown]
+        choice = _choice(shown, callable_ones, [i for i in questions if i <= number_shown], number)
+        is_member = o.definition.scope.is_class
+        _insert(out, text.span(o.definition)[0], "" if is_member else _head(shown, rewritten, defaults=True) + "; ")
+        head = _head(shown, rewritten, defaults=is_member)
+        if o.is_constructor:
+            made = f"__mp_made_{number}_{len(written)}"
+            head += f" : {o.token.text}({made}({_arguments(shown)})) {{}} "
+            head += _head(shown, rewritten, defaults=False, name=made)
+        choosers.append(f" {head} {{ {choice} }}")
     _insert(out, max(text.span(o.definition)[1] for o in overloads), "".join(choosers))
     first = overloads[0]
     arguments = tuple("object" if i == 0 else f"argument {i}" for i in questions)
     out.sets.append(OverloadSet(first.name_text.replace(" ", ""), first.token.start, arguments))
+
+
+def _required(members: list[tuple[_Overload, str]]) -> dict[str, int]:
+    """How many arguments each overload of a set must have, by its new name; empty if all have the same defaults."""
+    defaults: dict[str, list[str]] = {}  # what a declaration gives, its definition has
+    for o, name in members:
+        given = defaults.setdefault(name, [""] * len(o.parameters))
+        for i, parameter in enumerate(o.parameters):
+            given[i] = given[i] or " ".join(_default(parameter))
+    if all(given == defaults[members[0][1]] for given in defaults.values()):
+        return {}
+    return {name: next((i for i, d in enumerate(given) if d), len(given)) for name, given in defaults.items()}
+
+
+def _default(parameter: list[Token]) -> list[str]:
+    texts = [t.text for t in parameter]
+    return texts[texts.index("=") + 1 :] if "=" in texts else []
+
+
+def _cut(overload: _Overload, count: int | None) -> _Overload:
+    """The overload with so many parameters and no defaults; None: as it is."""
+    if count is None:
+        return overload
+    kept = [p[: len(p) - len(_default(p)) - 1] if _default(p) else p for p in overload.parameters[:count]]
+    return replace(overload, parameters=kept)
 
 
 def _insert(out: Separated, offset: int, text: str) -> None:
@@ -259,6 +322,9 @@ def _insert(out: Separated, offset: int, text: str) -> None:
 def _rename(overload: _Overload, new: str, out: Separated) -> None:
     first, last = overload.name
     name = overload.head[first:last]
+    if overload.is_constructor:
+        _insert(out, overload.head[last].end, f"{new}, ")
+        return
     if name[0].text != "operator":
         _insert(out, name[0].start, new)
         return
@@ -273,12 +339,18 @@ def _cpp(tokens: Iterable[Token], rewritten: str) -> str:
     return " ".join(t for token in tokens if (t := rewritten[token.start : token.end].strip()))
 
 
-def _head(overload: _Overload, rewritten: str, *, defaults: bool) -> str:
-    """The head of a function of an overload's type under the common name, its parameters named."""
+def _head(overload: _Overload, rewritten: str, *, defaults: bool, name: str = "") -> str:
+    """The head of a function of an overload's type under the common name, its parameters named.
+
+    With a `name`, that of a static function which makes what the constructor `overload` would.
+    """
     head, (first, last) = overload.head, overload.name
     end = _template_end(head)
     template = _template(head[:end], rewritten, defaults=defaults) if end else ""
-    before = [t for t in head[end:first] if t.text not in _NOT_REPEATED]
+    kept = {"explicit"} if overload.is_constructor else set()
+    before = _cpp([t for t in head[end:first] if t.text not in _NOT_REPEATED - kept], rewritten)
+    if name:
+        before = f"static {overload.token.text}"
     parameters = []
     for i, parameter in enumerate(overload.parameters):
         texts = [t.text for t in parameter]
@@ -287,10 +359,8 @@ def _head(overload: _Overload, rewritten: str, *, defaults: bool) -> str:
         if not parameter_name(split_attributes(parameter)[1]):
             spelled += f" mp_p{i}"
         parameters.append(spelled + (" " + _cpp(parameter[at:], rewritten) if defaults else ""))
-    name = spell(head[first:last])
-    return (
-        f"{template} {_cpp(before, rewritten)} {name}({', '.join(parameters)}) {_cpp(overload.trailing, rewritten)}"
-    ).strip()
+    name = name or spell(head[first:last])
+    return f"{template} {before} {name}({', '.join(parameters)}) {_cpp(overload.trailing, rewritten)}".strip()
 
 
 def _template(template: list[Token], rewritten: str, *, defaults: bool) -> str:
@@ -305,14 +375,15 @@ def _template(template: list[Token], rewritten: str, *, defaults: bool) -> str:
 
 def _choice(chosen: _Overload, members: list[tuple[_Overload, str]], questions: list[int], number: int) -> str:
     """The body of the function that takes the place of the overloads that C++ cannot tell from `chosen`."""
-    names = [parameter_name(split_attributes(p)[1]) or f"mp_p{i}" for i, p in enumerate(chosen.parameters)]
-    arguments = ", ".join(name + "..." * _is_pack(p) for name, p in zip(names, chosen.parameters, strict=True))
+    names, arguments = _names(chosen), _arguments(chosen)
     template = _template_arguments(chosen.head[: _template_end(chosen.head)])
     parts = []
     for question, i in enumerate(questions):
         address = "this" if i == 0 else _address(chosen.parameters[i - 1], names[i - 1])
         parts.append(f"[[maybe_unused]] const int mp_{question} = __mp_space({number}, {question}, {address});")
     callable_ones = [(o, name) for o, name in members if _takes(o, chosen)]
+    alike = Counter((o.spaces, _shape(o)) for o, _ in {name: (o, name) for o, name in callable_ones}.values())
+    callable_ones = [(o, name) for o, name in callable_ones if alike[o.spaces, _shape(o)] == 1]
     # The very one first; one that names no space last, which takes any.
     callable_ones.sort(key=lambda member: (member[0].spaces.count(""), _shape(member[0]) != _shape(chosen)))
     seen = set()
@@ -322,9 +393,22 @@ def _choice(chosen: _Overload, members: list[tuple[_Overload, str]], questions: 
         seen.add(name)
         tests = [f"mp_{q} == {SPACES[o.spaces[i]]}" for q, i in enumerate(questions) if o.spaces[i]]
         called = name + o.token.text
+        if o.is_constructor:
+            parts.append(f"if ({' && '.join(tests) or 'true'}) return {o.token.text}({name}(), {arguments});")
+            continue
         parts.append(f"if ({' && '.join(tests) or 'true'}) return {called}{template}({arguments});")
     parts.append(f"__mp_no_overload({number}); __builtin_unreachable();")
     return " ".join(parts)
+
+
+def _names(overload: _Overload) -> list[str]:
+    """Its parameters', as `_head` names them."""
+    return [parameter_name(split_attributes(p)[1]) or f"mp_p{i}" for i, p in enumerate(overload.parameters)]
+
+
+def _arguments(overload: _Overload) -> str:
+    pairs = zip(_names(overload), overload.parameters, strict=True)
+    return ", ".join(name + "..." * _is_pack(p) for name, p in pairs)
 
 
 def _takes(overload: _Overload, chosen: _Overload) -> bool:

@@ -34,14 +34,23 @@ _CPP_ATTRIBUTES = frozenset(
     "maybe_unused nodiscard noreturn fallthrough likely unlikely deprecated no_unique_address carries_dependency "
     "assume".split()
 )
+_WORDS = frozenset({"[[", "vertex", "fragment", "threadgroup", "coherent", "constant", "default"})
 _BFLOAT_LITERAL = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(bf|BF)\Z")
 
 
-def blank_for_cpp(text: str) -> str:
-    """Metal source as C++ of the same length; see the module's text for what changes."""
-    tokens = tokenize(text, directives=False)
+def blank_for_cpp(text: str, lexed: list[Token] | None = None) -> str:
+    """Metal source as C++ of the same length; see the module's text for what changes.
+
+    Parameters
+    ----------
+    text : str
+    lexed : list of Token, optional
+        What `lexer.lex` makes of the text, if that is known.
+    """
+    tokens = tokenize(text, directives=False, lexed=lexed)
     edits: list[Edit] = []
-    for i, token in enumerate(tokens):
+    for i in [i for i, (kind, word, _) in enumerate(tokens) if word in _WORDS or kind == "number"]:
+        token = tokens[i]
         if token.kind == "punct" and token.text == "[[":
             edits += _attribute_edits(text, tokens, i)
         elif token.kind == "id" and token.text in ("vertex", "fragment"):

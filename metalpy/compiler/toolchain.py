@@ -5,22 +5,20 @@ clang and lld come inside the ``ziglang`` package, LLVM inside ``llvmlite``. Loo
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
-import platform
-import re
-import sys
+import threading
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import MetalError, UnsupportedError
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
 
-__all__ = ["clang", "cpu_features", "cpu_identity", "linker", "machine", "run_tool", "versions"]
+__all__ = ["Linker", "clang", "linker", "meanwhile", "run_tool", "versions"]
 
 
 @cache
@@ -66,6 +64,85 @@ def run_tool(command: list[str], data: bytes = b"") -> subprocess.CompletedProce
         raise MetalError(f"cannot run {command[0]}: {error.strerror}") from error
 
 
+class Linker:
+    """The linker, started before there is an object: to load it takes longer than its work.
+
+    To be used as a context manager, which ends the process if it gets no object.
+    """
+
+    _FLAGS = "-shared --hash-style=gnu -z relro -z now -z noexecstack --gc-sections -s".split()
+
+    def __init__(self) -> None:
+        import subprocess
+
+        command = [*linker(), *self._FLAGS, "/dev/stdin", "-o", "-"]
+        pipe = subprocess.PIPE
+        try:
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/")
+        except OSError as error:
+            raise MetalError(f"cannot run {command[0]}: {error.strerror}") from error
+
+    def link(self, native: bytes, *others: bytes) -> bytes:
+        """The shared object of an object file, or of several, which the linker takes from files only."""
+        if others:
+            return self._link_files(native, *others)
+        made, messages = self._process.communicate(native)
+        if self._process.returncode != 0:
+            raise MetalError(f"linking a kernel failed: {messages.decode('utf-8', 'replace').strip()}")
+        return made
+
+    def _link_files(self, *objects: bytes) -> bytes:
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix="metalpy-") as folder:
+            target = Path(folder, "kernel.so")
+            sources = [Path(folder, f"{number}.o") for number in range(len(objects))]
+            for source, data in zip(sources, objects, strict=True):
+                source.write_bytes(data)
+            result = run_tool([*linker(), *self._FLAGS, *map(str, sources), "-o", str(target)])
+            if result.returncode != 0:
+                raise MetalError(f"linking a kernel failed: {result.stderr.decode('utf-8', 'replace').strip()}")
+            return target.read_bytes()
+
+    def __enter__(self) -> Linker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        with self._process:  # closes the pipes and waits
+            pass
+
+
+_T = TypeVar("_T")
+
+
+def meanwhile(task: Callable[[], _T]) -> Callable[[], _T]:
+    """Begin what waits for a tool in another thread; the function that comes back waits for it and has its result."""
+    done: list[Callable[[], _T]] = []
+
+    def run() -> None:
+        try:
+            result = task()
+            done.append(lambda: result)
+        except BaseException as error:
+            failure = error  # `error` ends with its clause
+
+            def fail() -> _T:
+                raise failure
+
+            done.append(fail)
+
+    thread = threading.Thread(target=run, name="metalpy tool")
+    thread.start()
+
+    def wait() -> _T:
+        thread.join()
+        return done[0]()
+
+    return wait
+
+
 @cache
 def _installed(package: str) -> str:
     """Name and version of an installed package, by its metadata's folder; importlib.metadata takes 15 ms to import."""
@@ -82,40 +159,3 @@ def versions() -> tuple[str, ...]:
     chosen = [os.environ.get(v, "") for v in ("METALPY_CLANG", "METALPY_LLD")]
     stamps = [f"{c}:{os.stat(c).st_mtime_ns}" if c and os.path.exists(c) else c for c in chosen]
     return (_installed("ziglang"), _installed("llvmlite"), *stamps)
-
-
-def machine() -> str:
-    """System and processor architecture."""
-    return f"{sys.platform} {platform.machine()}"
-
-
-# Of what /proc/cpuinfo lists: what code that LLVM makes from ordinary code may use. All of it, where names differ.
-_USED_FEATURES = re.compile(r"abm|adx|avx|bmi|cmov|cx16|f16c|fma|gfni|lahf|movbe|pni|popcnt|sse|ssse|vpclmul|x?sha")
-
-
-@cache
-def cpu_features() -> frozenset[str]:
-    """Instruction set extensions of this processor, as the operating system names them."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            first = file.read(8192).split("\n\n", 1)[0]
-    except OSError:
-        return frozenset()
-    lists = re.findall(r"^(flags|Features)\s*:(.*)$", first, re.MULTILINE)
-    return frozenset(
-        name for kind, names in lists for name in names.split() if kind != "flags" or _USED_FEATURES.match(name)
-    )
-
-
-@cache
-def cpu_identity() -> str:
-    """What identifies this machine's instruction set in a cache key."""
-    facts = [platform.machine()]
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            first = file.read(8192).split("\n\n", 1)[0]
-        wanted = ("model name", "flags", "features", "cpu implementer", "cpu part", "cpu family", "model\t", "stepping")
-        facts += [line for line in first.splitlines() if line.lower().startswith(wanted)]
-    except OSError:
-        facts.append(platform.processor())
-    return hashlib.blake2b("\n".join(facts).encode(), digest_size=16).hexdigest()

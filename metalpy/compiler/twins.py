@@ -5,7 +5,7 @@ thread``, traits for ``device T*`` and ``constant T*``. To C++ the second is a r
 if the two definitions, bodies included, differ in address spaces alone, the later one is blanked (the text keeps its
 length) and the program compiled again: the first stands for all. So it does where the later one is a method that
 applies the first to a copy of the object. Functions and methods that do different things are the business of
-`overloads`; others stay an error.
+`overloads`, specialisations of `specialisations`; others stay an error.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from .lexer import Token, closing, tokenize
@@ -82,8 +83,9 @@ def explain_twins(original: str, messages: str) -> str:
 
 
 _UNLIKE_TWINS = (
-    "overload for another address space that does something else: functions and methods of one scope can be told "
-    "apart, but neither constructors, class templates and friends, nor what is declared in several scopes"
+    "overload for another address space that does something else: functions, methods and specialisations of one scope "
+    "can be told apart, but neither friends and constructors for objects in a space, nor what is declared in several "
+    "scopes"
 )
 
 _Place = tuple[str, int, int]  # file, line, column
@@ -125,10 +127,17 @@ def place_of(text: str, offset: int) -> tuple[str, int]:
 class Text:
     """A spliced program with its tokens, to find definitions by file, line and column."""
 
-    def __init__(self, text: str) -> None:
-        self.tokens = self._tokens = tokenize(text)
-        self._index = {token.start: i for i, token in enumerate(self._tokens)}
-        self._lines = lines_of(text)
+    def __init__(self, text: str, lexed: list[Token] | None = None) -> None:
+        self._text = text
+        self.tokens = self._tokens = tokenize(text, lexed=lexed)
+
+    @cached_property
+    def _index(self) -> dict[int, int]:
+        return {token.start: i for i, token in enumerate(self._tokens)}
+
+    @cached_property
+    def _lines(self) -> dict[tuple[str, int], list[int]]:
+        return lines_of(self._text)
 
     def offsets(self, file: str, line: int, column: int) -> list[int]:
         """Where the place is in the text: several times if its file is spliced in several times."""
@@ -257,6 +266,7 @@ class Scope:
 
     end: int  # index of the closing token
     is_class: bool = False
+    name: str = ""  # of a class
     # Functions by their heads as C++ will see them, with the conditionals around them.
     heads: dict[tuple[object, ...], tuple[int, int]] = field(default_factory=dict)
 
@@ -302,7 +312,8 @@ class Finder:
                 continue
             yield Definition(*head, i, self._scopes[-1], tuple(self._branches))
             if self._is_class(head):
-                self._scopes.append(Scope(closing(self._tokens, head[1]), is_class=True))
+                name = self._class_name(head)
+                self._scopes.append(Scope(closing(self._tokens, head[1]), is_class=True, name=name))
                 i = head[1] + 1
 
     def _directive(self, i: int) -> None:
@@ -359,6 +370,12 @@ class Finder:
     def _is_class(self, head: tuple[int, int]) -> bool:
         words = [t.text for t in self._tokens[head[0] : head[1]]]
         return "(" not in words and any(word in ("class", "struct", "union") for word in words)
+
+    def _class_name(self, head: tuple[int, int]) -> str:
+        texts = [t.text for t in self._tokens[head[0] : head[1]]]
+        texts = texts[: texts.index(":")] if ":" in texts else texts  # what follows are its bases
+        at = max((i for i, text in enumerate(texts) if text in ("class", "struct", "union")), default=-1)
+        return next((text for text in texts[at + 1 :] if text.isidentifier() and text not in ("alignas", "final")), "")
 
     def _later_twin(self, found: Definition) -> tuple[int, int] | None:
         """Where the definition is, if it is a twin of an earlier one."""

@@ -7,6 +7,7 @@
 
 /* From this size on memory is mapped, so that a release gives it back to the system at once. */
 #define MAP_FROM (UINT64_C(1) << 18)
+#define HUGE_FROM (UINT64_C(4) << 20)
 #define ALIGNMENT 256
 
 static uint64_t round_up(uint64_t value, uint64_t unit)
@@ -22,6 +23,21 @@ bool sw_commit(uint64_t size)
         return true;
     atomic_fetch_sub(&sw_device.committed, size);
     return false;
+}
+
+/* Large memory is worth pages of 2 MiB: with those of 4 KiB, kernels that stream wait for translations of addresses.
+ * Only whole ones, so that no more memory is taken than the buffer has. */
+void sw_prefer_huge_pages(void *memory, uint64_t size)
+{
+#ifdef MADV_HUGEPAGE
+    const uintptr_t page = UINT64_C(1) << 21;
+    uintptr_t start = ((uintptr_t)memory + page - 1) & ~(page - 1), end = ((uintptr_t)memory + size) & ~(page - 1);
+    if (size >= HUGE_FROM && start < end)
+        madvise((void *)start, end - start, MADV_HUGEPAGE);
+#else
+    (void)memory;
+    (void)size;
+#endif
 }
 
 mp_status sw_buffer_create(mp_device *device, uint64_t size, uint32_t options, mp_buffer **buffer, mp_error *error)
@@ -44,6 +60,8 @@ mp_status sw_buffer_create(mp_device *device, uint64_t size, uint32_t options, m
             memory = mmap(NULL, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
             if (memory == MAP_FAILED)
                 memory = NULL;
+            else
+                sw_prefer_huge_pages(memory, reserved);
         } else {
             memory = aligned_alloc(ALIGNMENT, reserved);
         }

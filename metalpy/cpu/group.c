@@ -57,12 +57,13 @@ static void next_position(mp_group *group)
     }
 }
 
-static bool needs_large_stack(const mp_native_kernel *kernel)
+/* A stack of its own, which is large enough, and where no frame of ours lies above the kernel's variables. */
+static bool needs_own_stack(const mp_native_kernel *kernel)
 {
-    return kernel->stack_size > SW_OWN_STACK_LIMIT;
+    return (kernel->flags & MP_KERNEL_VARIABLES) || kernel->stack_size > SW_OWN_STACK_LIMIT;
 }
 
-void sw_run_group(struct sw_self *self, const mp_native_kernel *kernel, const mp_group *group)
+static void run_group(struct sw_self *self, const mp_native_kernel *kernel, const mp_group *group)
 {
     if (!(kernel->flags & MP_KERNEL_MESSAGES)) {
         kernel->run_group(group);
@@ -75,6 +76,15 @@ void sw_run_group(struct sw_self *self, const mp_native_kernel *kernel, const mp
             for (thread.position[0] = 0; thread.position[0] < group->size[0]; thread.position[0]++, thread.index++)
                 kernel->run_thread(group, &thread);
     self->voice.thread = NULL;
+}
+
+void sw_run_groups(struct sw_self *self, const mp_native_kernel *kernel, mp_group *group, uint64_t count)
+{
+    while (count--) {
+        set_size(group);
+        run_group(self, kernel, group);
+        next_position(group);
+    }
 }
 
 /* Everything a fault may end. */
@@ -91,18 +101,18 @@ static void run_protected(struct sw_self *self, const struct sw_command *command
         return;
     }
     const mp_native_kernel *kernel = command->u.dispatch.pipeline->kernel;
-    bool lanes = kernel->flags & MP_KERNEL_FIBERS, large = needs_large_stack(kernel);
     set_position(group, first);
     self->group = group;
-    for (uint64_t i = first; i < end; i++) {
-        set_size(group);
-        if (lanes)
+    if (kernel->flags & MP_KERNEL_FIBERS) {
+        for (uint64_t i = first; i < end; i++) {
+            set_size(group);
             sw_fibers_run(self->fibers, kernel, group);
-        else if (large)
-            sw_fibers_run_group(self->fibers, kernel, group);
-        else
-            sw_run_group(self, kernel, group);
-        next_position(group);
+            next_position(group);
+        }
+    } else if (needs_own_stack(kernel)) {
+        sw_fibers_run_groups(self->fibers, kernel, group, end - first);
+    } else {
+        sw_run_groups(self, kernel, group, end - first);
     }
 }
 
@@ -137,7 +147,7 @@ bool sw_run_units(struct sw_self *self, struct sw_job *job, uint64_t first, uint
         const mp_native_kernel *kernel = command->u.dispatch.pipeline->kernel;
         const uint32_t *size = command->u.dispatch.group_size, *offsets = command->u.dispatch.threadgroup;
         bool lanes = kernel->flags & MP_KERNEL_FIBERS;
-        if ((lanes || needs_large_stack(kernel)) &&
+        if ((lanes || needs_own_stack(kernel)) &&
             !sw_fibers_reserve(self, lanes ? size[0] * size[1] * size[2] : 1, kernel->stack_size)) {
             self->fault = (struct sw_fault){.cause = SW_NO_STACKS};
             return false;

@@ -281,6 +281,7 @@ mp_status sw_heap_buffer_create(mp_heap *heap, uint64_t size, mp_buffer **buffer
     *made = (mp_buffer){.memory = heap->memory + range->offset, .size = size, .hidden = heap->hidden, .heap = heap,
                         .range = range};
     atomic_init(&made->references, 1);
+    sw_prefer_huge_pages(made->memory, wanted);
     ALLOW(heap, made->memory, wanted);
     sw_retain(&heap->references);
     sw_count(1);

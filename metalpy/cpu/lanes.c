@@ -12,6 +12,7 @@
 
 #define STACK_MIN 65536
 #define STACK_SLACK 16384      /* for libm and this scheduler on top of the kernel's own need */
+#define MARGIN (16u << 20)     /* address space before and behind all stacks, where wrong indices find nothing */
 #define GUARD_LIMIT 24000      /* each guard page costs a mapping or two; Linux allows a process some 65,000 */
 
 static _Atomic uint32_t guard_count;
@@ -26,7 +27,7 @@ static void release_stacks(struct sw_fibers *fibers)
         fibers->lanes[i].started = false;
     }
     if (fibers->memory)
-        munmap(fibers->memory, fibers->stride * fibers->capacity);
+        munmap(fibers->memory - MARGIN, fibers->stride * fibers->capacity + 2 * MARGIN);
     atomic_fetch_sub(&guard_count, fibers->guarded);
     fibers->memory = NULL;
     fibers->capacity = fibers->guarded = 0;
@@ -47,10 +48,15 @@ bool sw_fibers_reserve(struct sw_self *self, uint32_t lanes, uint64_t stack)
     if (need < fibers->stride)
         need = fibers->stride;
     release_stacks(fibers);
-    char *memory = mmap(NULL, need * capacity, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (memory == MAP_FAILED)
+    char *reserved = mmap(NULL, need * capacity + 2 * MARGIN, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (reserved == MAP_FAILED)
         return false;
+    char *memory = reserved + MARGIN;
+    if (mprotect(memory, need * capacity, PROT_READ | PROT_WRITE) != 0) {
+        munmap(reserved, need * capacity + 2 * MARGIN);
+        return false;
+    }
     fibers->memory = memory;
     fibers->stride = need;
     fibers->capacity = capacity;
@@ -137,7 +143,7 @@ static void lane_main(void)
     for (;;) {
         lane->order = 0;
         if (fibers->whole)
-            sw_run_group(sw_current, fibers->kernel, fibers->group);
+            sw_run_groups(sw_current, fibers->kernel, fibers->group, fibers->whole);
         else
             fibers->kernel->run_thread(fibers->group, &lane->thread);
         /* Even if this lane is the only one, it must go through the host before it starts again. */
@@ -156,7 +162,7 @@ static void lay_out(struct sw_fibers *fibers, const mp_u32 size[3])
         fibers->laid_out[i] = size[i];
 }
 
-static void enter(struct sw_fibers *fibers, const mp_native_kernel *kernel, const mp_group *group, uint32_t lanes)
+static void enter(struct sw_fibers *fibers, const mp_native_kernel *kernel, mp_group *group, uint32_t lanes)
 {
     fibers->kernel = kernel;
     fibers->group = group;
@@ -172,18 +178,18 @@ static void enter(struct sw_fibers *fibers, const mp_native_kernel *kernel, cons
     fibers->kernel = NULL;
 }
 
-void sw_fibers_run(struct sw_fibers *fibers, const mp_native_kernel *kernel, const mp_group *group)
+void sw_fibers_run(struct sw_fibers *fibers, const mp_native_kernel *kernel, mp_group *group)
 {
     const mp_u32 *size = group->size;
     if (size[0] != fibers->laid_out[0] || size[1] != fibers->laid_out[1] || size[2] != fibers->laid_out[2])
         lay_out(fibers, size);
-    fibers->whole = false;
+    fibers->whole = 0;
     enter(fibers, kernel, group, size[0] * size[1] * size[2]);
 }
 
-void sw_fibers_run_group(struct sw_fibers *fibers, const mp_native_kernel *kernel, const mp_group *group)
+void sw_fibers_run_groups(struct sw_fibers *fibers, const mp_native_kernel *kernel, mp_group *group, uint64_t count)
 {
-    fibers->whole = true;
+    fibers->whole = count;
     enter(fibers, kernel, group, 1);
 }
 

@@ -30,8 +30,8 @@ struct sw_simdgroup {
 
 struct sw_fibers {
     const mp_native_kernel *kernel; /* while a threadgroup runs, else NULL */
-    const mp_group *group;
-    bool whole;               /* lane 0 runs all threads: sw_run_group */
+    mp_group *group;
+    uint64_t whole;           /* threadgroups that lane 0 runs by itself, from `group` on; 0: a lane for each thread */
     bool inside;              /* a lane runs, not the host */
     uint32_t current;         /* lane */
     uint32_t simdgroup;       /* the one whose turn it is */
@@ -40,7 +40,7 @@ struct sw_fibers {
     struct sw_fiber host;
     struct sw_simdgroup simdgroups[SW_MAX_SIMDGROUPS];
 
-    char *memory;             /* `capacity` stacks of `stride` bytes, each with a guard page below */
+    char *memory;             /* `capacity` stacks of `stride` bytes, each with a guard page below; around them MARGIN */
     size_t stride;
     size_t guard;             /* bytes */
     uint32_t capacity;

@@ -345,6 +345,7 @@ void sw_heap_take_back(mp_buffer *buffer); /* the memory of a buffer that is goi
 /* ---- buffer.c ---- */
 /* Counts bytes of buffers; false, and nothing counted, if the machine does not have that much. */
 bool sw_commit(uint64_t size);
+void sw_prefer_huge_pages(void *memory, uint64_t size);
 mp_status sw_buffer_create(mp_device *device, uint64_t size, uint32_t options, mp_buffer **buffer, mp_error *error);
 mp_status sw_buffer_wrap(mp_device *device, void *memory, uint64_t size, mp_release_callback release, void *context,
                          mp_buffer **buffer, mp_error *error);
@@ -440,8 +441,8 @@ void sw_wait_slice(pthread_cond_t *condition, uint64_t deadline);
 
 /* Runs threadgroups, or chunks of a copy, first..end-1 of the job. False when one was stopped: self->fault. */
 bool sw_run_units(struct sw_self *self, struct sw_job *job, uint64_t first, uint64_t end);
-/* Runs the threads of a threadgroup that never meet. */
-void sw_run_group(struct sw_self *self, const mp_native_kernel *kernel, const mp_group *group);
+/* Runs `count` threadgroups, from *group on, whose threads never meet. */
+void sw_run_groups(struct sw_self *self, const mp_native_kernel *kernel, mp_group *group, uint64_t count);
 
 /* ---- message.c: what kernels say ---- */
 mp_status sw_messages_open(mp_error *error);         /* reads the environment */
@@ -455,9 +456,9 @@ void sw_messages_free(struct sw_said *list);
 /* Makes `lanes` fibers with `stack` bytes each. False without memory. */
 bool sw_fibers_reserve(struct sw_self *self, uint32_t lanes, uint64_t stack);
 void sw_fibers_free(struct sw_fibers *fibers);
-void sw_fibers_run(struct sw_fibers *fibers, const mp_native_kernel *kernel, const mp_group *group);
-/* One fiber that runs kernel->run_group, for kernels that need a large stack. */
-void sw_fibers_run_group(struct sw_fibers *fibers, const mp_native_kernel *kernel, const mp_group *group);
+void sw_fibers_run(struct sw_fibers *fibers, const mp_native_kernel *kernel, mp_group *group);
+/* The same as sw_run_groups on a fiber, for kernels that need a stack of their own. */
+void sw_fibers_run_groups(struct sw_fibers *fibers, const mp_native_kernel *kernel, mp_group *group, uint64_t count);
 /* In the fault handler, before and after the jump out of a fiber. */
 void sw_fibers_leave(struct sw_fibers *fibers);
 void sw_fibers_left(struct sw_fibers *fibers);

@@ -53,7 +53,8 @@ enum { /* mp_native_kernel.flags */
                              fiber per thread; otherwise call run_group, which loops over the threads itself */
     MP_KERNEL_MESSAGES = 2,/* the kernel may call mp_kernel_message: call run_thread for one thread after another, so
                               that the runtime knows which one speaks */
-    MP_KERNEL_SIMDGROUPS = 4 /* run_group is a vector program, which runs whole simdgroups; it is called as any other */
+    MP_KERNEL_SIMDGROUPS = 4,/* run_group is a vector program, which runs whole simdgroups; it is called as any other */
+    MP_KERNEL_VARIABLES = 8  /* has variables on its stack, which it might overrun: it runs between guard pages */
 };
 
 typedef struct mp_native_kernel {
@@ -162,6 +163,15 @@ typedef struct mp_message_site {
     const char *subsystem;           /* NULL where there is none, as category */
     const char *category;
 } mp_message_site;
+
+/* ---- conversions that a processor may lack, by the numbers' bits; to nearest, ties to even ---- */
+
+#define MP_CONVERSION MP_KERNEL_ABI __attribute__((const, nothrow, visibility("default")))
+MP_CONVERSION mp_u32 mp_float_of_half(mp_u32 half);
+MP_CONVERSION mp_u32 mp_half_of_float(mp_u32 bits);
+MP_CONVERSION mp_u32 mp_half_of_double(unsigned long bits);
+MP_CONVERSION mp_u32 mp_bfloat_of_float(mp_u32 bits);
+MP_CONVERSION mp_u32 mp_bfloat_of_double(unsigned long bits);
 
 /* ---- what kernels call; all but the texture functions meet the other threads of the threadgroup or simdgroup ----
  *

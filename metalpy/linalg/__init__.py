@@ -4,7 +4,8 @@ Matrices are along the last two axes; axes before them are for many matrices at 
 and complex64: integers become float32, and float16 and bfloat16 are computed in float32 and rounded once at the end.
 
 Functions that may fail (`cholesky`, `inv`, `solve`) wait for the device to say whether they did, as NumPy's do, and
-raise `LinAlgError`. All others wait for nothing; where there are NaN or infinities, results are NaN.
+raise `LinAlgError`. All others wait for nothing; singular values and eigenvalues of matrices with NaN or
+infinities are NaN.
 """
 
 from metalpy.errors import LinAlgError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from metalpy import dtypes
 from metalpy.array import Array
@@ -82,7 +82,7 @@ def qr(x: Array, /, *, mode: Literal["reduced", "complete"] = "reduced") -> QRRe
 
 
 def _qr(given: Matrices, columns: Array, m: int, n: int, vectors: int) -> tuple[Array, Array]:
-    """The columns of Q, one after another, and R, of matrices that come as `n` columns of `m`, which are overwritten."""
+    """The columns of Q, one after another, and R, of matrices that come as `n` columns of `m` and are overwritten."""
     q, r = given.new(vectors, m), given.new(vectors, n)
     if q.size and n:
         launch_teams(given.kernel("qr"), given.count, m, q, r, columns, _QR.pack(m, n, vectors))
@@ -121,7 +121,7 @@ def svdvals(x: Array, /) -> Array:
 
 
 def _singular(given: Matrices, m: int, n: int, wants_vectors: bool) -> tuple[Array, Array, Array]:
-    """Singular values, orthogonal columns and conjugated right vectors of the taller of the matrix and its transposed."""
+    """Singular values, orthogonal columns, conjugated right vectors: of the matrix or, if it is wide, its transpose."""
     values = given.new(n, dtype=dtypes.float32)
     work = given.copy() if given.rows < given.columns else given.columns_copy()
     return _jacobi(given, values, work, m, n, wants_vectors, None)
@@ -151,17 +151,18 @@ def _jacobi(
 def eigh(x: Array, /) -> EighResult:
     """Eigenvalues and eigenvectors of Hermitian matrices, by Jacobi rotations. Reads the lower triangle of `x`."""
     given = Matrices("eigh", x, square=True)
-    values, _, vectors = _hermitian(given, True)
+    values, vectors = _hermitian(given)
     return EighResult(values, given.result(stack(vectors)))
 
 
 def eigvalsh(x: Array, /) -> Array:
     """Eigenvalues of Hermitian matrices in ascending order. Reads the lower triangle of `x`."""
-    return _hermitian(Matrices("eigvalsh", x, square=True), True)[0]
+    return _hermitian(Matrices("eigvalsh", x, square=True))[0]
 
 
-def _hermitian(given: Matrices, wants_vectors: bool) -> tuple[Array, Any, Array]:
+def _hermitian(given: Matrices) -> tuple[Array, Array]:
+    """Eigenvalues and the transposed eigenvectors."""
     n = given.rows
     values = given.new(n, dtype=dtypes.float32)
-    values, work, vectors = _jacobi(given, values, given.new(n, n), n, n, wants_vectors, given.copy())
-    return given.result(values), work, vectors
+    values, _, vectors = _jacobi(given, values, given.new(n, n), n, n, True, given.copy())
+    return given.result(values), vectors

@@ -1,4 +1,4 @@
-"""What the functions of linear algebra share: checks of matrices, and launches of the kernels of ``linalg.metal``."""
+"""What the functions of linear algebra share: checks of matrices, and launches of its kernels."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from metalpy.ops.elementwise import contiguous
 from metalpy.ops.types import metal_name
 from metalpy.shader_files import shader_folder
 
-__all__ = ["Matrices", "check_info", "identity", "kernel", "launch_teams", "real_dtype", "stack"]
+__all__ = ["Matrices", "check_info", "identity", "launch_teams", "norms", "real_dtype", "stack"]
 
 
 @cache
-def _library(device: Device) -> ShaderLibrary:
-    return compile_file(shader_folder() / "linalg.metal", math_mode="safe", device=device)
+def _factorisations(device: Device, dtype: np.dtype[Any]) -> ShaderLibrary:
+    defines = {"NUMBER": metal_name(dtype)}
+    return compile_file(shader_folder() / "linalg.metal", defines=defines, math_mode="safe", device=device)
 
 
 @cache
-def kernel(name: str, device: Device, dtype: np.dtype[Any] | None = None) -> Any:
-    return _library(device)[name if dtype is None else f"{name}_{metal_name(dtype)}"]
+def norms(device: Device) -> ShaderLibrary:
+    """The kernels of ``vector_norm.metal``."""
+    return compile_file(shader_folder() / "vector_norm.metal", math_mode="safe", device=device)
 
 
 def launch_teams(entry: Any, count: int, rows: int, *arguments: Any) -> None:
@@ -93,7 +95,7 @@ class Matrices:
         return dense.copy() if dense is turned else dense
 
     def kernel(self, name: str) -> Any:
-        return kernel(name, self.x.device, self.x.dtype)
+        return _factorisations(self.x.device, self.x.dtype)[name]
 
     def result(self, x: Array) -> Array:
         """`x` in the dtype of results."""

@@ -14,14 +14,16 @@ from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
 from metalpy.linalg.decompositions import svdvals
-from metalpy.linalg.launching import Matrices, kernel, real_dtype
+from metalpy.linalg.launching import Matrices, norms, real_dtype
 from metalpy.ops.elementwise import assign, contiguous
+from metalpy.ops.types import metal_name
 
 __all__ = ["matrix_norm", "matrix_rank", "tolerances", "vector_norm"]
 
 _NORM = struct.Struct("=3If")  # Norm of shaders/vector_norm.h
 _KINDS = {0.0: 0, 1.0: 1, 2.0: 2, math.inf: 3, -math.inf: 4}
 _ANY_POWER = 5
+_EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
 def _floats(name: str, x: Any) -> Array:
@@ -73,7 +75,7 @@ def _rows(x: Array, shape: tuple[int, ...], length: int, order: float) -> Array:
         out.fill(0)
         return out
     facts = _NORM.pack(out.size, length, _KINDS.get(order, _ANY_POWER), order)
-    kernel("vector_norm", x.device, x.dtype)(out, x, facts, threads=out.size * 32, group_size=32)
+    norms(x.device)[f"vector_norm_{metal_name(x.dtype)}"](out, x, facts, threads=out.size * 32, group_size=32)
     return out
 
 
@@ -130,7 +132,7 @@ def matrix_rank(x: Array, /, *, rtol: Any = None) -> Array:
     count = min(given.rows, given.columns)
     if out.size and count:
         values = svdvals(given.x)
-        kernel("rank_of", x.device)(out, values, tolerances("matrix_rank", given, rtol), count, threads=given.count)
+        norms(x.device).rank_of(out, values, tolerances("matrix_rank", given, rtol), count, threads=given.count)
     elif out.size:
         out.fill(0)
     return out
@@ -145,9 +147,6 @@ def tolerances(name: str, given: Matrices, rtol: Any) -> Array:
         assign(out, rtol)
     else:
         if rtol is None:
-            import ml_dtypes
-
-            real = real_dtype(given.dtype)
-            rtol = max(given.rows, given.columns) * float(ml_dtypes.finfo(real).eps)
+            rtol = max(given.rows, given.columns) * _EPSILON.get(given.dtype.name, 2.0**-23)
         out._host()[...] = rtol
     return out

@@ -11,7 +11,7 @@ from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
 from metalpy.linalg.decompositions import svd
-from metalpy.linalg.launching import Matrices, check_info, identity, kernel, launch_teams
+from metalpy.linalg.launching import Matrices, check_info, identity, launch_teams, norms
 from metalpy.linalg.norms import tolerances
 from metalpy.ops.elementwise import assign, contiguous
 from metalpy.ops.products import matmul, matrix_transpose
@@ -46,7 +46,7 @@ def _substitute(given: Matrices, right: Array | None, columns: int) -> Array:
         factors, order, _, singular = _lu(given)
         given.kernel("substitute")(
             out, factors, order, factors if right is None else right, n, columns, int(right is None),
-            threads=given.count * columns,
+            groups=(-(-columns // 32), given.count), group_size=(32, 1),
         )  # fmt: skip
         check_info(singular, _SINGULAR)
     return out
@@ -151,7 +151,7 @@ def pinv(x: Array, /, *, rtol: Any = None) -> Array:
     left, values, right = svd(given.x, full_matrices=False)
     inverted = given.new(values.shape[-1], dtype=dtypes.float32)
     limits = tolerances("pinv", given, rtol)
-    kernel("inverted", x.device)(inverted, values, limits, values.shape[-1], threads=given.count)
+    norms(x.device).inverted(inverted, values, limits, values.shape[-1], threads=given.count)
     scaled = matrix_transpose(right) * inverted.reshape(*given.batch, 1, values.shape[-1])
     if scaled.dtype.kind != "c":
         return given.result(matmul(scaled, matrix_transpose(left)))
@@ -189,5 +189,5 @@ def matrix_power(x: Array, n: int, /) -> Array:
             result = x if result is None else matmul(result, x)
         n >>= 1
         if n == 0:
-            return result.copy() if result is x else result  # type: ignore[union-attr, return-value]
+            return result.copy() if result is x else result  # type: ignore[return-value]
         x = matmul(x, x)

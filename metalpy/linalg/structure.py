@@ -61,15 +61,15 @@ def trace(x: Array, /, *, offset: int = 0, dtype: Any = None) -> Array:
     offset : int
         As for `diagonal`.
     dtype : dtype, optional
-        That of the result: by default that of `x`, or int64 or uint64 for integers.
+        That of the result: by default that of `x`, but for integers of fewer than 32 bits.
     """
     own = diagonal(x, offset=offset)
     if dtype is not None:
         wanted = dtypes.as_dtype(dtype)
-    elif own.dtype.kind in "bi":
-        wanted = dtypes.int64
+    elif own.dtype.kind in "biu" and own.dtype.itemsize < 4:
+        wanted = dtypes.uint32 if own.dtype.kind == "u" else dtypes.int32
     else:
-        wanted = dtypes.uint64 if own.dtype.kind == "u" else own.dtype
+        wanted = own.dtype
     one = allocate(Array, x.device, wanted, (1,))
     one._host()[...] = 1
     own = own.astype(wanted, copy=False)

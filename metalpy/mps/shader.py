@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from metalpy._core.dispatch import Kernel
 from metalpy._core.library import LIBRARY_NATIVE, Library
 from metalpy._core.trace import Region
 from metalpy.compiler.compilation import Compilation, compile_source
+from metalpy.compiler.executor import SPMD, chosen_executor
 from metalpy.compiler.options import DEFAULT_VERSION, make_options
+from metalpy.compiler.processor import refuse_foreign_code
 from metalpy.compiler.source import OWN_HEADERS, PROGRAM_SOURCE, read_source
 from metalpy.device import device as _device
 from metalpy.errors import Diagnostic, ForkError, MetalError, UnsupportedError
@@ -278,16 +281,19 @@ def _kernel(
         return specialized[key]
 
     if isinstance(compilation, Compilation):
-        info = compilation.kernels[name]
-        return Kernel(device, info, lambda: _load(compilation, device, name, values), name, specialize,
-                      (compilation, values))  # fmt: skip
+        most = compilation.max_threads(name) if chosen_executor() == SPMD else None
+        native = partial(_load, compilation, device, name, values)
+        return Kernel(device, compilation.kernels[name], native, name, specialize, (compilation, values), most)
     info, load = compilation.kernel(name, values)
     return Kernel(device, info, load, name, specialize, (compilation, values))
 
 
-def _load(compilation: Compilation, device: Device, name: str, values: Mapping[int, object]) -> Pipeline:
-    """The kernel's native code on the device."""
-    path = compilation.native(name, values)
+def _load(
+    compilation: Compilation, device: Device, name: str, values: Mapping[int, object], shape: str = ""
+) -> Pipeline:
+    """The kernel's native code on the device, for all threadgroups or for those of a shape."""
+    refuse_foreign_code()
+    path = compilation.native(name, values, shape=shape)
     with Region("compile", "load", {"kernel": name}):
         try:
             library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
@@ -295,6 +301,6 @@ def _load(compilation: Compilation, device: Device, name: str, values: Mapping[i
             raise
         except MetalError:
             # Another process may have evicted the entry between the look and the load.
-            path = compilation.native(name, values, rebuild=True)
+            path = compilation.native(name, values, rebuild=True, shape=shape)
             library = Library(device, LIBRARY_NATIVE, os.fsencode(path))
         return library.pipeline(name)

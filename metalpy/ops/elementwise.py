@@ -71,8 +71,8 @@ def _compute(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
 def _library(device: Device, name: str, *types: str) -> ShaderLibrary:
     """The kernels of a function: for each operand its types in memory and in computing, then the result's."""
     is_unary = len(types) == 3
-    names = ("TYPE_A", "COMPUTE_A", "TYPE_B", "COMPUTE_B", "RESULT")
-    names = (*names[:2], names[4]) if is_unary else names
+    of_a, of_b = ("TYPE_A", "COMPUTE_A"), ("TYPE_B", "COMPUTE_B")
+    names = (*of_a, "RESULT") if is_unary else (*of_a, *of_b, "RESULT")
     defines: dict[str, object] = dict(zip(names, types, strict=True))
     defines |= {"OPERATOR": UNARY[name] if is_unary else BINARY[name], "UNARY": int(is_unary)}
     if name == "erf":
@@ -104,7 +104,7 @@ def _launch_unary(library: ShaderLibrary, out: Array, a: Array) -> None:
     if a.contiguous and out.contiguous and a.shape == out.shape and a.size <= _LARGEST:
         library.dense(out, a)
     else:
-        launch_strided(library.strided, [out, a])
+        launch_strided(library, "strided", [out, a])
 
 
 # ---- copies ----
@@ -127,7 +127,7 @@ def assign(out: Array, a: Array) -> None:
             out._host()[...] = a.numpy()
         else:
             names = [metal_name(unsigned)] * 3
-            launch_strided(_library(out.device, "positive", *names).strided, [out, a], kinds=(unsigned, unsigned))
+            launch_strided(_library(out.device, "positive", *names), "strided", [out, a], kinds=(unsigned, unsigned))
         return
     library = _library(
         out.device, "positive", metal_name(a.dtype), metal_name(compute_dtype(a.dtype)), metal_name(out.dtype)
@@ -200,7 +200,7 @@ def _two_arrays(plan: _Plan, a: Array, b: Array) -> Array:
     else:
         out = allocate(Array, a.device, plan.result, broadcast_shapes(shape, b.shape))
     if out.size:
-        launch_strided(plan.library.strided, [out, a, b])
+        launch_strided(plan.library, "strided", [out, a, b])
     return out
 
 
@@ -213,7 +213,7 @@ def _array_and_number(name: str, plan: _Plan, dense: str, strided: str, x: Array
     if x.contiguous and 0 < x.size <= _LARGEST:
         getattr(plan.library, dense)(out, x, value)
     elif x.size:
-        launch_strided(getattr(plan.library, strided), [out, x], (value,))
+        launch_strided(plan.library, strided, [out, x], (value,))
     return out
 
 
@@ -259,6 +259,8 @@ def in_place(name: str, out: Array, b: Any) -> Array:
     refuse_in_place(name, out, b)
     if not out.writable:
         raise ValueError("the array is read-only")
+    if _in_place_at_once(name, out, b):
+        return out
     b = _operand(b, out.device)
     types = resolve(name, out.dtype, _type_of(b))
     if not np.can_cast(types[2], out.dtype, "same_kind"):
@@ -270,6 +272,28 @@ def in_place(name: str, out: Array, b: Any) -> Array:
         b = copied(b)
     _run(name, out, out, b, types)
     return out
+
+
+def _in_place_at_once(name: str, out: Array, b: Any) -> bool:
+    """The quick way for contiguous arrays and what `binary` has done before; False where it does not lead there."""
+    is_array = type(b) is Array
+    plan = _plans.get((name, out.dtype, b.dtype if is_array else type(b), out.device))
+    if plan is None or plan.result != out.dtype or not (out.contiguous and 0 < out.size <= _LARGEST):
+        return False
+    if is_array:
+        if b.shape != out.shape or not b.contiguous or b.device is not out.device:
+            return False
+        at_one_place = (b._block, b.offset, b.itemsize) == (out._block, out.offset, out.itemsize)
+        if not at_one_place and overlaps(out, b):
+            return False
+        plan.library.dense(out, out, b)
+        return True
+    try:
+        value = plan.pack(b)  # type: ignore[misc]
+    except (struct.error, OverflowError):
+        return False
+    plan.library.dense_scalar(out, out, value)
+    return True
 
 
 def _operand(value: Any, device: Device) -> Any:
@@ -347,5 +371,5 @@ def _run(name: str, out: Array, a: Any, b: Any, types: tuple[np.dtype[Any], ...]
     if dense:
         library[kind](out, *arrays, *tail)
     else:
-        launch_strided(library[kind], [out, *arrays], tail)
+        launch_strided(library, kind, [out, *arrays], tail)
     return library

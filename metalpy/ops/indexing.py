@@ -20,7 +20,7 @@ from metalpy.creation import array
 from metalpy.errors import LaunchValueError, UnsupportedError
 from metalpy.manipulation import broadcast_to
 from metalpy.ops.elementwise import copied
-from metalpy.ops.layout import broadcast_shapes, extent_bytes, launch_strided, overlaps, walk
+from metalpy.ops.layout import broadcast_shapes, extent_bytes, launch_strided, overlaps, row_groups, row_kernel, walk
 from metalpy.ops.moving import UNSIGNED, kernels, select
 
 __all__ = ["accumulate", "accumulate_along", "get", "is_advanced", "put", "take_along"]
@@ -46,15 +46,16 @@ class _Selection:
         x, view, size = self.source, self.view, self.view.itemsize
         if any(step % size for step in x.strides):
             raise UnsupportedError(f"elements of {size} bytes at strides {x.strides} cannot be indexed; use x.copy()")
-        layout, grid, spans = walk(view.shape, *[(a.shape, a.strides, a.itemsize) for a in (other, view, self.offsets)])
+        layout, grid, spans, steps = walk(
+            view.shape, *[(a.shape, a.strides, a.itemsize) for a in (other, view, self.offsets)]
+        )
         low, high = extent_bytes(x)
         memory = x._derive(UNSIGNED[size], ((high - low) // size,), None, low)
         start = (view.offset + spans[1][0] - low) // size
         first = other._derive(UNSIGNED[size], (spans[0][1],), None, other.offset + spans[0][0])
         places = self.offsets._derive(dtypes.int64, (spans[2][1],), None, self.offsets.offset + spans[2][0])
-        kernels(x.device)[name if name == "accumulate" else f"{name}_{size}"](
-            first, memory, places, start, layout, threads=grid
-        )
+        kernel = row_kernel(kernels(x.device), name if name == "accumulate" else f"{name}_{size}", steps)
+        kernel(first, memory, places, start, layout, threads=grid, group_size=row_groups(kernel, grid))
 
 
 def get(x: Array, parts: tuple[Any, ...]) -> Array:
@@ -270,6 +271,6 @@ def _offsets(view: Array, indices: list[tuple[int, Any]], shape: tuple[int, ...]
             index = index.astype(dtypes.int64)
         name = "offsets_int" if index.dtype == dtypes.int32 else "offsets_long"
         facts = _AXIS.pack(view.shape[axis], view.strides[axis] // view.itemsize, not made, 0)
-        launch_strided(kernels(view.device)[name], [out, index], (facts,))
+        launch_strided(kernels(view.device), name, [out, index], (facts,))
         made = True
     return out

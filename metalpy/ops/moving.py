@@ -13,6 +13,7 @@ from metalpy._core.array import allocate
 from metalpy._core.driver import Device
 from metalpy.array import Array
 from metalpy.mps.shader import ShaderLibrary, compile_file
+from metalpy.mps.stream import Stream, stream
 from metalpy.ops.elementwise import contiguous
 from metalpy.ops.layout import broadcast_shapes, launch_strided
 from metalpy.ops.types import metal_name
@@ -40,8 +41,12 @@ def select(condition: Array, a: Array, b: Array, out: Array | None = None) -> Ar
         out = allocate(Array, condition.device, a.dtype, shape)
     if out.size:
         size = out.itemsize
-        kernel = kernels(out.device)[f"select_{size}"]
-        launch_strided(kernel, [out, condition, a, b], kinds=(UNSIGNED[size], None, UNSIGNED[size], UNSIGNED[size]))
+        launch_strided(
+            kernels(out.device),
+            f"select_{size}",
+            [out, condition, a, b],
+            kinds=(UNSIGNED[size], None, UNSIGNED[size], UNSIGNED[size]),
+        )
     return out
 
 
@@ -62,15 +67,27 @@ def triangle(x: Array, k: int, lower: bool) -> Array:
 
 
 def sequence(count: int, start: float, step: float, dtype: np.dtype[Any], device: Device) -> Array:
-    """`count` numbers, each `step` more than the one before; integers if `dtype` is."""
+    """`count` numbers, each `step` more than the one before; integers if `dtype` is.
+
+    They are there at once, for all streams, as with all that is made from numbers; a recording gets the launch.
+    """
     out = allocate(Array, device, dtype, (count,))
-    library = kernels(device, "sequence")
+    if out._is_recorded():
+        _write_sequence(out, start, step)
+    else:
+        with stream(Stream(device)):  # its own, so as to wait for nothing else
+            _write_sequence(out, start, step)
+        out._wait()
+    return out
+
+
+def _write_sequence(out: Array, start: float, step: float) -> None:
+    dtype, library = out.dtype, kernels(out.device, "sequence")
     if dtype.kind in "iu":
         packed = _INTEGERS.pack(_wrapped(int(start)), _wrapped(int(step)))
         library[f"integers_{dtype.itemsize}"](out.view(UNSIGNED[dtype.itemsize]), packed)
     else:
         library[f"floats_{metal_name(dtype)}"](out, _SEQUENCE.pack(*_split(start), *_split(step)))
-    return out
 
 
 def _wrapped(value: int) -> int:

@@ -123,10 +123,6 @@ def _launch(plan: _Plan, a: Array, b: Array) -> Array:
     return out
 
 
-def _aligned(x: Array) -> Array:
-    return x if x.contiguous or not any(step % x.itemsize for step in x.strides) else contiguous(x)
-
-
 @lru_cache(4096)
 def _plan_sums(
     device: Device, a_dtype: np.dtype[Any], b_dtype: np.dtype[Any], shape: tuple[int, ...], inner: int,
@@ -260,13 +256,14 @@ def matmul(x1: Any, x2: Any, /) -> Array:
     ValueError
         If an operand has no axes, or the shapes do not fit.
     """
+    if type(x1) is Array and type(x2) is Array and x1.device is x2.device:
+        return _matmul(x1, x2)
     a, b = _operands("matmul", x1, x2)
     return _matmul(a, b)
 
 
 @primitive
 def _matmul(a: Array, b: Array) -> Array:
-    a, b = _aligned(a), _aligned(b)
     plan = _plan_matmul(a.device, a.dtype, a.shape, a.strides, b.dtype, b.shape, b.strides)
     return _launch(plan, a, b) if isinstance(plan, _Plan) else _zeros(a.device, *plan)
 
@@ -309,7 +306,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
     IndexError
         If one of them has no such axis.
     """
-    a, b = (_aligned(x) for x in _operands("vecdot", x1, x2))
+    a, b = _operands("vecdot", x1, x2)
     places = [normalize_axis_index(axis, x.ndim) for x in (a, b)]
     if axis >= 0 and a.ndim != b.ndim:
         raise ValueError(f"axis {axis} is not the same one in shapes {a.shape} and {b.shape}; count from the end")

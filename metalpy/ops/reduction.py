@@ -121,6 +121,8 @@ def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     """The axes in order, counted from the first; all if `axis` is None."""
     if axis is None:
         return tuple(range(ndim))
+    if type(axis) is int and 0 <= axis < ndim:
+        return (axis,)
     wanted = tuple(axis) if isinstance(axis, Iterable) else (axis,)
     axes = sorted(normal_axis(entry, ndim) for entry in wanted)
     if len(set(axes)) != len(axes):
@@ -148,8 +150,11 @@ def reduce(
     """
     types = _Types(x.dtype, sum_dtype, result, None if center is None else center.dtype)
     steps, shape = _planned(x.device, x.shape, x.strides, axes, keepdims, recipe, types, divisor)
-    if steps is None:
-        return reduce(contiguous(x), axes, keepdims, recipe, sum_dtype, result, center, divisor)
+    if steps is None:  # a copy whose kept and reduced axes are neighbours
+        kept = [axis for axis in range(x.ndim) if axis not in axes]
+        turned = contiguous(x.transpose(*kept, *axes))
+        behind = tuple(range(len(kept), x.ndim))
+        return reduce(turned, behind, False, recipe, sum_dtype, result, center, divisor).reshape(shape)
     out = allocate(Array, x.device, result, shape)
     if not out.size:
         return out
@@ -167,7 +172,7 @@ def arg_reduce(x: Array, axis: int | None, keepdims: bool, greatest: bool) -> Ar
     """A new array of the places of the greatest or least elements along an axis, or in all of the array."""
     shape = (1,) * (x.ndim if keepdims else 0)
     if axis is None:
-        x, axis = contiguous(x).reshape(-1), 0
+        x, axis = x if x.ndim == 1 else contiguous(x).reshape(-1), 0
     else:
         shape = kept_shape(x.shape, (axis,), keepdims)
     if math.prod(shape) == 0:

@@ -1,7 +1,7 @@
 """Sorting along an axis, on the device.
 
-Rows are sorted by counting digits of 8 bits, which takes as long for any order of the elements and is stable; short
-rows by comparing all elements with all others.
+Rows are sorted by counting digits of 8 bits, short ones by a network: both take as long for any order of the elements,
+and are stable.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ from metalpy.shader_files import shader_folder
 
 __all__ = ["argsort", "sort"]
 
-_SHORT = 256  # elements of a row that are compared with all others
+_SHORT = 1024  # elements of a row that a simdgroup has in registers
 _PART = 4096  # elements of a row that a simdgroup counts and deals
 _KEYS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
 _UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 _KINDS = {"b": 0, "u": 0, "i": 1, "f": 2, "V": 2, "c": 3}  # Kind of sort.metal; ml_dtypes are "V"
 _NAN = {"float16": 0x7C01, "bfloat16": 0x7F81, "float32": 0x7F800001, "complex64": 0x7F800001}
+_FORMATS = {size: struct.Struct(f"=10I{code}{padding}x") for size, code, padding in
+            ((1, "B", 3), (2, "H", 2), (4, "I", 0), (8, "Q", 0))}  # fmt: skip  # Sort of sort.metal
 
 
 @primitive
@@ -71,8 +73,7 @@ def argsort(x: Array, /, axis: int = -1, *, descending: bool = False, stable: bo
 
 
 def _sorted(name: str, x: Array, axis: int, descending: bool, wants_places: bool) -> Array:
-    check_array(name, x)
-    metal_name(x.dtype)
+    _order(check_array(name, x).dtype)
     if x.dtype.kind == "c":
         raise TypeError(f"{name} takes real numbers, which have an order, not {x.dtype}")
     at = normal_axis(axis, x.ndim)
@@ -97,24 +98,23 @@ def sort_rows(x: Array, descending: bool, wants_places: bool) -> Array:
     parts = -(-length // part)
     out = allocate(Array, x.device, dtypes.int64 if wants_places else keys.dtype, x.shape)
     facts = (rows, length, part, parts)
-    how = (_KINDS[x.dtype.kind], descending, wants_places, _NAN.get(x.dtype.name, 0))
+    pack = _FORMATS[x.itemsize].pack
+    kind, nan = _order(x.dtype)
+    how = (kind, descending, wants_places, nan)
     if length <= _SHORT:
-        parameters = _packed(x.itemsize, *facts, 0, True, True, *how)
-        encoded = allocate(Array, x.device, keys.dtype, x.shape)
-        library.encode_keys(encoded, keys, parameters, threads=x.size)
-        grid: dict[str, Any] = {"threads": (length, rows), "group_size": (32, 4) if length >= 32 else None}
-        if wants_places:
-            library.rank_indices(out, encoded, parameters, **grid)
-            return out
-        library.rank_keys(out, encoded, keys, parameters, **grid)
-        return out.view(x.dtype)
+        parameters = pack(*facts, 0, True, True, *how)
+        held = 1 << max(0, (length - 1).bit_length() - 5)  # keys in each lane
+        kernel = library[f"short_{'indices' if wants_places else 'keys'}_{held}"]
+        together = 1 if rows <= 64 else 8
+        kernel(out, keys, parameters, groups=-(-rows // together), group_size=32 * together)
+        return out if wants_places else out.view(x.dtype)
     table = allocate(Array, x.device, dtypes.uint32, (rows, 256 * parts))
-    grid = {"groups": rows * parts, "group_size": 32}
+    grid: dict[str, Any] = {"groups": rows * parts, "group_size": 32}
     places = table  # of keys; not looked at before there are any
     passes = 1 if x.dtype.kind == "b" else x.itemsize
     for number in range(passes):
         is_last = number == passes - 1
-        parameters = _packed(x.itemsize, *facts, 8 * number, number == 0, is_last, *how)
+        parameters = pack(*facts, 8 * number, number == 0, is_last, *how)
         library.count_digits(table, keys, parameters, **grid)
         starts = scan(table, 1, dtypes.uint32, "Add", True)
         if not wants_places:
@@ -133,11 +133,13 @@ def sort_rows(x: Array, descending: bool, wants_places: bool) -> Array:
 
 
 @cache
+def _order(dtype: np.dtype[Any]) -> tuple[int, int]:
+    """Kind of sort.metal, and for floats the bits of the least NaN."""
+    metal_name(dtype)
+    return _KINDS[dtype.kind], _NAN.get(dtype.name, 0)
+
+
+@cache
 def _library(device: Device, size: int) -> ShaderLibrary:
     defines = {"KEY": _KEYS[size], "COMPLEX": int(size == 8)}
     return compile_file(shader_folder() / "sort.metal", defines=defines, math_mode="safe", device=device)
-
-
-def _packed(size: int, *values: Any) -> bytes:
-    """Sort of sort.metal."""
-    return struct.pack(f"=10I{_UNSIGNED[size].char if size < 8 else 'Q'}", *values).ljust(44 if size < 8 else 48, b"\0")

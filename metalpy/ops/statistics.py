@@ -7,6 +7,7 @@ Everything is recorded on the calling thread's stream and waits for nothing.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -132,13 +133,13 @@ def mean(x: Array, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = 
     """
     check_array("mean", x)
     axes = normal_axes(axis, x.ndim)
-    wanted = _float_dtype("mean", x) if dtype is None else _asked(dtype)
+    wanted = _float_dtype(x.dtype) if dtype is None else _asked(dtype)
     if (wanted.kind != "c" and x.dtype.kind == "c") or not _is_inexact(wanted):
         raise TypeError(f"a mean of {x.dtype} cannot have dtype {wanted}")
     count = math.prod([x.shape[axis] for axis in axes])
     if count == 0:
         return full(kept_shape(x.shape, axes, keepdims), math.nan, wanted, x.device)
-    return reduce(x, axes, keepdims, _MEAN, compute_dtype(wanted), wanted, None, count)
+    return reduce(x, axes, keepdims, _MEAN, accumulator_dtype(wanted), wanted, None, count)
 
 
 @primitive
@@ -198,6 +199,7 @@ def count_nonzero(x: Array, /, axis: Axis = None, *, keepdims: bool = False) -> 
 # ---- what they share ----
 
 
+@cache
 def sum_dtype(dtype: _Dtype) -> _Dtype:
     """The dtype of sums and products of elements of `dtype`."""
     if dtype.kind in "iu" and dtype.itemsize < 4:
@@ -213,11 +215,13 @@ def accumulator_result(name: str, x: Array, dtype: Any) -> _Dtype:
     return wanted
 
 
+@cache
 def accumulator_dtype(dtype: _Dtype) -> _Dtype:
     """A dtype of at least 32 bits, in which kernels compute; bool is a number there."""
     return dtypes.uint32 if dtype.kind == "b" else compute_dtype(sum_dtype(dtype))
 
 
+@cache
 def _is_inexact(dtype: _Dtype) -> bool:
     return dtype.kind in "fc" or dtype.name == "bfloat16"
 
@@ -229,9 +233,10 @@ def _asked(dtype: Any) -> _Dtype:
     return wanted
 
 
-def _float_dtype(name: str, x: Array) -> _Dtype:
-    metal_name(x.dtype)
-    return x.dtype if _is_inexact(x.dtype) else dtypes.float32
+@cache
+def _float_dtype(dtype: _Dtype) -> _Dtype:
+    metal_name(dtype)
+    return dtype if _is_inexact(dtype) else dtypes.float32
 
 
 def _accumulated(name: str, x: Array, axis: Axis, dtype: Any, keepdims: bool, recipe: Recipe, empty: int) -> Array:
@@ -256,8 +261,8 @@ def _extreme(name: str, x: Array, axis: Axis, keepdims: bool, recipe: Recipe) ->
 def _spread(name: str, x: Array, axis: Axis, correction: float, keepdims: bool, recipe: Recipe) -> Array:
     check_array(name, x)
     axes = normal_axes(axis, x.ndim)
-    computed = compute_dtype(_float_dtype(name, x))
-    result = dtypes.float32 if x.dtype.kind == "c" else _float_dtype(name, x)
+    computed = accumulator_dtype(_float_dtype(x.dtype))
+    result = dtypes.float32 if x.dtype.kind == "c" else _float_dtype(x.dtype)
     count = math.prod([x.shape[axis] for axis in axes])
     if count == 0:
         return full(kept_shape(x.shape, axes, keepdims), math.nan, result, x.device)

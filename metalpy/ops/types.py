@@ -91,6 +91,9 @@ def promoted(*operands: Operand) -> np.dtype[Any]:
         If there is none.
     """
     strong = [dtype for dtype in operands if not isinstance(dtype, type)]
+    if len({"bfloat16", "float16"} & {dtype.name for dtype in strong}) == 2:
+        strong.append(dtypes.float32)  # neither holds the other, and NumPy knows no common one
+        strong = [dtype for dtype in strong if dtype.name != "bfloat16"]
     found: Any = np.result_type(*strong) if strong else None
     for number in operands:
         if isinstance(number, type):

@@ -109,3 +109,23 @@ kernel void k(device bfloat* o) {
     out = mp.zeros(1, dtype=ml_dtypes.bfloat16)
     mp.mps.compile_shader(source).k(out, threads=1)
     assert np.asarray(out)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "mended"),
+    [
+        ("x = a << 100;", "x = a << __mp::by +  100;"),
+        ("x = a >>-1;", "x = a >> __mp::by + -1;"),
+        ("x <<= 99;", "x <<= __mp::by |=  99;"),
+    ],
+)
+def test_constant_shifts(line, mended):
+    program = f'#line 1 "p"\n{line}\n'
+    column = max(line.find("<<"), line.find(">>")) + 1
+    arms = Arms()
+    message = f"p:1:{column}: warning: shift count >= width of type [-Wshift-count-overflow]\n"
+    assert arms.settle(program, message)
+    assert arms.insert(program).split("\n")[1] == mended
+    assert not arms.settle(program, message)
+    constant = f"p:1:1: error: not a constant\np:1:{column}: note: shift count 100 >= width of type 'uint' (32 bits)\n"
+    assert Arms().settle(program, constant)

@@ -73,6 +73,7 @@ def test_others(text):
         ("int f(int a, const device int* p) { return 1; }\nint f(int b, thread int* q) { return 2; }\n", "f", ("argument 2",)),
         ("struct A {\n  int operator[](int i) const device { return 1; }\n  int operator[](int i) const thread { return 2; }\n};\n",
          "operator[]", ("object",)),
+        ("struct A {\n  int v;\n  A(device int* p) : v(1) {}\n  A(thread int* p) : v(2) {}\n};\n", "A", ("argument 1",)),
         # One stands for two of the spaces.
         ("int f(device int* p) { return 1; }\nint f(constant int* p) { return 1; }\nint f(thread int* p) { return 2; }\n",
          "f", ("argument 1",)),

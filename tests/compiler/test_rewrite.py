@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metalpy.compiler.lexer import closing, tokenize
+from metalpy.compiler.lexer import closing, lex, tokenize
 from metalpy.compiler.rewrite import blank_for_cpp
 
 
@@ -45,6 +45,19 @@ def test_directives():
     text = "#define A(x) \\\n  [[x]]\nint a; #b\n  # if 1 // why\n"
     assert [t.kind for t in tokenize(text)].count("directive") == 2
     assert words(text, directives=False)[:6] == ["#", "define", "A", "(", "x", ")"]
+
+
+def test_one_list_of_lexemes_serves_both_kinds_of_tokens():
+    text = "#define A(x) \\\n  x[[0]] // ]]\nint a[b[0]]; /*\n# no */ #c\n \t# if 1 /* more\n */ + 2\n'x"
+    lexed = lex(text)
+    kinds = [(t.kind, t.text, t.start) for t in tokenize(text, lexed=lexed) if t.kind in ("directive", "quote")]
+    assert kinds == [
+        ("directive", "#define A(x) \\\n  x[[0]] ", 0),
+        ("directive", " \t# if 1 /* more\n */ + 2", text.index(" \t#")),
+        ("quote", "'", len(text) - 2),
+    ]
+    assert words(text, directives=False, lexed=lexed)[:9] == ["#", "define", "A", "(", "x", ")", "x", "[[", "0"]
+    assert "#" in words(text, lexed=lexed)  # that of #c, which does not begin its line
 
 
 PIECES = [*"ab1.,;:<>()[]{}\"'\\/*#\n =-+&_", "kernel ", "threadgroup ", "[[", "]]", "1.0bf", "constant ", "\n#define "]

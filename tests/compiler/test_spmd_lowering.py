@@ -143,3 +143,190 @@ kernel void count(device atomic_uint* out, device const uint* in, uint i [[threa
     lowering.lower(compile_program(read_source(source), make_options()), 0, {})
     operations = set(re.findall(r"atomicrmw (?:volatile )?(\w+)", written[0].module))
     assert operations == {"umax"}
+
+
+ROWS = (
+    HEADER
+    + """
+kernel void tile(device float* o, device const float* a, constant uint& width,
+                 uint lane [[thread_index_in_simdgroup]], uint i [[thread_position_in_grid]]) {
+  for (uint k = 0; k < 3; ++k) {
+    const device float* at = a + k * 8 + ulong(lane / 4) * width + lane % 4 * 2;
+    o[i] += at[0] * (k + 1) - at[1];
+  }
+}
+kernel void some_of_a_tile(device float* o, device const float* a, constant uint& width,
+                           uint lane [[thread_index_in_simdgroup]], uint i [[thread_position_in_grid]]) {
+  if (a[i] > 0.5f) o[i] = a[lane / 8 * width + lane % 8 * 2] + a[(lane / 8 + 1) * width + lane % 8 * 2];
+}
+kernel void left_neighbours(device float* o, device const float* a, constant uint& width,
+                            uint lane [[thread_index_in_simdgroup]], uint i [[thread_position_in_grid]]) {
+  const uint x = lane % 8;
+  if (x > 0) o[i] = a[lane / 8 * width + x - 1];
+}
+kernel void columns(device float* o, device const float* a, constant uint& width,
+                    uint lane [[thread_index_in_simdgroup]], uint i [[thread_position_in_grid]]) {
+  const device float* at = a + ulong(lane % 4) * 2 * width + lane / 4;
+  o[i] = at[0] * 3 - at[width];
+}
+kernel void shared_elements(device half* o, device const half* a, uint lane [[thread_index_in_simdgroup]],
+                            uint i [[thread_position_in_grid]]) {
+  o[i] = a[lane / 8 * 100 + lane % 8 / 3];
+}
+"""
+)
+
+
+@pytest.mark.parametrize("kernel", ["tile", "some_of_a_tile", "left_neighbours", "columns", "shared_elements"])
+def test_rows_of_lanes_are_loaded_as_vectors(monkeypatch, kernel):
+    module, lowered = optimised(monkeypatch, ROWS, kernel)
+    assert lowered.executor == "spmd"
+    # Threadgroups in which the lanes lie anyhow are another function's, which gathers.
+    whole = re.search(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
+    assert whole and "masked.gather" not in whole[0]
+
+
+@pytest.mark.parametrize("width", [20, 33])
+@pytest.mark.parametrize("threads", [64, 45])
+def test_rows_of_lanes(width, threads):
+    lib, n = mp.mps.compile_shader(ROWS), np.uint32(width)
+    a = np.random.default_rng(7).random(16 * width + 128, np.float32)
+    i = np.arange(threads)
+    lane = i % 32
+    source, out = mp.array(a), mp.zeros(threads, np.float32)
+    lib.tile(out, source, n, threads=threads, group_size=64)
+    at = lane // 4 * width + lane % 4 * 2
+    expected = np.zeros(threads, np.float32)
+    for k in range(3):
+        expected += a[at + 8 * k] * np.float32(k + 1) - a[at + 8 * k + 1]
+    np.testing.assert_allclose(out.numpy(), expected, rtol=1e-6, atol=1e-6)
+    out = mp.zeros(threads, np.float32)
+    lib.some_of_a_tile(out, source, n, threads=threads, group_size=64)
+    at = lane // 8 * width + lane % 8 * 2
+    np.testing.assert_array_equal(out.numpy(), np.where(a[i] > 0.5, a[at] + a[at + width], np.float32(0)))
+    out = mp.zeros(threads, np.float32)
+    lib.left_neighbours(out, source, n, threads=threads, group_size=64)  # the first lane's index would wrap around
+    at = lane // 8 * width + lane % 8
+    np.testing.assert_array_equal(out.numpy(), np.where(lane % 8 > 0, a[at - 1], np.float32(0)))
+    out = mp.zeros(threads, np.float32)
+    lib.columns(out, source, n, threads=threads, group_size=64)
+    at = lane % 4 * 2 * width + lane // 4
+    np.testing.assert_allclose(out.numpy(), a[at] * 3 - a[at + width], rtol=1e-6, atol=1e-6)
+    few, wide = a[:400].astype(np.float16), mp.zeros(threads, np.float16)
+    lib.shared_elements(wide, mp.array(few), threads=threads, group_size=64)
+    np.testing.assert_array_equal(wide.numpy(), few[lane // 8 * 100 + lane % 8 // 3])
+
+
+STRIDED = (
+    HEADER
+    + """
+kernel void below(device float* o, device const float* a, constant uint& n, uint i [[thread_position_in_grid]],
+                  uint threads [[threads_per_grid]]) {
+  float sum = 0;
+  for (uint k = i; k < n; k += threads) sum += a[k];
+  o[i] = sum;
+}
+kernel void up_to(device float* o, device const float* a, constant int& n, uint i [[thread_position_in_grid]],
+                  uint threads [[threads_per_grid]]) {
+  float sum = 0;
+  for (int k = i; k <= n - 1; k += threads) sum += a[k];
+  o[i] = sum;
+}
+kernel void near_the_end_of_numbers(device float* o, device const float* a, constant uint& n,
+                                    uint i [[thread_position_in_grid]], uint threads [[threads_per_grid]]) {
+  float sum = 0;
+  for (uint k = i - 40; k - n > 100 && k < 0xfffffff0; k += threads) sum += a[k + 40];
+  o[i] = sum;
+}
+kernel void left_by_some(device float* o, device const float* a, constant uint& n, uint i [[thread_position_in_grid]],
+                         uint threads [[threads_per_grid]]) {
+  float sum = 0;
+  uint rounds = 0;
+  for (uint k = i; k < n; k += threads) {
+    const float x = a[k];
+    if (x > 0.99f) break;
+    sum += x;
+    ++rounds;
+  }
+  o[i] = sum + 1000 * rounds;
+}
+"""
+)
+
+
+@pytest.mark.parametrize("n", [0, 1, 31, 32, 33, 63, 64, 65, 1000, 1024, 1025])
+@pytest.mark.parametrize("threads", [64, 40])
+def test_strided_loops(n, threads):
+    lib = mp.mps.compile_shader(STRIDED)
+    a = np.random.default_rng(n).random(2048, np.float32)
+    source = mp.array(a)
+
+    def run(kernel):
+        out = mp.full(threads, np.float32(-1))
+        kernel(out, source, n, threads=threads, group_size=64)
+        return out.numpy()
+
+    sums, stopped = np.zeros(threads, np.float32), np.zeros(threads, np.float32)
+    for i in range(threads):
+        going, rounds = True, 0
+        for x in a[i:n:threads]:
+            sums[i] += x
+            going &= bool(x <= np.float32(0.99))
+            if going:
+                stopped[i] += x
+                rounds += 1
+        stopped[i] += np.float32(1000 * rounds)
+    np.testing.assert_array_equal(run(lib.below), sums)
+    np.testing.assert_array_equal(run(lib.up_to), sums)
+    np.testing.assert_array_equal(run(lib.left_by_some), stopped)
+    expected = np.zeros(threads, np.float32)
+    for i in range(threads):
+        k = (i - 40) % (1 << 32)
+        while (k - n) % (1 << 32) > 100 and k < 0xFFFFFFF0:
+            expected[i] += a[(k + 40) % (1 << 32)]
+            k = (k + threads) % (1 << 32)
+    np.testing.assert_array_equal(run(lib.near_the_end_of_numbers), expected)
+
+
+@pytest.mark.parametrize("kernel", ["below", "up_to", "left_by_some"])
+def test_loops_that_all_lanes_run_together_need_no_masks(monkeypatch, kernel):
+    module, _ = optimised(monkeypatch, STRIDED, kernel)
+    (whole,) = re.findall(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
+    assert re.search(r"= load <32 x float>", whole)
+
+
+def test_volatile_loads_keep_their_masks(monkeypatch):
+    """Without one LLVM might take the load out of the loop, and a thread that waits for another would wait for ever."""
+    text = (
+        HEADER
+        + """
+kernel void wait(device uint* o, volatile device const uint* flags, uint i [[thread_position_in_grid]]) {
+  uint rounds = 0;
+  while (flags[i] == 0) ++rounds;
+  o[i] = rounds;
+}
+"""
+    )
+    module, lowered = optimised(monkeypatch, text, "wait")
+    assert lowered.executor == "spmd"
+    (whole,) = re.findall(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
+    assert "masked.load" in whole and not re.search(r"= load <32 x i32>", whole)
+
+
+def test_labels_made_of_blocks_are_no_variables_names(monkeypatch):
+    """LLVM knows labels and values by one set of names; those of the old blocks are numbers, and so are ours."""
+    seen = []
+    vectorize = lowering.vectorize
+
+    def watched(*arguments):
+        made = vectorize(*arguments)
+        seen.append(made.module)
+        return made
+
+    monkeypatch.setattr(lowering, "vectorize", watched)
+    optimised(monkeypatch, STRIDED, "left_by_some")
+    (module,) = seen
+    loops = {name.partition(".")[0] for name in re.findall(r'^"(\w+\.\.\w[^"]*)":', module, re.M)}
+    variables = {name.partition(".")[0] for name in re.findall(r"^  %([\w.]+) = alloca", module, re.M)}
+    assert {"a", "b"} <= loops
+    assert not loops & variables

@@ -9,7 +9,7 @@ import pytest
 from metalpy.compiler.spmd.layout import Layout
 from metalpy.compiler.spmd.suspend import split_at_barriers
 
-VARIABLES = {"%a": "i32", "%b": "<32 x float>", "%c": "i64"}
+VARIABLES = {"%a": "i32", "%b": "<32 x float>", "%c": "i64", "%d": "i32"}
 
 
 def done(text, empty=((),), start=0):
@@ -188,3 +188,40 @@ def test_without_barriers_there_is_one_region():
     made = split_at_barriers(['"start":', "  store i32 1, ptr %a", "  ret i32 -1"], VARIABLES, [], Layout(""), 0)
     assert made.frame_bytes == 0 and made.lines[0][-2:] == ["  store i32 1, ptr %a", "  ret i32 -1"]
     assert len(made.lines) == 1
+
+
+def test_variables_that_no_barrier_keeps_together_share_a_place():
+    made, found = done(
+        """
+"start":
+store i32 1, ptr %a
+br label %"m"
+"m":
+; suspend 1
+%x = load i32, ptr %a
+store i32 %x, ptr %d
+br label %"n"
+"n":
+; suspend 2
+%y = load i32, ptr %d
+ret i32 -1
+""",
+        empty=((), ()),
+    )
+    assert found == {1: ({"%a": 0}, {"%a": 0}, set()), 2: ({"%d": 0}, {"%d": 0}, set())}
+    assert made.frame_bytes == 64
+
+
+def test_variables_that_a_barrier_keeps_together_have_their_own_places():
+    _, found = done("""
+"start":
+store i32 1, ptr %a
+store i32 2, ptr %d
+br label %"m"
+"m":
+; suspend 1
+%x = load i32, ptr %a
+%y = load i32, ptr %d
+ret i32 -1
+""")
+    assert found == {1: ({"%a": 0, "%d": 8}, {"%a": 0, "%d": 8}, set())}

@@ -594,8 +594,8 @@ def test_code_that_was_evicted_before_it_is_loaded_is_made_again(monkeypatch, tm
     compilation = lib._compilation
     native = compilation.native
 
-    def evicting(name, values, *, rebuild=False):
-        return native(name, values, rebuild=True) if rebuild else tmp_path / "gone.so"
+    def evicting(name, values, *, rebuild=False, shape=""):
+        return native(name, values, rebuild=True, shape=shape) if rebuild else tmp_path / "gone.so"
 
     monkeypatch.setattr(compilation, "native", evicting)
     x = mp.zeros(1)

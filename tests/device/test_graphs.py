@@ -77,6 +77,17 @@ def test_operators_are_recorded(device):
     np.testing.assert_allclose(y.numpy(), (host * 2 + 1) / host, rtol=1e-6)
 
 
+def test_what_creation_writes_is_part_of_a_recording(device):
+    with mp.record(device) as graph:
+        total = mp.zeros(100, device=device)
+        total += mp.arange(100, dtype="float32", device=device)
+        total += mp.full(100, 2.5, device=device)
+        total += mp.arange(5000, dtype="float32", device=device)[-100:]
+    for _ in range(2):
+        graph.launch()
+        np.testing.assert_array_equal(total.numpy(), 2.0 * np.arange(100) + 4902.5)
+
+
 def test_arrays_take_the_places_of_others_for_one_launch(device, library):
     (x, host_x), (other, host_other) = random(device), random(device, seed=1)
     with mp.record(device) as graph:

@@ -127,9 +127,19 @@ def philox(seed, index):
     counter, key = [0, 0, index >> 32, index & 0xFFFFFFFF], [seed >> 32, seed & 0xFFFFFFFF]
     for _ in range(9):
         a, b = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
-        counter = [b & 0xFFFFFFFF ^ counter[1] ^ key[0], b >> 32, a & 0xFFFFFFFF ^ counter[3] ^ key[1], a >> 32]
+        counter = [b >> 32 ^ counter[1] ^ key[0], b & 0xFFFFFFFF, a >> 32 ^ counter[3] ^ key[1], a & 0xFFFFFFFF]
         key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
     return counter
+
+
+def test_random_numbers_have_no_bias():
+    n = 40000
+    words, numbers = mp.zeros((n, 4), dtype=np.uint32), mp.zeros((n, 4), dtype=F4)
+    library("c10_utilities").draws(words, numbers, 42, threads=n)
+    uniform = (np.asarray(words) / 2.0**32).mean(0)
+    np.testing.assert_allclose(uniform, 0.5, atol=5 / np.sqrt(12 * n))
+    normal = np.asarray(numbers)[:, 1]
+    np.testing.assert_allclose([normal.mean(), normal.std()], [0, 1], atol=5 / np.sqrt(n))
 
 
 def test_random_numbers():
@@ -183,7 +193,7 @@ REDUCED = [("sum", "float"), ("sum", "half"), ("sum", "bfloat"), ("sum", "int"),
            ("prod", "int"), ("prod", "long"), ("max", "float"), ("max", "bfloat"), ("max", "int"), ("max", "long"),
            ("max", "ulong"), ("min", "float"), ("min", "half"), ("min", "short"), ("min", "long"), ("min", "ulong")]  # fmt: skip
 FUNCTIONS = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}
-WIDE = ATOMICS | {"ulong": np.uint64}
+WIDE = ATOMICS | {"ulong": np.uint64, "uint": np.uint32, "ushort": np.uint16}
 
 
 @pytest.mark.parametrize("size", [256, 32, 70, 9])
@@ -266,7 +276,8 @@ def test_operations():
 
 # ---- indexing ----
 
-NUMBERS = {"float": 6, "half": 5, "bfloat": 15, "long": 4, "int": 3, "short": 2, "char": 1, "uchar": 0}
+NUMBERS = {"float": 6, "half": 5, "bfloat": 15, "long": 4, "int": 3, "short": 2, "char": 1, "uchar": 0,
+           "ushort": 27, "uint": 28, "ulong": 29}  # fmt: skip
 
 
 def test_unary_kernels():
@@ -281,6 +292,34 @@ def test_unary_kernels():
     np.testing.assert_array_equal(np.asarray(out)[::2], 2 * x.transpose(2, 1, 0).ravel())
     kernels.scaled_dense_float_float_float(out, mp.array(x), 3.0, threads=60)
     np.testing.assert_array_equal(np.asarray(out)[:60], 3 * x.ravel())
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_unary_kernels_that_convert(name):
+    x = rng.integers(0, 60, (3, 4)).astype(WIDE[name])
+    kernels = library("c10_indexing")
+    for result, dtype in (("float", F4), ("long", np.int64)):
+        out = mp.zeros(12, dtype=dtype)
+        getattr(kernels, f"twice_dense_cast_{result}_{result}")(
+            out, mp.array(x), (x.itemsize, NUMBERS[name]), threads=12
+        )
+        np.testing.assert_array_equal(np.asarray(out), 2 * x.ravel().astype(dtype))
+    # transposed, strides in bytes, innermost dimension first
+    out = mp.zeros(12, dtype=F4)
+    strides = [4 * x.itemsize, x.itemsize], [4, 12]
+    kernels.twice_strided_cast_float_float(out, mp.array(x), [3, 4], *strides, (2, NUMBERS[name]), threads=12)
+    np.testing.assert_array_equal(np.asarray(out), 2 * x.T.ravel().astype(F4))
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_comparison_comes_out_as(name):
+    a, b = rng.integers(0, 4, (2, 24)).astype(F4)
+    out = mp.zeros(24, dtype=WIDE[name])
+    size = np.dtype(WIDE[name]).itemsize
+    library("c10_indexing").less_strided_castout_bool_float(
+        out, mp.array(a), mp.array(b.astype(np.int32)), [24], [size], [4], [4], (1, 6, 3, NUMBERS[name]), threads=24
+    )
+    np.testing.assert_array_equal(np.asarray(out).astype(F4), (a < b).astype(F4))
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("half", F2), ("bfloat", BF), ("int", np.int32)])
@@ -359,6 +398,33 @@ def test_ternary_kernels():
     np.testing.assert_array_equal(np.asarray(out).reshape(6, 5), x + z * (y - x))
 
 
+def test_ternary_kernels_with_a_number():
+    a, b, c = rng.standard_normal((3, 30)).astype(F4)
+    half = b.astype(F2)
+    kernels = library("c10_indexing")
+    arrays = mp.array(a), mp.array(b), mp.array(c)
+
+    def run(name, *arguments, dtype=F4):
+        out = mp.zeros(30, dtype=dtype)
+        getattr(kernels, f"weighted_{name}")(out, *arguments, threads=30)
+        return np.asarray(out)
+
+    expected = a + F4(0.5) * b * c
+    np.testing.assert_array_equal(run("dense_float_float_float", *arrays, 0.5), expected)
+    mixed = run("dense_cast_float_float", arrays[0], mp.array(half), arrays[2], 0.5, (4, 2, 4), (6, 5, 6))
+    np.testing.assert_array_equal(mixed, a + F4(0.5) * half.astype(F4) * c)
+    places = [5, 6], [4, 20], [4, 20], [0, 4], [4, 0], 2
+    x, y, z = a.reshape(6, 5), b[:6, None], c[None, :5]
+    strided = run("strided_float_float_float", *arrays, 0.5, *places)
+    np.testing.assert_array_equal(strided.reshape(6, 5), x + F4(0.5) * y * z)
+    strided = run("strided_cast_float_float", *arrays, 0.5, *places, (6, 6, 6, 0))
+    np.testing.assert_array_equal(strided.reshape(6, 5), x + F4(0.5) * y * z)
+    # 1e-6 is almost nothing as a half: the number is a float, and the sum too
+    small = np.full(30, 2048, F2)
+    out = run("dense_half_half_float", mp.zeros(30, dtype=F2), mp.array(small), mp.array(small), 1e-6, dtype=F2)
+    np.testing.assert_array_equal(out, np.full(30, F4(1e-6) * F4(2048) * F4(2048)).astype(F2))
+
+
 @pytest.mark.parametrize("name", NUMBERS)
 def test_store(name):
     x = rng.integers(0, 100, 20).astype(F4)
@@ -381,6 +447,18 @@ template [[host_name("minus")]] kernel void ::c10::metal::unary_dense<float, min
     out = mp.zeros(9, dtype=F4)
     mp.mps.compile_shader(source).minus(out, mp.array(x))
     np.testing.assert_array_equal(np.asarray(out), -x)
+
+
+def test_names_that_special_math_makes_plain():
+    source = """
+#include <c10/metal/special_math.h>
+kernel void k(device float* out, uint i [[thread_position_in_grid]]) { out[i] = erf(mul(abs(-0.5f), float(max_ndim))); }
+"""
+    from math import erf
+
+    out = mp.zeros(1, dtype=F4)
+    mp.mps.compile_shader(source).k(out)
+    np.testing.assert_allclose(np.asarray(out), erf(8.0), rtol=1e-6)
 
 
 def test_own_headers_come_first(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import ml_dtypes
@@ -9,6 +10,11 @@ import numpy as np
 import pytest
 
 import metalpy as mp
+from metalpy.compiler.cache import Cache
+from metalpy.compiler.compilation import compile_source
+from metalpy.compiler.options import make_options
+from metalpy.compiler.source import read_source
+from metalpy.mps.shader import ShaderLibrary
 
 SOURCE = Path(__file__).parent / "kernels" / "executors.metal"
 EXECUTORS = ("spmd", "reference")
@@ -135,6 +141,21 @@ def test_lanes_that_leave_between_barriers(libraries, numbers, group, n):
     np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.parametrize("group", GROUPS)
+def test_simdgroups_at_different_barriers(libraries, numbers, group):
+    n = 5
+    out, _ = launch(libraries, "parted", [np.zeros(COUNT, np.int32), numbers], [n], group_size=group)
+    expected = np.zeros(COUNT, np.int64)
+    for members in groups_of(group):
+        for at, i in enumerate(members):
+            simdgroup, other = at // 32, int(numbers[members[(at + 32) % len(members)]])
+            v = int(numbers[i]) + (other if simdgroup % 2 else -n * other)
+            for k in range(simdgroup):
+                v = v * 3 + k
+            expected[i] = v
+    np.testing.assert_array_equal(out, expected.astype(np.int32))
+
+
 GRIDS = [
     ((70,), (32,)), ((33, 9), (16, 4)), ((32, 32), (16, 16)), ((20, 10), (32, 8)), ((17, 5), (5, 3)),
     ((64, 6), (64, 3)), ((16, 7), (16, 3)), ((10, 6, 5), (4, 4, 2)), ((33, 3, 3), (32, 2, 2)), ((16, 4, 6), (16, 2, 4)),
@@ -152,6 +173,43 @@ def test_places(libraries, threads, group_size):
     grid = {"threads": threads, "group_size": group_size}
     (out,) = launch(libraries, "places", [np.zeros((len(xs), 4), np.uint32)], **grid)
     np.testing.assert_array_equal(out, expected.T)
+
+
+# Threadgroups that fill simdgroups: 32 wide or more, or 16 wide and of even height. Some at the edges are smaller.
+FILLED = [((1024,), (256,)), ((64, 7), (64, 3)), ((32, 32), (32, 8)), ((32, 12), (16, 8)), ((16, 8, 5), (16, 4, 2))]
+
+
+@pytest.mark.parametrize("name", ["private_arrays", "leaving", "parted", "simdgroups", "nested_loops"])
+def test_launches_of_filled_simdgroups(libraries, tmp_path, rng, name):
+    """Code that is compiled for the first launch alone, and for any after the first that does not fit."""
+    options = make_options()
+    library = ShaderLibrary(compile_source(read_source(SOURCE.read_text()), options, Cache(tmp_path)), mp.device())
+    kernel = library[name]
+    numbers = rng.integers(-(1 << 20), 1 << 20, 1024, dtype=np.int32)
+    for count, group in ((1024, 256), (1000, 256), (1024, 64)):
+        results = []
+        for one in (kernel, libraries["reference"][name]):
+            out = mp.zeros(1024, dtype=np.int32)
+            one(out, mp.array(numbers), 11, threads=count, group_size=group)
+            results.append(out.numpy())
+        np.testing.assert_array_equal(*results)
+        assert results[0].any()
+    assert kernel.executor == "spmd"
+    assert len(list(tmp_path.glob("*/*.so"))) == 2
+
+
+@pytest.mark.parametrize(("threads", "group_size"), FILLED)
+def test_places_in_filled_simdgroups(libraries, tmp_path, threads, group_size):
+    library = ShaderLibrary(
+        compile_source(read_source(SOURCE.read_text()), make_options(), Cache(tmp_path)), mp.device()
+    )
+    results = []
+    for one in (library.places, libraries["reference"].places):
+        out = mp.zeros((math.prod(threads), 4), dtype=np.uint32)
+        one(out, threads=threads, group_size=group_size)
+        results.append(out.numpy())
+    np.testing.assert_array_equal(*results)
+    assert len(list(tmp_path.glob("*/*.so"))) == 1
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -66,6 +66,34 @@ def test_methods_that_do_different_things_by_address_space():
     Case("address_space_overloads", "methods", (14, I4), (x, c), expected, launch={"threads": 1}).check()
 
 
+def test_constructors_that_do_different_things_by_address_space():
+    x, c = np.array([3, 40], I4), np.array([2], I4)
+    expected = [3, 5, 70, 2, 400, 2000, 40, -8, 3, 1007]
+    Case("address_space_overloads", "constructors", (10, I4), (x, c), expected, launch={"threads": 1}).check()
+
+
+def test_specialisations_that_do_different_things_by_address_space():
+    x = np.array([3], I4)
+    expected = [0, 1, 3, 4, 4, 8, 75, 6, 3]
+    Case("address_space_overloads", "specialisations", (9, I4), (x,), expected, launch={"threads": 1}).check()
+
+
+def test_specialisations_for_types_that_do_not_tell_a_space():
+    program = """
+template <typename T> struct S { enum { v = 0 }; };
+template <typename T> struct S<device T*> { enum { v = 1 }; };
+template <typename T> struct S<threadgroup T*> { enum { v = 2 }; };
+kernel void k(device int* o) { *o = S<decltype(o)>::v; }"""
+    with pytest.raises(mp.CompileError, match="which specialisation of 'S' is meant depends on an address space"):
+        mp.mps.compile_shader(program)
+
+
+def test_overloads_with_defaults_of_their_own():
+    x, there = np.array([3], I4), np.array([20], I4).view(np.uint8)
+    expected = [4, 72, 12, 79, 8, 71, 7, 603, 213, -437, -417, 653, 214, 218, 18]
+    Case("address_space_overloads", "defaults", (15, I4), (x, there), expected, launch={"threads": 1}).check()
+
+
 TWO = """
 static int f(const device int* p) { return 1; }
 static int f(constant int* p) { return 2; }
@@ -76,6 +104,9 @@ static int f(constant int* p) { return 2; }
     ("program", "message", "line"),
     [
         # A pointer in a buffer: nothing in machine code says where it points.
+        # The one that may be called without it is for another space.
+        ("int h(device int* p, int n = 1) { return n; }\nint h(thread int* p, int n) { return 2; }\n"
+         "kernel void k(device int* o) { int x; *o = h(&x); }", "'h' with an address space that no overload is for", 4),
         ("struct A { const device int* p [[id(0)]]; };\nkernel void k(device int* o, constant A& a) { *o = f(a.p); }",
          "address space of its argument 1, which cannot be told", 2),
         ("kernel void k(device int* o) { int x = 0; *o = f(&x); }", "an address space that no overload is for", 2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -192,6 +193,61 @@ kernel void f(constant ulong& n, device int* x, device long* y) {
     lib.f(35, x, y, threads=1)
     assert x.tolist() == [8, -8, 1 << 28, 24]
     assert y.tolist() == [1 << 35, 8]
+
+
+CONSTANT_SHIFTS = """
+#define SHL(a, n) ((a) << (n))
+constexpr uint low(uint n) { return 5u << n; }
+constant uint FAR = 3u << 100u;
+constexpr constant uint KNOWN = low(33);
+template <typename T, uint N> T shifted(T x) { return x << N - 1 + 2 * 16; }
+template <uint N> struct Part { enum : uint { value = 0xf0u >> N + 32 }; };
+kernel void f(constant uint& one, device uint* x, device ulong* y) {
+  const uint n = 36;
+  x[0] = 3u << 100u, x[1] = ~0u >> 33, x[2] = one << n, x[3] = SHL(1u, 40);
+  x[4] = FAR, x[5] = KNOWN, x[6] = Part<4>::value, x[7] = uint(-8 >> 33);
+  x[8] = uint(ushort(1) << 52), x[9] = 1u << -1, x[10] = 5, x[11] = 64;
+  x[10] <<= 33, x[11] >>= one ? 34 : 35;
+  x[12] = shifted<uint, 2>(3), x[13] = shifted<uint2, 2>(3).y, x[14] = 1 << 33 << 34;
+  switch (one) { case 1u << 32: x[15] = 7; }
+  y[0] = 1ul << 65, y[1] = 3ul << 40;
+}"""
+
+
+def test_constants_are_shifted_by_the_low_bits_of_the_amount():
+    x, y = mp.zeros(16, dtype=np.uint32), mp.zeros(2, dtype=np.uint64)
+    lib = mp.mps.compile_shader(HEAD + CONSTANT_SHIFTS)
+    lib.f(1, x, y, threads=1)
+    wanted = [3 << 4, 2**31 - 1, 1 << 4, 1 << 8, 3 << 4, 10, 15, 2**32 - 4, 1 << 20, 1 << 31, 10, 16, 6, 6, 8, 7]
+    assert x.tolist() == wanted
+    assert y.tolist() == [2, 3 << 40]
+    line = HEAD.count("\n") + CONSTANT_SHIFTS[: CONSTANT_SHIFTS.index("x[1]")].count("\n") + 1
+    told = [(d.line, d.severity) for d in lib.diagnostics if d.message.startswith("shift count >= width of type")]
+    assert (line, "warning") in told
+
+
+BFLOAT_AS_INT = """
+int twice(int x) { return 2 * x; }
+int back(bfloat b) { return b; }
+template <typename T> T or_zero(T x, bool c) { return c ? x : 0; }
+kernel void f(const device bfloat* a, device int* i, device float* y) {
+  bfloat x = a[0];
+  const int n = x;
+  int m, both[2] = {x, 1};
+  m = a[1];
+  i[0] = n, i[1] = m, i[2] = a[2], i[3] = twice(x), i[4] = back(a[1]), i[5] = both[0], i[6] = 1;
+  i[6] += x;
+  y[0] = n > 2 ? x : 0, y[1] = n > 9 ? x : 1, y[2] = or_zero(x, true), y[3] = or_zero(2, false);
+  y[4] = n > 2 ? x : 0.5f, y[5] = max(x, 3.0bf), y[6] = x * 2 + n, y[7] = n > 9 ? 7 : x;
+}"""
+
+
+def test_bfloats_become_integers_without_a_cast():
+    a = mp.array(np.array([3.75, -2.5, 100], ml_dtypes.bfloat16))
+    i, y = mp.zeros(7, dtype=np.int32), mp.zeros(8, dtype=np.float32)
+    mp.mps.compile_shader(HEAD + BFLOAT_AS_INT).f(a, i, y, threads=1)
+    assert i.tolist() == [3, -2, 100, 6, -2, 3, 4]
+    assert y.tolist() == [3.75, 1, 3.75, 0, 3.75, 3.75, 10.5, 3.75]
 
 
 OPERATORS = """

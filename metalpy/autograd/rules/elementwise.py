@@ -100,7 +100,7 @@ def _power(g: Array, y: Array, a: Any, b: Any) -> Any:
     def of_base() -> Array:
         if not isinstance(b, Array):
             return g * (b * a ** (b - 1)) if b != 0 else mp.zeros_like(a)
-        return g * b * a ** mp.where(b == 0, 1, b - 1)
+        return g * b * mp.pow(a, mp.where(b == 0, 1, b - 1))
 
     def of_exponent() -> Array:
         base = a if isinstance(a, Array) else mp.full_like(b, a)

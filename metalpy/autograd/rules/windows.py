@@ -14,7 +14,7 @@ def _unfold(
     g: Array, y: Array, x: Array, window: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1,
     outside: float = 0.0,
 ) -> Any:  # fmt: skip
-    return fold(g, x.shape[2:], window, stride, padding, dilation)
+    return fold(g, (x.shape[2], x.shape[3]), window, stride, padding, dilation)
 
 
 @rule("fold")

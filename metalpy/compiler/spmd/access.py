@@ -8,6 +8,7 @@ from .code import Lanes
 from .ir import Instruction
 from .memory import load, store
 from .records import loaded_record, read_record, stored_record, write_record
+from .rows import read_rows
 from .shape import literal
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def write_load(w: Vectorizer, instruction: Instruction) -> None:
     if record is not None:
         w.written |= {id(access) for access, _ in record.accesses}
         read_record(w, record)
+        return
+    if read_rows(w, instruction):
         return
     shapes = w.shapes.defined(instruction.result)
     step = _step(w, source)

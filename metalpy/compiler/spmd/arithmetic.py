@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .code import Lanes
+from .code import ALL, Lanes
 from .ir import Instruction, Value, components
 from .memory import interleaved, joined, split
 from .shape import VARYING, Shape, literal
@@ -58,11 +58,33 @@ def _element(w: Vectorizer, instruction: Instruction, type_: str, shape: Shape, 
         signed = "sext" if instruction.op == "ashr" else "zext"
         lanes.vector = w.code.new(f"{signed} {w.code.vector_type('i64')} {high} to {w.code.vector_type(type_)}")
         return lanes
+    if instruction.op == "or" and type_ == "i64" and (words := _glued_words(w, instruction)):
+        mixed = interleaved(w.code, "i32", words)
+        lanes.vector = w.code.new(f"bitcast <{2 * w.code.width} x i32> {mixed} to {w.code.vector_type('i64')}")
+        return lanes
     vectors = [w.code.vector(part) for part in parts]
     if instruction.op == "select" and parts[0].shape.is_uniform:
         vectors[0] = parts[0].scalar
     lanes.vector = _operation(w, instruction, type_, parts, vectors)
     return lanes
+
+
+def _glued_words(w: Vectorizer, instruction: Instruction) -> list[str]:
+    """The lower and the upper words that a number of 64 bits is put together of here, as vectors; or nothing."""
+
+    def made(value: Value, op: str) -> Instruction | None:
+        block, maker = w.home.get(value.text, ("", instruction))
+        return maker if block == w.block and maker.op == op else None
+
+    for low, high in (instruction.operands, instruction.operands[::-1]):
+        shifted = made(high, "shl")
+        words = (made(low, "zext"), shifted and made(shifted.operands[0], "zext"))
+        if shifted is None or shifted.operands[1].text != "32" or not all(words):
+            continue
+        sources = [word.operands[0] for word in words if word is not None]
+        if all(source.type == "i32" for source in sources):
+            return [w.code.vector(w.one(source)) for source in sources]
+    return []
 
 
 def _base(w: Vectorizer, instruction: Instruction, type_: str, parts: list[Lanes], exact: bool) -> str:
@@ -78,7 +100,7 @@ def _base(w: Vectorizer, instruction: Instruction, type_: str, parts: list[Lanes
             op = "add"
     if op in _CASTS:
         if not exact and op in ("zext", "sext") and parts[0].shape.relaxed is False:
-            return _widened(w, op, parts[0], type_)
+            return _widened(w, instruction, parts[0], type_)
         return code.new(f"{op} {flags} {source} {scalars[0]} to {type_}")
     if op == "select":
         return code.new(f"select {flags} i1 {scalars[0]}, {type_} {scalars[1]}, {type_} {scalars[2]}")
@@ -87,14 +109,16 @@ def _base(w: Vectorizer, instruction: Instruction, type_: str, parts: list[Lanes
     return code.new(f"{op} {flags} {source} {scalars[0]}, {scalars[1]}")
 
 
-def _widened(w: Vectorizer, op: str, part: Lanes, type_: str) -> str:
+def _widened(w: Vectorizer, instruction: Instruction, part: Lanes, type_: str) -> str:
     """A base in more bits. Where the narrow number wraps around between the first lane and the last, the lanes
-    behind the border are meant: those before it have addresses that no buffer reaches.
+    behind the border are meant: those before it have addresses that no buffer reaches. If all lanes are active, the
+    first lane is before the border, and its address is to fail.
     """
-    code, source = w.code, part.type
+    op, code, source = instruction.op, w.code, part.type
     plain = code.new(f"{op} {source} {part.scalar} to {type_}")
     last = max(part.shape.offsets or (0,))
-    if op == "sext" or last <= 0 or (last < part.shape.align and min(part.shape.offsets or (0,)) >= 0):
+    within = last < part.shape.align and min(part.shape.offsets or (0,)) >= 0
+    if op == "sext" or last <= 0 or within or (w.mask == ALL and w.only_addresses(instruction.result)):
         return plain
     signed = code.new(f"sext {source} {part.scalar} to {type_}")
     wraps = code.new(f"icmp ugt {source} {part.scalar}, {-1 - last}")

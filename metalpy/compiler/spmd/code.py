@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from .ir import vector_of
 from .shape import Shape
 
-__all__ = ["ALL", "Code", "Lanes"]
+__all__ = ["ALL", "WIDE", "Code", "Lanes"]
 
 ALL = "splat (i1 true)"  # the mask of all lanes
+# Of functions; or LLVM halves vectors for the sake of the clock.
+WIDE = '"min-legal-vector-width"="512" "prefer-vector-width"="512"'
 
 
 @dataclass(slots=True)
@@ -153,6 +155,10 @@ class Code:
         """Whether any lane is set, as i1."""
         return self.new(f"icmp ne i{self.width} {self.bits(mask)}, 0")
 
+    def all(self, mask: str) -> str:
+        """Whether all lanes are set, as i1."""
+        return self.new(f"icmp eq i{self.width} {self.bits(mask)}, -1")
+
     def both(self, a: str, b: str) -> str:
         """The lanes set in both masks; what `b` holds where `a` is not set does not matter."""
         if a == ALL:
@@ -206,7 +212,7 @@ class Code:
     def if_all(self, mask: str) -> Iterator[bool]:
         """Two ways to do the same: the caller writes the one for a mask of all lanes, True, then the other one."""
         some, all_, done = self.fresh("some"), self.fresh("all"), self.fresh("done")
-        self.branch(self.new(f"icmp eq i{self.width} {self.bits(mask)}, -1"), all_, some)
+        self.branch(self.all(mask), all_, some)
         self.label(all_)
         yield True
         self.jump(done)

@@ -35,7 +35,7 @@ def write_call(w: Vectorizer, instruction: Instruction) -> None:
         w.define(instruction, [Lanes("i32", w.shapes.defined(instruction.result)[0], index)])
     elif name == "mp_threadgroup_variable":
         (offset,) = (w.one(v).scalar for v in instruction.operands)
-        value = w.code.new(f"call align 16 ptr @mp_threadgroup_variable(i32 {offset})")
+        value = w.code.new(f"getelementptr i8, ptr %shared, i32 {offset}")
         w.define(instruction, [Lanes("ptr", w.shapes.defined(instruction.result)[0], value)])
     elif name.startswith("mp_simd"):
         shape = w.shapes.defined(instruction.result)[0] if instruction.result else VARYING

@@ -10,7 +10,7 @@ from .ir import Instruction, Unsupported, components, split_list, vector_of
 from .layout import scalar_size
 from .shape import VARYING, Shape, is_vector
 
-__all__ = ["advanced", "interleaved", "joined", "load", "mangled", "split", "store"]
+__all__ = ["advanced", "concatenated", "interleaved", "joined", "load", "mangled", "split", "store"]
 
 
 def load(
@@ -364,9 +364,8 @@ def mangled(type_: str) -> str:
 # ---- vectors that lie one behind the other ----
 
 
-def _concatenated(code: Code, type_: str, vectors: list[str]) -> tuple[str, int]:
-    """One vector of several, and its length, a power of two times theirs."""
-    length = code.width
+def concatenated(code: Code, type_: str, vectors: list[str], length: int) -> tuple[str, int]:
+    """One vector of several of `length`, and its own length, a power of two times theirs."""
     while len(vectors) > 1:
         if len(vectors) % 2:
             vectors = [*vectors, "poison"]
@@ -385,7 +384,7 @@ def interleaved(code: Code, type_: str, vectors: list[str]) -> str:
     if len(vectors) == 1:
         return vectors[0]
     count, width = len(vectors), code.width
-    all_, length = _concatenated(code, type_, vectors)
+    all_, length = concatenated(code, type_, vectors, code.width)
     picks = ", ".join(f"i32 {i % count * width + i // count}" for i in range(width * count))
     source = vector_of(length, type_)
     return code.new(f"shufflevector {source} {all_}, {source} poison, <{width * count} x i32> <{picks}>")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from dataclasses import dataclass
 
+from .code import WIDE
+from .group import SIZE, WIDTH, Kind, group_function
 from .ir import Block, Function, Instruction, Unsupported, parse_function
 from .layout import Layout
 from .size import refuse_large
@@ -14,14 +15,10 @@ from .vectorize import Vectorizer
 
 __all__ = ["Unsupported", "Vectorized", "vectorize"]
 
-WIDTH = 32
 _DEFINITION = re.compile(r"^define [^\n]*\{\n.*?^\}$", re.M | re.S)
 _MEETING = re.compile(r"@mp_(?:simd|threadgroup_barrier|kernel_message)")
-# Bytes of the fields of mp_group; see metalpy_kernel.h.
-_SIZE = 64
-_WIDE = '"min-legal-vector-width"="512" "prefer-vector-width"="512"'  # or LLVM halves vectors for the sake of the clock
-
-
+_OUTCOME = re.compile(r"^  ret i32 (-?\d+)$", re.M)
+_SHUFFLED = re.compile(r" = shufflevector <(\d+) x")
 _LARGE = 600  # lines of a kernel's IR
 # How the lanes lie in the threadgroup: in one row, in two rows of 16, or anyhow.
 _ROWS = {"rows": WIDTH, "half": WIDTH // 2, "any": 0}
@@ -37,13 +34,16 @@ class Vectorized:
         LLVM assembly.
     entry : str
         ``void (ptr group)``.
+    regroups : bool
+        Whether it takes vectors of more than the lanes apart, or makes such: records, matrices.
     """
 
     module: str
     entry: str
+    regroups: bool
 
 
-def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
+def vectorize(module: str, name: str, max_threads: int, shape: str = "") -> Vectorized:
     """Turn the function `name` of one thread into one of a whole threadgroup.
 
     Parameters
@@ -53,6 +53,9 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
     name : str
     max_threads : int
         The most threads that a threadgroup may have.
+    shape : str
+        Which threadgroups it will run, all of them if it is empty. "rows": with a width that is a multiple of 32;
+        "half": 16 wide, with an even height. All lanes of their simdgroups are active.
 
     Raises
     ------
@@ -65,36 +68,59 @@ def vectorize(module: str, name: str, max_threads: int) -> Vectorized:
     if _MEETING.search("\n".join(_DEFINITION.findall(rest))):
         raise Unsupported("a function that is not inlined and meets other threads")
     layout = Layout(module)
-    # A large kernel is compiled as few times as can be: for any lanes, all of them included.
-    large = text.count("\n") > _LARGE
-    bodies = [_body(text, layout, "rows", full) for full in ((False,) if large else (True, False))]
-    positions = bodies[0].writer.shapes.positions
-    if positions - {0} and not large:  # what looks at x alone is hardly launched in two dimensions
-        bodies += [_body(text, layout, "half", full) for full in (True, False)]
-    if positions:
-        bodies.append(_body(text, layout, "any", False))
+    bodies, kinds = _variants(text, layout, shape)
     declared: dict[str, str] = {}
     for body in bodies:
         declared |= body.writer.code.declarations
     known = set(re.findall(r'^(?:declare|define) [^\n@]*@("[^"]+"|[\w.$-]+)\(', rest, re.M))
     declarations = "\n".join(line for n, line in declared.items() if n not in known)
     frame = max(body.frame_bytes for body in bodies)
-    loop = _group_function(bodies, frame, max_threads)
-    if "mp_threadgroup_variable" not in known:
-        declarations += "\ndeclare ptr @mp_threadgroup_variable(i32) nounwind willreturn memory(none)"
+    loop = group_function(kinds, frame, max_threads, "mp_threadgroup_variable" in known)
     parts = [rest, declarations, *(text for body in bodies for text in body.texts), loop]
-    return Vectorized("\n".join(parts), "mp.group")
+    made = "\n".join(parts)
+    return Vectorized(made, "mp.group", any(int(count) > WIDTH for count in _SHUFFLED.findall(made)))
 
 
 @dataclass
 class _Body:
     """The functions of a simdgroup: one, or one for each region between barriers."""
 
-    kind: str
-    full: bool
+    name: str
     texts: list[str]
     writer: Vectorizer
     frame_bytes: int
+    outcomes: list[frozenset[int]]  # of each region: the barriers that it leads to
+
+
+def _variants(text: str, layout: Layout, shape: str) -> tuple[list[_Body], list[Kind]]:
+    """The functions of a simdgroup that the kernel needs, and which of them serve which threadgroups."""
+    # A large kernel is compiled as few times as can be: for any lanes, all of them included.
+    large = text.count("\n") > _LARGE
+    if shape and not large:
+        only = _body(text, layout, shape, True)
+        return [only], [_kind(shape, only, None)]
+    rows = _body(text, layout, "rows", not large)
+    positions = rows.writer.shapes.positions
+    # What looks at x alone is hardly launched in two dimensions; what looks at y hardly in one row that is no
+    # multiple of a simdgroup, and two rows of 16 fill simdgroups.
+    plane = bool(positions - {0}) and not large
+    half = _body(text, layout, "half", True) if plane else None
+    anyhow = _body(text, layout, "any", False) if positions else None
+    part = rows if large else anyhow if plane else _body(text, layout, "rows", False)
+    kinds = [_kind("rows", rows, part)]
+    if half:
+        kinds.append(_kind("half", half, None))
+    if anyhow:
+        kinds.append(_kind("any", anyhow, anyhow))
+    bodies = {body.name: body for body in (rows, part, half, anyhow) if body}
+    return list(bodies.values()), kinds
+
+
+def _kind(name: str, whole: _Body, part: _Body | None) -> Kind:
+    outcomes = whole.outcomes
+    if part is not None:
+        outcomes = [a | b for a, b in zip(outcomes, part.outcomes, strict=True)]
+    return Kind(name, whole.name, part.name if part else "", outcomes)
 
 
 def _body(text: str, layout: Layout, kind: str, full: bool) -> _Body:
@@ -109,30 +135,21 @@ def _body(text: str, layout: Layout, kind: str, full: bool) -> _Body:
     inline = "alwaysinline" if full else "noinline"
     if not suspends:
         lines = ['  br label %"start"', '"start":', *code.lines, '"mp.done":', "  ret void"]
-        return _Body(kind, full, [_function(name, "void", inline, [*entry, *lines])], writer, writer.private_bytes)
+        return _Body(name, [_function(name, "void", inline, [*entry, *lines])], writer, writer.private_bytes, [])
     lines = ['"start":', *code.lines, '"mp.done":', f"  ret i32 {DONE}"]
     done = split_at_barriers(lines, code.variables, writer.empty, layout, writer.private_bytes)
     texts = [_function(f"{name}.{k}", "i32", inline, [*entry, *region]) for k, region in enumerate(done.lines)]
-    texts.append(_step_function(name, len(done.lines)))
-    return _Body(kind, full, texts, writer, done.frame_bytes)
+    outcomes = [frozenset(map(int, _OUTCOME.findall("\n".join(region)))) for region in done.lines]
+    return _Body(name, texts, writer, done.frame_bytes, outcomes)
 
 
 _PARAMETERS = "ptr noalias readonly captures(none) %group, ptr noalias captures(none) %frame, i32 %first, i32 %bits"
-_ARGUMENTS = "ptr %group, ptr %frame, i32 %first, i32 %bits"
+_PARAMETERS += ", ptr align 16 %shared"  # threadgroup variables
 
 
-def _function(name: str, returned: str, inline: str, lines: list[str], more: str = "") -> str:
-    head = f"define internal {returned} @{name}({_PARAMETERS}{more}) {inline} nounwind null_pointer_is_valid {_WIDE} {{"
+def _function(name: str, returned: str, inline: str, lines: list[str]) -> str:
+    head = f"define internal {returned} @{name}({_PARAMETERS}) {inline} nounwind null_pointer_is_valid {WIDE} {{"
     return "\n".join([head, *lines, "}"])
-
-
-def _step_function(name: str, regions: int) -> str:
-    """Any region, by number: for simdgroups that are not all at the same barrier."""
-    cases = " ".join(f'i32 {k}, label %"to.{k}"' for k in range(1, regions))
-    lines = [f'  switch i32 %state, label %"to.0" [ {cases} ]']
-    for k in range(regions):
-        lines += [f'"to.{k}":', f"  %next.{k} = call i32 @{name}.{k}({_ARGUMENTS})", f"  ret i32 %next.{k}"]
-    return _function(f"{name}.step", "i32", "noinline", lines, ", i32 %state")
 
 
 def _split_at_barriers(function: Function) -> bool:
@@ -168,9 +185,9 @@ def _geometry(kind: str, position: bool) -> list[str]:
     if not position:
         return lines
     lines += [
-        f"  %size.at = getelementptr i8, ptr %group, i64 {_SIZE}",
+        f"  %size.at = getelementptr i8, ptr %group, i64 {SIZE}",
         "  %width = load i32, ptr %size.at, align 4, !invariant.load !{}",
-        f"  %height.at = getelementptr i8, ptr %group, i64 {_SIZE + 4}",
+        f"  %height.at = getelementptr i8, ptr %group, i64 {SIZE + 4}",
         "  %height = load i32, ptr %height.at, align 4, !invariant.load !{}",
     ]
     if kind == "half":  # the height is even, so both rows are in one layer
@@ -239,206 +256,3 @@ def _geometry(kind: str, position: bool) -> list[str]:
         f"  %z.start = mul {ints} %z, %height.all",
         f"  %y = sub {ints} %row, %z.start",
     ]
-
-
-def _group_function(bodies: list[_Body], frame: int, max_threads: int) -> str:
-    """``void mp.group(ptr group)``: all simdgroups of a threadgroup."""
-    regions = bodies[0].writer.suspensions + 1 if bodies[0].writer.suspensions else 0
-    count = -(-max_threads // WIDTH) if regions else 1
-    out = [
-        "define hidden void @mp.group(ptr noalias readonly captures(none) %group) nounwind null_pointer_is_valid "
-        f"{_WIDE} {{",
-        f"  %frames = alloca [{count * max(frame, 64)} x i8], align 64",
-        f"  %states = alloca [{count} x i32], align 64",
-    ]
-    for i, name in enumerate(("width", "height", "depth")):
-        out += [
-            f"  %{name}.at = getelementptr i8, ptr %group, i64 {_SIZE + 4 * i}",
-            f"  %{name} = load i32, ptr %{name}.at, align 4",
-        ]
-    out += [
-        "  %layers = mul i32 %height, %depth",
-        "  %volume = mul i32 %width, %layers",
-        f"  %whole = and i32 %volume, {-WIDTH}",
-        f"  %left = and i32 %volume, {WIDTH - 1}",
-        "  %left.wide = zext i32 %left to i64",
-        "  %ones = shl i64 1, %left.wide",
-        "  %rest.wide = sub i64 %ones, 1",
-        "  %rest = trunc i64 %rest.wide to i32",
-    ]
-    kinds = list(dict.fromkeys(body.kind for body in bodies))
-    out += [
-        "  %flat = icmp eq i32 %layers, 1",
-        f"  %odd = and i32 %width, {WIDTH - 1}",
-        "  %even = icmp eq i32 %odd, 0",
-        "  %rows = or i1 %flat, %even",
-        f"  %half.wide = icmp eq i32 %width, {WIDTH // 2}",
-        "  %odd.height = and i32 %height, 1",
-        "  %even.height = icmp eq i32 %odd.height, 0",
-        "  %half = and i1 %half.wide, %even.height",
-        *_choice(kinds),
-    ]
-    for kind in kinds:
-        full = any(body.kind == kind and body.full for body in bodies)
-        out += _turns(kind, full, frame, regions) if regions else _once(kind, full)
-    return "\n".join([*out, '"end":', "  ret void", "}"])
-
-
-def _choice(kinds: list[str]) -> list[str]:
-    """Go to the loop for the threadgroup's shape."""
-    out = []
-    for kind, other in itertools.pairwise(kinds):
-        last = other == kinds[-1]
-        out.append(f'  br i1 %{kind}, label %"to.{kind}", label %"{"to" if last else "not"}.{other}"')
-        if not last:
-            out.append(f'"not.{other}":')
-    return out or [f'  br label %"to.{kinds[0]}"']
-
-
-def _names(full: bool) -> tuple[str, str]:
-    """Which body serves simdgroups whose lanes are all active, and which the others."""
-    return "full" if full else "part", "part"
-
-
-def _once(kind: str, full: bool) -> list[str]:
-    """Each simdgroup after the other."""
-    whole, part = (f"call void @mp.{kind}.{which}(ptr %group, ptr %frames" for which in _names(full))
-    return _named(
-        kind,
-        f"""
-"to.KIND":
-  %none.KIND = icmp eq i32 %whole, 0
-  br i1 %none.KIND, label %"tail.KIND", label %"loop.KIND"
-"loop.KIND":
-  %first.KIND = phi i32 [ 0, %"to.KIND" ], [ %next.KIND, %"loop.KIND" ]
-  {whole}, i32 %first.KIND, i32 -1)
-  %next.KIND = add nuw i32 %first.KIND, {WIDTH}
-  %more.KIND = icmp ult i32 %next.KIND, %whole
-  br i1 %more.KIND, label %"loop.KIND", label %"tail.KIND"
-"tail.KIND":
-  %short.KIND = icmp eq i32 %left, 0
-  br i1 %short.KIND, label %"end", label %"last.KIND"
-"last.KIND":
-  {part}, i32 %whole, i32 %rest)
-  br label %"end"
-""",
-    )
-
-
-def _turns(kind: str, full: bool, frame: int, regions: int) -> list[str]:
-    """All simdgroups through one region after the other; if they part at some barrier, each by its own number."""
-    cases = " ".join(f'i32 {k}, label %"region.{k}.KIND"' for k in range(1, regions))
-    text = f"""
-"to.KIND":
-  %more.KIND = add i32 %volume, {WIDTH - 1}
-  %count.KIND = udiv i32 %more.KIND, {WIDTH}
-  %wholes.KIND = udiv i32 %whole, {WIDTH}
-  %some.KIND = icmp ne i32 %wholes.KIND, 0
-  %short.KIND = icmp ne i32 %left, 0
-  br label %"round.KIND"
-"round.KIND":
-  %state.KIND = phi i32 [ 0, %"to.KIND" ], [ %at.KIND, %"through.KIND" ]
-  switch i32 %state.KIND, label %"region.0.KIND" [ {cases} i32 {DONE}, label %"end" ]
-"""
-    for k in range(regions):
-        text += _region_loop(kind, full, frame, k)
-    ways = ", ".join(f'[ %at.{k}.KIND, %"done.{k}.KIND" ]' for k in range(regions))
-    agreed = ", ".join(f'[ %same.{k}.KIND, %"done.{k}.KIND" ]' for k in range(regions))
-    text += f"""
-"through.KIND":
-  %at.KIND = phi i32 {ways}
-  %same.KIND = phi i1 {agreed}
-  br i1 %same.KIND, label %"round.KIND", label %"parted.KIND"
-"""
-    return _named(kind, text + _parted(kind, full, frame))
-
-
-def _region_loop(kind: str, full: bool, frame: int, k: int) -> str:
-    """Region k of each simdgroup. ``at`` is where the last one came to, ``same`` whether all came there."""
-    whole, part = (f"@mp.{kind}.{which}.{k}" for which in _names(full))
-    size = max(frame, 64)
-    return f"""
-"region.K.KIND":
-  br i1 %some.KIND, label %"loop.K.KIND", label %"tail.K.KIND"
-"loop.K.KIND":
-  %i.K.KIND = phi i32 [ 0, %"region.K.KIND" ], [ %i.next.K.KIND, %"loop.K.KIND" ]
-  %before.K.KIND = phi i32 [ 0, %"region.K.KIND" ], [ %now.K.KIND, %"loop.K.KIND" ]
-  %agree.K.KIND = phi i1 [ true, %"region.K.KIND" ], [ %agreed.K.KIND, %"loop.K.KIND" ]
-  %far.K.KIND = mul i32 %i.K.KIND, {size}
-  %frame.K.KIND = getelementptr i8, ptr %frames, i32 %far.K.KIND
-  %first.K.KIND = mul i32 %i.K.KIND, {WIDTH}
-  %now.K.KIND = call i32 {whole}(ptr %group, ptr %frame.K.KIND, i32 %first.K.KIND, i32 -1)
-  %state.at.K.KIND = getelementptr i32, ptr %states, i32 %i.K.KIND
-  store i32 %now.K.KIND, ptr %state.at.K.KIND, align 4
-  %is.first.K.KIND = icmp eq i32 %i.K.KIND, 0
-  %equal.K.KIND = icmp eq i32 %now.K.KIND, %before.K.KIND
-  %fits.K.KIND = or i1 %is.first.K.KIND, %equal.K.KIND
-  %agreed.K.KIND = and i1 %agree.K.KIND, %fits.K.KIND
-  %i.next.K.KIND = add nuw i32 %i.K.KIND, 1
-  %again.K.KIND = icmp ult i32 %i.next.K.KIND, %wholes.KIND
-  br i1 %again.K.KIND, label %"loop.K.KIND", label %"tail.K.KIND"
-"tail.K.KIND":
-  %came.K.KIND = phi i32 [ 0, %"region.K.KIND" ], [ %now.K.KIND, %"loop.K.KIND" ]
-  %alike.K.KIND = phi i1 [ true, %"region.K.KIND" ], [ %agreed.K.KIND, %"loop.K.KIND" ]
-  br i1 %short.KIND, label %"last.K.KIND", label %"done.K.KIND"
-"last.K.KIND":
-  %far.last.K.KIND = mul i32 %wholes.KIND, {size}
-  %frame.last.K.KIND = getelementptr i8, ptr %frames, i32 %far.last.K.KIND
-  %now.last.K.KIND = call i32 {part}(ptr %group, ptr %frame.last.K.KIND, i32 %whole, i32 %rest)
-  %state.last.K.KIND = getelementptr i32, ptr %states, i32 %wholes.KIND
-  store i32 %now.last.K.KIND, ptr %state.last.K.KIND, align 4
-  %equal.last.K.KIND = icmp eq i32 %now.last.K.KIND, %came.K.KIND
-  %alone.K.KIND = xor i1 %some.KIND, true
-  %fits.last.K.KIND = or i1 %alone.K.KIND, %equal.last.K.KIND
-  %agreed.last.K.KIND = and i1 %alike.K.KIND, %fits.last.K.KIND
-  br label %"done.K.KIND"
-"done.K.KIND":
-  %at.K.KIND = phi i32 [ %came.K.KIND, %"tail.K.KIND" ], [ %now.last.K.KIND, %"last.K.KIND" ]
-  %same.K.KIND = phi i1 [ %alike.K.KIND, %"tail.K.KIND" ], [ %agreed.last.K.KIND, %"last.K.KIND" ]
-  br label %"through.KIND"
-""".replace(".K.", f".{k}.")
-
-
-def _parted(kind: str, full: bool, frame: int) -> str:
-    """Each simdgroup goes on from its own barrier, in turns, until all have come to their end."""
-    whole, part = (f"@mp.{kind}.{which}.step" for which in _names(full))
-    return f"""
-"parted.KIND":
-  br label %"turn.KIND"
-"turn.KIND":
-  %i.KIND = phi i32 [ 0, %"parted.KIND" ], [ %i.next.KIND, %"on.KIND" ], [ 0, %"rounded.KIND" ]
-  %open.KIND = phi i1 [ false, %"parted.KIND" ], [ %open.next.KIND, %"on.KIND" ], [ false, %"rounded.KIND" ]
-  %state.at.KIND = getelementptr i32, ptr %states, i32 %i.KIND
-  %own.KIND = load i32, ptr %state.at.KIND, align 4
-  %over.KIND = icmp eq i32 %own.KIND, {DONE}
-  br i1 %over.KIND, label %"on.KIND", label %"go.KIND"
-"go.KIND":
-  %first.KIND = mul i32 %i.KIND, {WIDTH}
-  %far.KIND = mul i32 %i.KIND, {max(frame, 64)}
-  %frame.KIND = getelementptr i8, ptr %frames, i32 %far.KIND
-  %last.KIND = icmp eq i32 %first.KIND, %whole
-  br i1 %last.KIND, label %"part.KIND", label %"full.KIND"
-"full.KIND":
-  %new.full.KIND = call i32 {whole}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 -1, i32 %own.KIND)
-  br label %"went.KIND"
-"part.KIND":
-  %new.part.KIND = call i32 {part}(ptr %group, ptr %frame.KIND, i32 %first.KIND, i32 %rest, i32 %own.KIND)
-  br label %"went.KIND"
-"went.KIND":
-  %new.KIND = phi i32 [ %new.full.KIND, %"full.KIND" ], [ %new.part.KIND, %"part.KIND" ]
-  store i32 %new.KIND, ptr %state.at.KIND, align 4
-  %goes.on.KIND = icmp ne i32 %new.KIND, {DONE}
-  %open.now.KIND = or i1 %open.KIND, %goes.on.KIND
-  br label %"on.KIND"
-"on.KIND":
-  %open.next.KIND = phi i1 [ %open.KIND, %"turn.KIND" ], [ %open.now.KIND, %"went.KIND" ]
-  %i.next.KIND = add nuw i32 %i.KIND, 1
-  %all.KIND = icmp uge i32 %i.next.KIND, %count.KIND
-  br i1 %all.KIND, label %"rounded.KIND", label %"turn.KIND"
-"rounded.KIND":
-  br i1 %open.next.KIND, label %"turn.KIND", label %"end"
-"""
-
-
-def _named(kind: str, text: str) -> list[str]:
-    return [line for line in text.replace("KIND", kind).split("\n") if line]

@@ -7,9 +7,11 @@ Hillis and G. L. Steele, "Data parallel algorithms", CACM 1986). The reference e
 
 from __future__ import annotations
 
+import platform
 import re
+from functools import cache
 
-from .code import Code, Lanes
+from .code import WIDE, Code, Lanes
 from .ir import Unsupported, vector_of
 from .memory import mangled
 from .shape import Shape
@@ -189,29 +191,50 @@ _PLACES = {
     for lane in range(32)
     for k in range(2)
 }
-_BY_ROWS = [_PLACES[i // _SIDE, i % _SIDE] for i in range(_SIDE * _SIDE)]
-_BY_LANES = [_BY_ROWS.index(i) for i in range(_SIDE * _SIDE)]
+# Row and column of each of them, in the order of the lanes.
+_ELEMENTS = sorted(_PLACES, key=_PLACES.__getitem__)
 _MATRIX = vector_of(_SIDE * _SIDE, "float")
+_PRODUCT = "mp.matrix.product"
 
 
 def _multiplied(code: Code, arguments: list[Lanes], mask: str, shape: Shape) -> Lanes:
-    """One step of a product of 8x8 matrices: columns of the first times rows of the second."""
-    a, b, total = (_matrix(code, lanes, mask) for lanes in arguments)
+    """A product of 8x8 matrices and a sum."""
+    held = [f"{_MATRIX} {_matrix(code, lanes, mask)}" for lanes in arguments]
+    code.declarations.setdefault(_PRODUCT, _product_function(code.width))
+    total = code.new(f"call {_registers()} {_MATRIX} @{_PRODUCT}({', '.join(held)})")
+    full = code.vector_type("i64")
+    return Lanes("i64", shape, vector=code.new(f"bitcast {_MATRIX} {total} to {full}"))
+
+
+def _registers() -> str:
+    """The calling convention that passes most vectors in registers."""
+    return "x86_regcallcc" if platform.machine().lower() in ("x86_64", "amd64") else "fastcc"
+
+
+@cache
+def _product_function(width: int) -> str:
+    """Columns of the first matrix times rows of the second.
+
+    All stay in the order of the lanes, in which 16 elements are a block of 4x4: a column goes to all places of its row
+    within 128 bits, and a row is 128 bits which are repeated. It is a function, because LLVM would mix the instructions
+    of all products of a block, so that sums go to the stack and back at each step, and take long to do so.
+    """
+    code, total = Code(width), "%c"
     for k in range(_SIDE):
-        column = _picked(code, a, [row * _SIDE + k for row in range(_SIDE) for _ in range(_SIDE)])
-        row = _picked(code, b, [k * _SIDE + i for _ in range(_SIDE) for i in range(_SIDE)])
+        column = _picked(code, "%a", [_PLACES[row, k] for row, _ in _ELEMENTS])
+        row = _picked(code, "%b", [_PLACES[k, column] for _, column in _ELEMENTS])
         operands = (f"{_MATRIX} {column}", f"{_MATRIX} {row}", f"{_MATRIX} {total}")
         total = code.call(_MATRIX, f"llvm.fmuladd.v{_SIDE * _SIDE}f32", operands)
-    result = _picked(code, total, _BY_LANES)
-    full = code.vector_type("i64")
-    return Lanes("i64", shape, vector=code.new(f"bitcast {_MATRIX} {result} to {full}"))
+    parameters = ", ".join(f"{_MATRIX} %{name}" for name in "abc")
+    head = f"define internal {_registers()} {_MATRIX} @{_PRODUCT}({parameters}) noinline nounwind willreturn {WIDE} {{"
+    return "\n".join([*code.declarations.values(), head, *code.lines, f"  ret {_MATRIX} {total}", "}"])
 
 
 def _matrix(code: Code, lanes: Lanes, mask: str) -> str:
-    """The rows of a matrix that the lanes hold."""
+    """The elements of a matrix that the lanes hold."""
     full = code.vector_type("i64")
     held = code.choose(mask, "i64", code.vector(lanes), "zeroinitializer")
-    return _picked(code, code.new(f"bitcast {full} {held} to {_MATRIX}"), _BY_ROWS)
+    return code.new(f"bitcast {full} {held} to {_MATRIX}")
 
 
 def _picked(code: Code, matrix: str, places: list[int]) -> str:

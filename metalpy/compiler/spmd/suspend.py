@@ -62,15 +62,39 @@ def split_at_barriers(
     parts = _parts(lines)
     _find_live(parts, set(variables))
     marks = {part.name: int(mark[1]) for part in parts if part.lines and (mark := _MARK.match(part.lines[0]))}
-    kept = sorted({v for part in parts if part.name in marks for v in part.live - empty[marks[part.name] - 1]})
-    places, end = {}, start
-    for name in kept:
-        end = -(-end // 64) * 64 if layout.size(variables[name]) >= 64 else -(-end // 8) * 8
-        places[name] = end
-        end += layout.size(variables[name])
+    kept = [part.live - empty[marks[part.name] - 1] for part in parts if part.name in marks]
+    places, end = _places(kept, {name: layout.size(variables[name]) for names in kept for name in names}, start)
     starts = [parts[0].name, *(name for name, _ in sorted(marks.items(), key=lambda item: item[1]))]
     regions = [_region(name, parts, marks, empty, variables, places) for name in starts]
     return Regions(regions, -(-end // 64) * 64)
+
+
+def _places(kept: list[set[str]], sizes: dict[str, int], start: int) -> tuple[dict[str, int], int]:
+    """Where in the frame each variable is kept, and the frame's end.
+
+    Two variables share a place if no barrier keeps both: then one that is kept later has been set anew in between.
+    """
+    names = sorted(sizes)
+    bit = {name: 1 << i for i, name in enumerate(names)}
+    together = dict.fromkeys(names, 0)
+    for some in kept:
+        bits = sum(bit[name] for name in some)
+        for name in some:
+            together[name] |= bits
+    places: dict[str, int] = {}
+    slots: dict[int, list[list[int]]] = {}  # by size: places, with the bits of those that are there
+    end = start
+    for name in names:
+        size = sizes[name]
+        slot = next((slot for slot in slots.get(size, ()) if not slot[1] & together[name]), None)
+        if slot is None:
+            end = -(-end // 64) * 64 if size >= 64 else -(-end // 8) * 8
+            slot = [end, 0]
+            slots.setdefault(size, []).append(slot)
+            end += size
+        slot[1] |= bit[name]
+        places[name] = slot[0]
+    return places, end
 
 
 def _region(
@@ -100,14 +124,15 @@ def _region(
     else:
         first = by_name[start]
     out += first.lines[1 if start in marks else 0 :]
+    entered = {t for part in inside if part.name == start or part.name not in marks for t in part.targets}
     for part in inside:
-        if part.name in marks:
+        if part.name in marks and part.name in entered:
             out.append(f'"{part.name}":')
             number = marks[part.name]
             for i, name in enumerate(sorted((part.live - empty[number - 1]) & changed[part.name])):
                 out += _saved(f"{number}.{i}", name, variables[name], places[name])
             out.append(f"  ret i32 {number}")
-        elif part.name != start:
+        elif part.name != start and part.name not in marks:
             out += [f'"{part.name}":', *part.lines]
     return out
 

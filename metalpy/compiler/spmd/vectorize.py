@@ -22,6 +22,19 @@ from .shapes import Shapes
 
 __all__ = ["Vectorizer"]
 
+_LARGEST_LOOP, _LARGEST_BRANCH = 150, 40  # instructions that are written twice
+_INVERSE = {
+    "uge": "ult",
+    "ugt": "ule",
+    "ult": "uge",
+    "ule": "ugt",
+    "sge": "slt",
+    "sgt": "sle",
+    "slt": "sge",
+    "sle": "sgt",
+}
+_SWAPPED = {"ugt": "ult", "uge": "ule", "sgt": "slt", "sge": "sle"}
+
 
 class Vectorizer:
     """The vector form of one function.
@@ -100,6 +113,8 @@ class Vectorizer:
             i.result: (name, i) for name, block in self.flow.blocks.items() for i in block.instructions() if i.result
         }
         self._escaping, self._leaving = self._find_escaping()
+        self._together = self._find_together() if full else set()
+        self._uses = self._find_uses()
 
     # ---- the whole ----
 
@@ -117,13 +132,19 @@ class Vectorizer:
                 code.label(f"g.{name}")
                 code.branch(code.any(code.load(self._waiting[name])), f"b.{name}", self._door(turn.skip))
             code.label(f"b.{name}")
+            written = set(self.written)
             self._write_block(name)
+            if name in self._together:
+                self.written = written
+                code.label(f"a.{name}")
+                self._write_block(name, together=True)
 
     def _door(self, name: str) -> str:
         """Where to enter a block that may have no lanes."""
         return f"{'b' if self.plan.turns[name].skip is None else 'g'}.{name}"
 
-    def _write_block(self, name: str) -> None:
+    def _write_block(self, name: str, together: bool = False) -> None:
+        """A block as it runs for the lanes that wait at it, or for all lanes `together`."""
         self.block = name
         if name == EXIT:
             self.code.jump("mp.done")
@@ -135,16 +156,21 @@ class Vectorizer:
             code.do(f"; suspend {self.suspensions}")
             waiting = {*self.plan.deferred[name], name}
             self.empty.append({slot for other, slot in self._waiting.items() if other not in waiting})
-        self.mask = self._active
-        if name in self._waiting:
+        together |= self._active == ALL and name not in self._waiting
+        self.mask = ALL if together else self._active
+        if name in self._waiting and not together:
             self.mask = code.load(self._waiting[name])
             code.store(self._waiting[name], "zeroinitializer")
+            if name in self._together and any(loop.header == name for loop in self.flow.loops):
+                some = code.fresh("some")
+                code.branch(code.all(self.mask), f"a.{name}", some)
+                code.label(some)
         for phi in block.phis:
             self.define(phi, self._load_variables(phi.result, self._phis, self.shapes.defined(phi.result), phi.type))
         for i, instruction in enumerate(block.body):
             self.following = block.body[i + 1 :]
             _write(self, instruction)
-        self._write_terminator(block.terminator)
+        self._write_terminator(block.terminator, together)
 
     # ---- values ----
 
@@ -175,6 +201,49 @@ class Vectorizer:
                     used(Value("ptr", instruction.extra), name)
         return escaping, leaving
 
+    def _find_together(self) -> set[str]:
+        """The blocks that are written once more, for when all lanes run them together: those of small inner loops, and
+        what small conditions guard.
+
+        Lanes leave such a loop at different times, but mostly after a row of rounds that all of them take part in: with
+        ``for (i = thread; i < n; i += threads)`` all but the last. In these, neighbours are loaded without a mask.
+        """
+        found, flow = set[str](), self.flow
+        for loop in self.shapes.divergent_loops:
+            if all(other is loop or not other.members < loop.members for other in flow.loops):
+                found |= self._gaining(loop.members, _LARGEST_LOOP)
+        for name in self.shapes.divergent - self._waiting.keys():
+            for target in flow.succs[name]:
+                if len(flow.succs[target]) == 1:
+                    found |= self._gaining({target}, _LARGEST_BRANCH)
+        return found
+
+    def _gaining(self, blocks: set[str], most: int) -> set[str]:
+        """These blocks, if it helps them to know that all lanes are there, and they have no more instructions."""
+        body = [i for name in blocks for i in self.flow.blocks[name].instructions()]
+        special = any(
+            i.op == "alloca" or i.callee == "mp_threadgroup_barrier" or "volatile" in i.flags.split() for i in body
+        )  # without a mask LLVM might load what is volatile only once
+        if special or len(body) > most or not blocks <= self._waiting.keys():
+            return set()
+        return blocks if any(self._loads_neighbours(i) for i in body) else set()
+
+    def _loads_neighbours(self, instruction: Instruction) -> bool:
+        if instruction.op not in ("load", "store") or instruction.extra:
+            return False
+        (shape,) = self.shapes.of(instruction.operands[-1], self.home.get(instruction.operands[-1].text, ("",))[0])
+        return shape.offsets is not None and not shape.is_uniform
+
+    def _find_uses(self) -> dict[str, list[tuple[str, str]]]:
+        """For each value the instructions that have it as an operand: what they are, and their results."""
+        uses: dict[str, list[tuple[str, str]]] = {}
+        for block in self.flow.blocks.values():
+            for instruction in (*block.phis, *block.body, block.terminator):
+                for value in instruction.operands:
+                    if value.is_local:
+                        uses.setdefault(value.text, []).append((instruction.op, instruction.result))
+        return uses
+
     def _is_repeated(self, name: str, block: str) -> bool:
         """Whether `block` computes the value again rather than keep it: addresses and the like, which cost nothing."""
         _, instruction = self.home[name]
@@ -183,12 +252,23 @@ class Vectorizer:
             return sources[0].text in self.shapes.thread or (
                 sources[0].text in self.tables and self._still_holds(sources, block)
             )
+        if instruction.callee == "mp_threadgroup_variable":
+            return True
         if any(shape.offsets is None for shape in self.shapes.defined(name)) or self.home[name][1].type[0] in "<[{":
             return False
         cheap = op in ("getelementptr", "zext", "sext", "trunc") or (
             op in ("add", "sub", "shl", "and", "or", "lshr") and len(sources) == 1
         )
         return cheap and self._still_holds(sources, block)
+
+    def only_addresses(self, name: str) -> bool:
+        """Whether every use of a value is an access, or part of its address, in the block where it is computed: then
+        that block's lanes are all that matter to it.
+        """
+        return name not in self._escaping and all(
+            use in ("load", "store") or (use in _ADDRESSING and self.only_addresses(result))
+            for use, result in self._uses.get(name, ())
+        )
 
     def _still_holds(self, sources: list[Value], block: str) -> bool:
         """Whether values are the same in `block` as where they were used: no loop has begun anew in between."""
@@ -198,6 +278,24 @@ class Vectorizer:
             for v in sources
             if v.text in self.home
         )
+
+    def holds(self, value: Value) -> bool:
+        """Whether a value of another block is still what it was when other values there were made of it."""
+        return self._still_holds([value], self.block)
+
+    def is_at_hand(self, value: Value) -> bool:
+        """Whether `get` has a value, even if no instruction of the block that is being written uses it."""
+        name = value.text
+        if not value.is_local or name not in self.home:
+            return not value.is_local or name == self.function.parameters[0].text
+        if self.home[name][0] == self.block or name in self.shapes.thread:
+            return True
+        if self.shapes.leaves_loop(name, self.block):
+            return False
+        if name in self._escaping:
+            return self.holds(value)
+        operands = self.home[name][1].operands
+        return self._is_repeated(name, self.block) and all(self.is_at_hand(operand) for operand in operands)
 
     def get(self, value: Value) -> list[Lanes]:
         """The components of an operand, for the block that is being written."""
@@ -283,16 +381,17 @@ class Vectorizer:
 
     # ---- going on ----
 
-    def _write_terminator(self, terminator: Instruction) -> None:
+    def _write_terminator(self, terminator: Instruction, together: bool) -> None:
         code, turn = self.code, self.plan.turns[self.block]
         targets = self.flow.succs[self.block]
         if self.block in self.shapes.divergent:
+            if together and terminator.op == "br":
+                self._stay_together(terminator)
             for target, mask in self._shares(terminator):
                 self._send(target, mask)
             code.jump(self._door(turn.next[targets[0]]))
         elif len(targets) == 1:
-            self._send(targets[0], self.mask)
-            code.jump(self._next(targets[0]))
+            self._go(targets[0], together)
         else:
             ways = {target: code.fresh("way") for target in targets}
             condition = self.one(terminator.operands[0]).scalar
@@ -304,11 +403,64 @@ class Vectorizer:
                 type_ = terminator.operands[0].type
                 code.do(f'switch {type_} {condition}, label %"{ways[terminator.targets[0]]}" [ {listed} ]')
             fetched = self._values
-            for target, way in ways.items():  # what one way computes, the other one has not
-                self._values = {name: [replace(lanes) for lanes in values] for name, values in fetched.items()}
+            for target, way in ways.items():
+                self._values = _copied(fetched)
                 code.label(way)
-                self._send(target, self.mask)
-                code.jump(self._next(target))
+                self._go(target, together)
+
+    def _go(self, target: str, together: bool) -> None:
+        """All lanes that run the block go on to `target`."""
+        together &= target in self._together
+        self._send(target, self.mask, waits=not together)
+        self.code.jump(f"a.{target}" if together else self._next(target))
+
+    def _stay_together(self, terminator: Instruction) -> None:
+        """If all lanes go the same way, and that has a form for all lanes, go there."""
+        code = self.code
+        for target, expected in zip(terminator.targets, (True, False), strict=True):
+            if target in self._together:
+                way, parted = code.fresh("way"), code.fresh("parted")
+                agreed = self._agreed(terminator.operands[0], expected)
+                if not agreed:
+                    bits = code.bits(code.vector(self.one(terminator.operands[0])))
+                    agreed = code.new(f"icmp eq i{code.width} {bits}, {-expected}")
+                code.branch(agreed, way, parted)
+                code.label(way)
+                fetched, self._values = self._values, _copied(self._values)
+                self._go(target, True)
+                self._values = fetched
+                code.label(parted)
+
+    def _agreed(self, condition: Value, expected: bool) -> str:
+        """Whether all lanes' numbers are on one side of a bound that they share, found without a vector; '' if it is no
+        such condition. False where one of them has wrapped around, as then they are compared one by one.
+        """
+        block, compare = self.home.get(condition.text, ("", None))
+        if compare is None or block != self.block or compare.op != "icmp":
+            return ""
+        (low, high), predicate = compare.operands, compare.flags.split()[-1]
+        predicate = predicate if expected else _INVERSE.get(predicate, "")
+        if predicate in _SWAPPED:
+            low, high, predicate = high, low, _SWAPPED[predicate]
+        if predicate not in _INVERSE:
+            return ""
+        ends = [self.one(low), self.one(high)]
+        numbers, bound = ends if ends[1].shape.is_uniform else ends[::-1]
+        offsets, type_, code = numbers.shape.offsets, numbers.type, self.code
+        if offsets is None or min(offsets) < 0 or numbers.shape.relaxed or numbers.shape.lanes is not None:
+            return ""
+        if not bound.shape.is_uniform or type_ not in ("i32", "i64"):
+            return ""
+        farthest, signed = max(offsets), predicate[0] == "s"
+        half = 1 << (int(type_[1:]) - 1)
+        if numbers is ends[0]:  # the last lane's number is the largest
+            fits = code.new(f"icmp {predicate[0]}ge {type_} {bound.scalar}, {farthest - half * signed}")
+            last = code.new(f"sub {type_} {bound.scalar}, {farthest}")
+            inside = code.new(f"icmp {predicate} {type_} {numbers.scalar}, {last}")
+        else:
+            fits = code.new(f"icmp {predicate[0]}le {type_} {numbers.scalar}, {(half if signed else 0) - 1 - farthest}")
+            inside = code.new(f"icmp {predicate} {type_} {bound.scalar}, {numbers.scalar}")
+        return code.new(f"and i1 {fits}, {inside}")
 
     def _next(self, target: str) -> str:
         turn = self.plan.turns[self.block]
@@ -332,10 +484,10 @@ class Vectorizer:
             rest = code.both(rest, code.new(f"xor {code.mask_type} {hit}, splat (i1 true)"))
         return [*shares, (terminator.targets[0], rest)]
 
-    def _send(self, target: str, mask: str) -> None:
+    def _send(self, target: str, mask: str, waits: bool = True) -> None:
         """Let the lanes of a mask wait at a block, with the values of its phis."""
         code = self.code
-        if target in self._waiting:
+        if waits and target in self._waiting:
             old = code.load(self._waiting[target])
             code.store(self._waiting[target], code.new(f"or {code.mask_type} {old}, {mask}"))
         incoming = []
@@ -358,6 +510,14 @@ class Vectorizer:
                 if some:
                     vector = code.choose(mask, lanes.type, vector, code.load(slot))
                 code.store(slot, vector)
+
+
+def _copied(values: dict[str, list[Lanes]]) -> dict[str, list[Lanes]]:
+    """The values that one way starts with: what it computes, the other one has not."""
+    return {name: [replace(lanes) for lanes in parts] for name, parts in values.items()}
+
+
+_ADDRESSING = {"getelementptr", "zext", "add", "sub", "mul", "shl", "or"}  # what only_addresses looks through
 
 
 def _write(writer: Vectorizer, instruction: Instruction) -> None:

@@ -100,3 +100,88 @@ kernel void methods(device int* out, device Cell* x, constant Cell& c) {
   out[12] = x[1].v;
   out[13] = own.v;
 }
+
+// Constructors, with initializers, of templates, as templates.
+struct Part {
+    int v;
+    int w = 1;
+    Part() = default;
+    Part(device const int* p) : v(p[0]), w(5) {}
+    Part(threadgroup int* p) : v(p[0] * 10) { w += 1; }
+    Part(thread const int& p) : v(p * 100) {}
+    Part(constant int& p) : v(p * 1000) {}
+};
+template <typename T> struct Value {
+    T v;
+    explicit Value(const device T* p, int n) : v(p[n]) {}
+    explicit Value(const threadgroup T* p, int n) : v{-p[n]} {}
+};
+struct Any {
+    int v;
+    template <typename T> METAL_FUNC Any(const device T* p) { v = p[0]; }
+    template <typename T> METAL_FUNC Any(const threadgroup T* p) { v = p[0] + 1000; }
+};
+
+kernel void constructors(device int* out, const device int* x, constant int& c) {
+    threadgroup int shared[2];
+    shared[0] = 7;
+    shared[1] = 8;
+    int own = 4;
+    Part a(x), b(shared), d(own), e;
+    e = Part(c);
+    out[0] = a.v, out[1] = a.w, out[2] = b.v, out[3] = b.w, out[4] = d.v, out[5] = e.v;
+    out[6] = Value<int>(x, 1).v, out[7] = Value<int>(shared, 1).v;
+    out[8] = Any(x).v, out[9] = Any(shared).v;
+}
+
+// Each overload has defaults of its own, some none.
+int plus(const device int* p, int n = 1) { return p[0] + n; }
+int plus(threadgroup int* p, int n = 2) { return 10 * p[0] + n; }
+template <typename T> T sum(const device T* p, int n = 5) { return p[0] + n; }
+template <typename T> T sum(const threadgroup T* p, int n) { return 10 * p[0] + n; }
+int declared(const device int* p, int n = 4);
+int declared(thread int* p, int n);
+int declared(const device int* p, int n) { return p[0] + n; }
+int declared(thread int* p, int n) { return 100 * p[0] + n; }
+struct Made {
+    int v;
+    Made(const device int* p, int a = 1, int b = 2) : v(p[0] + 10 * a + 100 * b) {}
+    Made(threadgroup int* p, int a = 3, int b = 4) : v(-p[0] - 10 * a - 100 * b) {}
+    int get(int k = 1) const thread { return v + k; }
+    int get(int k = 2) const device { return v - k; }
+};
+
+kernel void defaults(device int* out, const device int* x, device Made* there) {
+    threadgroup int shared[1];
+    shared[0] = 7;
+    int own = 6;
+    out[0] = plus(x), out[1] = plus(shared), out[2] = plus(x, 9), out[3] = plus(shared, 9);
+    out[4] = sum(x), out[5] = sum(shared, 1), out[6] = declared(x), out[7] = declared(&own, 3);
+    out[8] = Made(x).v, out[9] = Made(shared).v, out[10] = Made(shared, 1).v, out[11] = Made(x, 5, 6).v;
+    Made made(x);
+    out[12] = made.get(), out[13] = made.get(5), out[14] = there->get();
+}
+
+// Specialisations, used by their names.
+template <typename T> struct Kind { enum { v = 0 }; };
+template <typename T> struct Kind<device T*> { enum { v = 1 }; typedef T type; };
+template <typename T> struct Kind<threadgroup T*> { enum { v = 3 }; };
+template <typename T> struct Kind<const device T*> { enum { v = 4 }; };
+template <typename T> struct Kind<constant T*> { enum { v = 4 }; };
+template <typename T, int N> struct Get;
+template <int N> struct Get<const device int*, N> { static int of(const device int* p) { return p[0] + N; } };
+template <int N> struct Get<const threadgroup int*, N> {
+    static int of(const threadgroup int* p) { return 10 * p[0] + N; }
+};
+template <typename T> int two(const device T* p) { return Kind<device T*>::v + Get<const device T*, 2>::of(p); }
+
+kernel void specialisations(device int* out, const device int* x) {
+    threadgroup int shared[1];
+    shared[0] = 7;
+    out[0] = Kind<int>::v, out[1] = Kind<device float*>::v, out[2] = Kind<threadgroup float*>::v;
+    out[3] = Kind<constant int*>::v, out[4] = Kind<const device int*>::v;
+    out[5] = Get<const device int*, 5>::of(x), out[6] = Get<const threadgroup int*, 5>::of(shared);
+    out[7] = two(x);
+    Kind<device int*>::type z = 3;
+    out[8] = z;
+}

@@ -26,6 +26,8 @@ struct scaled_functor {
   }
 };
 REGISTER_UNARY_ALPHA_OP(scaled, float, float, float);
+REGISTER_UNARY_OP_CAST(twice, float);
+REGISTER_UNARY_OP_CAST(twice, long);
 
 struct minus_functor {
   template <typename T>
@@ -47,6 +49,9 @@ struct product_functor {
 REGISTER_BINARY_OP(product, float2, float2);
 REGISTER_BINARY_INDEXING_OP(product, int);
 
+DEFINE_BINARY_COMPARISON_FUNCTOR(less, <);
+REGISTER_BINARY_CASTOUT_OP(less, float, bool);
+
 struct minus_alpha_functor {
   template <typename T>
   T operator()(const T a, const T b, const T alpha) {
@@ -64,7 +69,16 @@ struct lerp_functor {
 REGISTER_TERNARY_OP(lerp, float, float);
 REGISTER_OPMATH_TERNARY_OP(lerp, half, half);
 
+struct weighted_functor {
+  template <typename T, typename A>
+  T operator()(const T a, const T b, const T c, const A alpha) {
+    return static_cast<T>(a + alpha * b * c);
+  }
+};
+REGISTER_TERNARY_ALPHA_OP(weighted, float, float, float);
+REGISTER_OPMATH_TERNARY_ALPHA_OP(weighted, half, float, half);
+
 kernel void stores(device void* out, constant float* x, constant int& type, constant int& size,
                    uint i [[thread_position_in_grid]]) {
-  store_at_offs(out, i * size, x[i], static_cast<ScalarType>(type));
+  store_at_offs(out, i * size, static_cast<ScalarType>(type), x[i]);
 }

@@ -87,6 +87,26 @@ kernel void leaving(device int* out, const device int* in, constant int& n, AT, 
   out[i] = v;
 }
 
+// Simdgroups come to different barriers, and to different numbers of them.
+kernel void parted(device int* out, const device int* in, constant int& n, AT, LANES) {
+  threadgroup int shared[1024];
+  uint simdgroup = l / 32, other = (l + 32) % size;
+  int v = in[i];
+  shared[l] = v;
+  if (simdgroup % 2) {
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    v += shared[other];
+  } else {
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    v -= n * shared[other];
+  }
+  for (uint k = 0; k < simdgroup; ++k) {
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    v = v * 3 + k;
+  }
+  out[i] = v;
+}
+
 kernel void places(device uint4* out, uint3 at [[thread_position_in_grid]], uint3 threads [[threads_per_grid]],
                    uint3 in_group [[thread_position_in_threadgroup]], uint l [[thread_index_in_threadgroup]],
                    uint3 size [[threads_per_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {

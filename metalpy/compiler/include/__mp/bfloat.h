@@ -1,6 +1,7 @@
 // bfloat as a class: clang's own __bf16 converts neither to half nor from it, and rounds by a call of a function that
 // not every system has. Scalars convert to it implicitly and it to them, int excepted: so that of the two ways in
-// `c ? x : 0` only one is open.
+// `c ? x : 0` only one is open. A program in which one becomes an int without a cast is compiled again with
+// __METALPY_BFLOAT_TO_INT, and its conditionals are mended (see compiler/conditionals.py).
 #pragma once
 #pragma clang system_header
 #include <__mp/macros.h>
@@ -10,6 +11,11 @@ namespace metal {
 struct bfloat;
 }
 namespace __mp::bf16 {
+#ifdef __METALPY_BFLOAT_TO_INT
+constexpr bool to_int = true;
+#else
+constexpr bool to_int = false;
+#endif
 template <class T> concept number = __is_arithmetic(T) || __is_enum(T) || __is_same(T, _Float16);
 template <class T> struct mixed { using t = float; };
 template <class T> requires __is_integral(T) struct mixed<T> { using t = metal::bfloat; };
@@ -28,7 +34,7 @@ struct bfloat {
     template <class T>
     requires(__is_class(T) && !__is_same(T, bfloat)) && requires(const T &x) { static_cast<float>(x); }
     explicit(!__mp::bf16::truth<T>) constexpr bfloat(const T &x) : bfloat(static_cast<float>(x)) {}
-    template <__mp::bf16::number T> explicit(__is_same(T, int)) constexpr operator T() const {
+    template <__mp::bf16::number T> explicit(__is_same(T, int) && !__mp::bf16::to_int) constexpr operator T() const {
         return static_cast<T>(__builtin_bit_cast(float, static_cast<unsigned int>(mp_bits) << 16));
     }
 

@@ -41,8 +41,8 @@ MP_FN int whole(float shifted) { return static_cast<int>(bits(shifted) - bits(to
 
 // x 2^k for k from -252 to 254, rounded once if x is near 1; the factors are made of bits and stay normal.
 MP_FN float scaled(float x, int k) {
-    int half = k >> 1, rest = k - half;
-    return x * from_bits(static_cast<unsigned>(half + 127) << 23) * from_bits(static_cast<unsigned>(rest + 127) << 23);
+    unsigned both = static_cast<unsigned>(k + 254), half = both << 22 & 0x7f800000u; // 127 and k / 2 in the exponent
+    return x * from_bits(half) * from_bits((both << 23) - half);
 }
 } // namespace __mp::math
 MP_EXACT_END

@@ -31,10 +31,13 @@ MP_FN unsigned long large_turn(float x) {
            (product(mantissa, window(w2, w3, shift)) >> 32);
 }
 
-// x = r + k pi (or k pi / 2) with r small; x is not negative.
+// x = r + k pi (or k pi / 2) with r small; x is not negative. k is bits, but a float and an integer would be returned as
+// one number of 64 bits, which stays one where the branch's ways meet.
 struct angle {
-    float r;
-    unsigned k; // its low bits
+    float r, low; // r; low bits of k
+    angle(float r, float low) : r(r), low(low) {}
+    angle(float r, unsigned k) : r(r), low(from_bits(k)) {}
+    unsigned k() const { return bits(low); }
 };
 MP_FN float large_angle(float x, unsigned long part, float unit) {
     return static_cast<float>(static_cast<long>(part)) * unit + (x - x); // a NaN of infinity and NaN
@@ -45,20 +48,20 @@ MP_FN angle sin_angle(float x) {
     float t = fma(x, 0x1.45f306p-2f, to_whole), n = t - to_whole;
     float r = fma(n, -0x1.921fb6p1f, x);
     r = fma(n, 0x1.777a5cp-24f, r);
-    return {fma(n, 0x1.ee59dap-49f, r), bits(t)};
+    return {fma(n, 0x1.ee59dap-49f, r), t};
 }
 // For a cosine k is some whole number and a half, and the half is left out of the result.
 MP_FN angle cos_angle(float x) {
     float t = fma(x, 0x1.45f306p-2f, 0.5f) + to_whole, n = (t - to_whole) - 0.5f;
     float r = fma(n, -0x1.921fb6p1f, x);
     r = fma(n, 0x1.777a5cp-24f, r);
-    return {fma(n, 0x1.ee59dap-49f, r), bits(t)};
+    return {fma(n, 0x1.ee59dap-49f, r), t};
 }
 MP_FN angle tan_angle(float x) {
     float t = fma(x, 0x1.45f306p-1f, to_whole), n = t - to_whole;
     float r = fma(n, -0x1.921fb6p0f, x);
     r = fma(n, 0x1.777a5cp-25f, r);
-    return {fma(n, 0x1.ee59dap-50f, r), bits(t)};
+    return {fma(n, 0x1.ee59dap-50f, r), t};
 }
 MP_FN angle large_sin_angle(float x, unsigned long more) {
     unsigned long turn = large_turn(x) + more;
@@ -72,11 +75,11 @@ MP_FN angle large_tan_angle(float x) {
 MP_FN float negative(unsigned odd, float x) { return from_bits(bits(x) ^ odd << 31); } // if the low bit is set
 MP_FN float sin_of(angle a) {
     float z = a.r * a.r;
-    return negative(a.k, fma(z * sin_tail(z), a.r, a.r));
+    return negative(a.k(), fma(z * sin_tail(z), a.r, a.r));
 }
 MP_FN float tan_of(angle a) {
     float z = a.r * a.r, y = fma(z * tan_tail(z), a.r, a.r);
-    return pick(a.k & 1, -1 / y, y);
+    return pick(a.k() & 1, -1 / y, y);
 }
 MP_FN float sin(float x) {
     float size = fabs(x);
@@ -98,7 +101,7 @@ MP_FN float tan(float x) {
 }
 
 // Fast: without the branch. Angles from 2^17 on lose their accuracy; sines stay between -1 and 1.
-MP_FN angle fast_angle(angle a, float limit) { return {bounded(a.r, -limit, limit), a.k}; }
+MP_FN angle fast_angle(angle a, float limit) { return {bounded(a.r, -limit, limit), a.low}; }
 MP_FN float fast_sin(float x) { return negative(bits(x) >> 31, sin_of(fast_angle(sin_angle(fabs(x)), 1.6f))); }
 MP_FN float fast_cos(float x) { return sin_of(fast_angle(cos_angle(fabs(x)), 1.6f)); }
 MP_FN float fast_tan(float x) { return negative(bits(x) >> 31, tan_of(fast_angle(tan_angle(fabs(x)), 0.8f))); }

@@ -57,6 +57,28 @@ template <class T> concept floating = __is_same(T, float) || __is_same(T, half) 
 template <class T> concept scalar = integer<T> || floating<T>;
 template <class A, class B> concept same = __is_same(A, B);
 
+// `a << __mp::by + 100`: by the low bits of the amount, as on a GPU (see compiler/conditionals.py). A sum, and `|=` behind
+// `<<=`, binds as the amount did.
+struct amount {
+    ulong n;
+    friend constexpr amount operator+(amount a, ulong b) { return {a.n + b}; }
+    friend constexpr amount operator-(amount a, ulong b) { return {a.n - b}; }
+    friend constexpr amount operator|=(amount, ulong b) { return {b}; }
+    template <class T> friend constexpr auto operator<<(T a, amount b) {
+        if constexpr (__is_integral(T) || __is_enum(T)) return a << (b.n & (sizeof(+a) * 8 - 1));
+        else return a << b.n;
+    }
+    template <class T> friend constexpr auto operator>>(T a, amount b) {
+        if constexpr (__is_integral(T) || __is_enum(T)) return a >> (b.n & (sizeof(+a) * 8 - 1));
+        else return a >> b.n;
+    }
+    template <class T> friend constexpr T &operator<<=(T &a, amount b) { return a = a << b; }
+    template <class T> friend constexpr T &operator>>=(T &a, amount b) { return a = a >> b; }
+};
+inline constexpr amount by = {0};
+
+template <int Space, class T> struct in; // T in an address space, as a template argument: compiler/specialisations.py
+
 template <class T> T make(); // a T to ask questions about
 template <class T> struct type { using t = T; };
 template <class T> using plain = typename type<T>::t; // not deducible

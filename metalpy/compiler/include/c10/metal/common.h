@@ -23,7 +23,8 @@
 // X(name, number): the element types, with the numbers that the host gives them.
 #define C10_METAL_ALL_TYPES_FUNCTOR(X)                                                          \
   X(Byte, 0) X(Char, 1) X(Short, 2) X(Int, 3) X(Long, 4) X(Half, 5) X(Float, 6)                 \
-  X(ComplexHalf, 8) X(ComplexFloat, 9) X(Bool, 11) X(BFloat16, 15)
+  X(ComplexHalf, 8) X(ComplexFloat, 9) X(Bool, 11) X(BFloat16, 15)                              \
+  X(UInt16, 27) X(UInt32, 28) X(UInt64, 29)
 
 namespace c10 {
 namespace metal {

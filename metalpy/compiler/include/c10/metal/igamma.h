@@ -4,6 +4,10 @@
 #include <c10/metal/utils.h>
 #include <metal_stdlib>
 
+// Programs leave these out and yet use the names: the counterpart's header has them.
+using namespace c10::metal;
+using namespace metal;
+
 namespace c10 {
 namespace metal {
 

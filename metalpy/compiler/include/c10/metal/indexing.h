@@ -50,7 +50,8 @@ inline constant T& ref_at_offs(constant void* data, long offset) {
 
 #define C10_METAL_EACH_TYPE(X)                                                                              \
   X(Byte, uchar) X(Char, char) X(Short, short) X(Int, int) X(Long, long) X(Half, half) X(Float, float)      \
-  X(ComplexHalf, half2) X(ComplexFloat, float2) X(Bool, bool) X(BFloat16, bfloat)
+  X(ComplexHalf, half2) X(ComplexFloat, float2) X(Bool, bool) X(BFloat16, bfloat)                           \
+  X(UInt16, ushort) X(UInt32, uint) X(UInt64, ulong)
 template <typename T, typename P>
 inline T val_at_offs(P data, long offset, ScalarType type) {
   switch (type) {
@@ -62,11 +63,7 @@ inline T val_at_offs(P data, long offset, ScalarType type) {
   return T(0);
 }
 template <typename T>
-inline void store_at_offs(device void* data, long offset, T value) {
-  ref_at_offs<T>(data, offset) = value;
-}
-template <typename T>
-inline void store_at_offs(device void* data, long offset, T value, ScalarType type) {
+inline void store_at_offs(device void* data, long offset, ScalarType type, T value) {
   switch (type) {
 #define C10_METAL_CASE(name, stored) \
   case ScalarType::name: ref_at_offs<stored>(data, offset) = cast_to<stored>(value); break;
@@ -108,6 +105,24 @@ kernel void unary_alpha_strided(device result_of<F, T, A>* output [[buffer(0)]],
   output[offset_from_thread_index(index, sizes, output_strides, ndim)] =
       f(input[offset_from_thread_index(index, sizes, input_strides, ndim)], alpha);
 }
+// The input is of a type that comes in when it runs, behind an element's size or the number of dimensions.
+template <typename T, typename F>
+kernel void unary_dense_cast(device result_of<F, T>* output [[buffer(0)]], constant void* input [[buffer(1)]],
+                             constant uint2& size_type [[buffer(2)]], uint index [[thread_position_in_grid]]) {
+  F f;
+  const T x = val_at_offs<T>(input, long(index) * size_type.x, ScalarType(size_type.y));
+  output[index] = static_cast<result_of<F, T>>(f(x));
+}
+template <typename T, typename F>
+kernel void unary_strided_cast(device void* output [[buffer(0)]], constant void* input [[buffer(1)]],
+                               constant long* sizes [[buffer(2)]], constant long* input_strides [[buffer(3)]],
+                               constant long* output_strides [[buffer(4)]], constant uint2& ndim_type [[buffer(5)]],
+                               uint index [[thread_position_in_grid]]) {
+  F f;
+  const long place = offset_from_thread_index(index, sizes, input_strides, ndim_type.x);
+  ref_at_offs<result_of<F, T>>(output, offset_from_thread_index(index, sizes, output_strides, ndim_type.x)) =
+      static_cast<result_of<F, T>>(f(val_at_offs<T>(input, place, ScalarType(ndim_type.y))));
+}
 
 } // namespace metal
 } // namespace c10
@@ -129,6 +144,10 @@ kernel void unary_alpha_strided(device result_of<F, T, A>* output [[buffer(0)]],
                      NAME##_functor);                                                                      \
   C10_METAL_INSTANCE(#NAME "_strided_" #DTYPEO "_" #DTYPEI "_" #DTYPEA, unary_alpha_strided, DTYPEI,       \
                      DTYPEA, NAME##_functor)
+
+#define REGISTER_UNARY_OP_CAST(NAME, DTYPE)                                                                \
+  C10_METAL_INSTANCE(#NAME "_dense_cast_" #DTYPE "_" #DTYPE, unary_dense_cast, DTYPE, NAME##_functor);     \
+  C10_METAL_INSTANCE(#NAME "_strided_cast_" #DTYPE "_" #DTYPE, unary_strided_cast, DTYPE, NAME##_functor)
 
 // A functor for the function NAME: of floating-point numbers as it is, of integers by way of float.
 #define DEFINE_UNARY_FLOATING_FUNCTOR(NAME)                                                                \

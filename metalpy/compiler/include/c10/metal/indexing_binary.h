@@ -50,6 +50,19 @@ kernel void binary_strided_cast(device void* out [[buffer(0)]], constant void* a
   ref_at_offs<result_of<F, T, T>>(out, detail::place(index, sizes, out_strides, ndim_types.x)) =
       static_cast<result_of<F, T, T>>(f(x, y));
 }
+// What comes out is of a type that comes in too.
+template <typename T, typename F, typename O = opmath_t<T>>
+kernel void binary_strided_castout(device void* out [[buffer(0)]], constant void* a [[buffer(1)]],
+        constant void* b [[buffer(2)]], constant long* sizes [[buffer(3)]],
+        constant long* out_strides [[buffer(4)]], constant long* a_strides [[buffer(5)]],
+        constant long* b_strides [[buffer(6)]], constant uint4& ndim_types [[buffer(7)]],
+        uint index [[thread_position_in_grid]]) {
+  F f;
+  const auto x = val_at_offs<O>(a, detail::place(index, sizes, a_strides, ndim_types.x), ScalarType(ndim_types.y));
+  const auto y = val_at_offs<O>(b, detail::place(index, sizes, b_strides, ndim_types.x), ScalarType(ndim_types.z));
+  store_at_offs(out, detail::place(index, sizes, out_strides, ndim_types.x), ScalarType(ndim_types.w),
+                static_cast<result_of<F, T, T>>(f(x, y)));
+}
 template <typename T, typename A, typename F>
 kernel void binary_alpha_strided_cast(device void* out [[buffer(0)]], constant void* a [[buffer(1)]],
         constant void* b [[buffer(2)]], constant A& alpha [[buffer(3)]], constant long* sizes [[buffer(4)]],
@@ -280,6 +293,10 @@ kernel void binary_alpha_dense_scalar_lhs_cast(device result_of<F, T, T, A>* out
 #define REGISTER_BINARY_OP(NAME, DTYPEI, DTYPEO) REGISTER_BINARY_OP_(NAME, DTYPEI, DTYPEO, DTYPEI)
 #define REGISTER_OPMATH_BINARY_OP(NAME, DTYPEI, DTYPEO) \
   REGISTER_BINARY_OP_(NAME, DTYPEI, DTYPEO, ::c10::metal::opmath_t<DTYPEI>)
+
+#define REGISTER_BINARY_CASTOUT_OP(NAME, DTYPEI, DTYPEO) \
+  C10_METAL_INSTANCE(#NAME "_strided_castout_" #DTYPEO "_" #DTYPEI, binary_strided_castout, \
+                     DTYPEI, NAME##_functor, DTYPEI)
 
 #define REGISTER_BINARY_ALPHA_OP(NAME, DTYPEI, DTYPEA, DTYPEO) \
   static_assert(::metal::is_same_v<DTYPEO, ::c10::metal::result_of<NAME##_functor, DTYPEI, DTYPEI, DTYPEA>>, \

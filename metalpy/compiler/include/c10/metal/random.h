@@ -1,6 +1,6 @@
 // Names of <c10/metal/random.h>: the numbers of Philox4x32 as the counterpart's kernels draw them. Its engine differs
-// from the host's in three ways, which programs may rely on: it makes one round less than asked for, 64-bit numbers are
-// split with the high word first, and a product's high word goes where others put the low one.
+// from the host's in two ways, which programs may rely on: it makes one round less than asked for, and 64-bit numbers are
+// split with the high word first. (Until April 2026 it also took the words of a product for each other, which biased it.)
 #pragma once
 #include <metal_stdlib>
 
@@ -23,7 +23,7 @@ inline uint2 mulhilo(uint a, uint b) { return uint2(::metal::mulhi(a, b), a * b)
 
 inline uint4 single_round(uint4 counter, uint2 key) {
   const uint2 first = mulhilo(0xd2511f53u, counter.x), second = mulhilo(0xcd9e8d57u, counter.z);
-  return uint4(second.y ^ counter.y ^ key.x, second.x, first.y ^ counter.w ^ key.y, first.x);
+  return uint4(second.x ^ counter.y ^ key.x, second.y, first.x ^ counter.w ^ key.y, first.y);
 }
 inline uint4 multiple_rounds(uint4 counter, uint2 key, uint rounds) {
   for (uint done = 1; done < rounds; ++done) {

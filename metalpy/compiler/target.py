@@ -1,0 +1,34 @@
+"""LLVM's view of the processor that kernels are compiled for."""
+
+from __future__ import annotations
+
+import llvmlite.binding as llvm
+
+from .processor import NATIVE, chosen_cpu
+
+__all__ = ["initialize", "plain_machine", "target_machine"]
+
+_initialized = False
+
+
+def initialize() -> None:
+    """Make LLVM ready; not for many threads at once."""
+    global _initialized
+    if not _initialized:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        _initialized = True
+
+
+def target_machine() -> llvm.TargetMachine:
+    """The processor that METALPY_CPU names, or this machine's."""
+    cpu, features = chosen_cpu(), ""
+    if cpu == NATIVE:
+        cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    return target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="default")
+
+
+def plain_machine(machine: llvm.TargetMachine) -> llvm.TargetMachine:
+    """A processor of the same kind that gives the optimiser no reason to unroll loops for it."""
+    return llvm.Target.from_triple(machine.triple).create_target_machine(opt=2, reloc="pic")
