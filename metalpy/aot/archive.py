@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import struct
@@ -50,6 +51,7 @@ def write_package(
     path: str, manifest: Manifest, sources: Mapping[str, str], constants: Mapping[str, np.ndarray]
 ) -> None:
     """Write a package file."""
+    _demand_safetensors()
     from safetensors.numpy import save
 
     members = {name: text.encode("utf-8", "surrogateescape") for name, text in sources.items()}
@@ -202,6 +204,7 @@ def read_tensors(data: bytes, path: str) -> dict[str, np.ndarray[Any, Any]]:
     PackageError
         If it is damaged, or has types that arrays do not have.
     """
+    _demand_safetensors()
     from safetensors import SafetensorError, deserialize
 
     arrays = {}
@@ -212,3 +215,8 @@ def read_tensors(data: bytes, path: str) -> dict[str, np.ndarray[Any, Any]]:
     except (SafetensorError, ValueError) as error:
         raise PackageError(f"{path}: its arrays cannot be read: {error}") from None
     return arrays
+
+
+def _demand_safetensors() -> None:
+    if importlib.util.find_spec("safetensors") is None:
+        raise ModuleNotFoundError("this needs the package safetensors: pip install safetensors", name="safetensors")
