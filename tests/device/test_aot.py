@@ -52,7 +52,7 @@ def library(device):
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "model.mpk"
+    return tmp_path / "model.mpkg"
 
 
 def random(device, *shape, seed=0):

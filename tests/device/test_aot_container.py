@@ -42,8 +42,8 @@ def inputs(device, seed=9):
 
 @pytest.fixture
 def path(device, tmp_path):
-    mp.aot.package(tmp_path / "net.mpk", Net(device), (inputs(device),))
-    return tmp_path / "net.mpk"
+    mp.aot.package(tmp_path / "net.mpkg", Net(device), (inputs(device),))
+    return tmp_path / "net.mpkg"
 
 
 def serve(path, device, **options):
@@ -397,10 +397,10 @@ def deep(device, tmp_path):
     """The path of a package, the models with different weights, an input and the answers of the models."""
     nets = [Deep(device, seed) for seed in range(4)]
     x = mp.array(np.random.default_rng(7).standard_normal((128, 128)).astype(np.float32), device=device)
-    mp.aot.package(tmp_path / "deep.mpk", nets[0], (x,))
+    mp.aot.package(tmp_path / "deep.mpkg", nets[0], (x,))
     wanted = [net(x).numpy() for net in nets]
     device.synchronize()
-    return tmp_path / "deep.mpk", nets, x, wanted
+    return tmp_path / "deep.mpkg", nets, x, wanted
 
 
 def readers_against(served, device, x, wanted, change, readers=4):

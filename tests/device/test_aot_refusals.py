@@ -33,7 +33,7 @@ def good(tmp_path_factory):
         kernel(out, x + table, float("inf"), threadgroup_memory={"t": 16})
         return {"out": out.copy()[::2]}
 
-    path = tmp_path_factory.mktemp("aot") / "good.mpk"
+    path = tmp_path_factory.mktemp("aot") / "good.mpkg"
     with np.errstate(all="ignore"):
         mp.aot.package(path, model, (mp.ones(8),))
     with zipfile.ZipFile(path) as archive:
@@ -312,10 +312,10 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused(good, tmp_path, name):
     change, message = REFUSED[name]
-    path = write(tmp_path / "evil.mpk", changed(good, change))
+    path = write(tmp_path / "evil.mpkg", changed(good, change))
     with pytest.raises(mp.PackageError, match=message) as caught:
         open_package(path)
-    assert "evil.mpk" in str(caught.value)
+    assert "evil.mpkg" in str(caught.value)
 
 
 @pytest.mark.parametrize("member", ["programs/0.metal", CONSTANTS])
