@@ -8,7 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,14 @@ class _State(enum.Enum):
     FOLDED = 2  # and what depends on nothing else
 
 
+class _Bound(NamedTuple):
+    """The commands of an instance over a set of constants."""
+
+    graph: Graph
+    inputs: list[Array]
+    outputs: list[Array]
+
+
 class _ConstantSet:
     """Constants, what is computed from them alone, and the graphs over them."""
 
@@ -43,7 +51,7 @@ class _ConstantSet:
         self.constants: list[Array] = []
         self.folded: dict[int, Array] = {}  # by buffer
         self.fold_graph: Graph | None = None
-        self.graphs: dict[int, Graph] = {}  # by instance
+        self.bound: dict[int, _Bound] = {}  # by instance
         self.managed: set[int] = set()  # constants that are the caller's own arrays
 
 
@@ -184,25 +192,33 @@ class ModelContainer:
 
     def _run(self, instance: _Instance, chosen: _ConstantSet, inputs: Sequence[Array]) -> list[Array]:
         stream = current_stream(self.device)
-        graph = chosen.graphs.get(instance.number)
-        arrays = self._arrays(chosen, instance.arrays)
-        if graph is None:
-            graph = chosen.graphs[instance.number] = self._program.record(arrays, self._run_commands)
+        bound = chosen.bound.get(instance.number)
+        if bound is None:
+            bound = chosen.bound[instance.number] = self._bind(instance, chosen)
         if instance.stream not in (None, stream):
             instance.done.wait(stream)
         instance.stream = stream
         try:
-            for reference, x in zip(self._inputs, inputs, strict=True):
-                assign(view(arrays, reference, self.device), x)
-            graph.launch()
+            for own, x in zip(bound.inputs, inputs, strict=True):
+                assign(own, x)
+            bound.graph.launch()
             results = []
-            for reference in self._outputs:
-                result = allocate(Array, self.device, reference.dtype, reference.shape)
-                assign(result, view(arrays, reference, self.device))
+            for own in bound.outputs:
+                result = allocate(Array, self.device, own.dtype, own.shape)
+                assign(result, own)
                 results.append(result)
         finally:
             instance.done.record(stream)
         return results
+
+    def _bind(self, instance: _Instance, chosen: _ConstantSet) -> _Bound:
+        arrays = self._arrays(chosen, instance.arrays)
+        graph = self._program.record(arrays, self._run_commands)
+        inputs, outputs = (
+            [view(arrays, reference, self.device) for reference in references]
+            for references in (self._inputs, self._outputs)
+        )
+        return _Bound(graph, inputs, outputs)
 
     def _fold(self, chosen: _ConstantSet) -> None:
         """Compute what depends on constants only, and wait for it. If that fails the set is as it was.
@@ -212,7 +228,7 @@ class ModelContainer:
         if chosen.fold_graph is None:
             folded = {n: new_buffer(self.device, self.manifest.buffers[n].nbytes) for n in self._fold_buffers}
             chosen.folded = folded
-            chosen.graphs.clear()
+            chosen.bound.clear()
             chosen.fold_graph = self._program.record(self._arrays(chosen, {}), self._fold_commands)
         chosen.fold_graph.launch()
         self._finish()
@@ -271,7 +287,7 @@ class ModelContainer:
     def _set(self, chosen: _ConstantSet, number: int, value: Any, user_managed: bool) -> None:
         """Give a constant a value: by a copy on the device, or by taking the array itself."""
         if user_managed or number in chosen.managed:  # other memory than the graphs are over
-            chosen.graphs.clear()
+            chosen.bound.clear()
             chosen.fold_graph = None
         if user_managed:
             chosen.managed.add(number)

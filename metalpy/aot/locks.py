@@ -17,19 +17,22 @@ class ReadersWriterLock:
         self._readers = 0
         self._writes = False
         self._waiting = 0  # writers
+        self._reading = _Reading(self)
 
-    @contextmanager
-    def shared(self) -> Iterator[None]:
+    def shared(self) -> AbstractContextManager[None]:
+        return self._reading
+
+    def _enter(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: not self._writes and not self._waiting)
+            while self._writes or self._waiting:
+                self._changed.wait()
             self._readers += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._readers -= 1
-                if not self._readers:
-                    self._changed.notify_all()
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._readers -= 1
+            if not self._readers:
+                self._changed.notify_all()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -48,6 +51,19 @@ class ReadersWriterLock:
             with self._changed:
                 self._writes = False
                 self._changed.notify_all()
+
+
+class _Reading(AbstractContextManager[None]):
+    """The lock held shared; one object for all readers, for each run needs it."""
+
+    def __init__(self, lock: ReadersWriterLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock._enter()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock._leave()
 
 
 class NoLock:
