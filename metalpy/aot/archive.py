@@ -36,11 +36,12 @@ _DTYPES = {
 
 @dataclass
 class Package:
-    """What a package file holds: its manifest, the texts of the programs by member, and the constants' bytes."""
+    """What a package file holds: its manifest, texts of programs and compiled libraries by member, constants."""
 
     path: str
     manifest: Manifest
     sources: dict[str, str]
+    libraries: dict[str, bytes]
     constants: bytes
 
 
@@ -48,13 +49,17 @@ class Package:
 
 
 def write_package(
-    path: str, manifest: Manifest, sources: Mapping[str, str], constants: Mapping[str, np.ndarray]
+    path: str,
+    manifest: Manifest,
+    sources: Mapping[str, str],
+    libraries: Mapping[str, bytes],
+    constants: Mapping[str, np.ndarray],
 ) -> None:
     """Write a package file."""
     _demand_safetensors()
     from safetensors.numpy import save
 
-    members = {name: text.encode("utf-8", "surrogateescape") for name, text in sources.items()}
+    members = {name: text.encode("utf-8", "surrogateescape") for name, text in sources.items()} | dict(libraries)
     members[CONSTANTS] = save({name: np.require(x, requirements="C") for name, x in constants.items()})
     listed = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()}
     head = {"format": FORMAT, "members": listed, **manifest.to_json()}
@@ -103,15 +108,16 @@ def _read(file: IO[bytes], name: str) -> Package:
             raise PackageError(f"its members are not those of its manifest: {sorted(others ^ set(listed))}")
         manifest = Manifest.from_json(head)
         wanted = {program.source for program in manifest.programs}
-        if {*wanted, CONSTANTS} != set(listed):
+        compiled = {kernel.library for kernel in manifest.kernels if kernel.library is not None}
+        if {*wanted, *compiled, CONSTANTS} != set(listed) or wanted & compiled or CONSTANTS in wanted | compiled:
             raise PackageError("its members are not its programs and constants")
         if entries[CONSTANTS].compress_type != zipfile.ZIP_STORED:
             raise PackageError(f"{CONSTANTS} is compressed, which it must not be")
-        if sum(entries[source].file_size for source in wanted) > _MOST_TEXT:
+        if sum(entries[member].file_size for member in wanted | compiled) > _MOST_TEXT:
             raise PackageError(f"its programs have more than {_MOST_TEXT} bytes")
         data = {member: _checked(archive, entries[member], fact) for member, fact in listed.items()}
     sources = {source: data[source].decode("utf-8", "surrogateescape") for source in wanted}
-    return Package(name, manifest, sources, data[CONSTANTS])
+    return Package(name, manifest, sources, {member: data[member] for member in compiled}, data[CONSTANTS])
 
 
 def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

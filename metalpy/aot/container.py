@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import threading
 import warnings
 from collections import deque
@@ -104,7 +105,8 @@ class ModelContainer:
             if buffer.nbytes > self.device.max_buffer_length:
                 raise PackageError(f"{self.path}: has a buffer of {buffer.nbytes} bytes, and {self.device} allows "
                                    f"{self.device.max_buffer_length}")  # fmt: skip
-        total = sizes["constant"] + num_models * (sizes["input"] + sizes["intermediate"])
+        results = sum(math.prod(reference.shape) * reference.dtype.itemsize for reference in self._outputs)
+        total = sizes["constant"] + num_models * (sizes["input"] + sizes["intermediate"]) + results
         if total > self.device.recommended_max_memory:
             raise PackageError(f"{self.path}: {num_models} models need {total} bytes, and {self.device} has "
                                f"{self.device.recommended_max_memory}")  # fmt: skip
@@ -124,8 +126,10 @@ class ModelContainer:
         ]
         graph = self._program.record(whole)
         try:
+            for reference in (*self._inputs, *self._outputs):
+                view(whole, reference, self.device)
             self._fold_commands, self._run_commands, self._fold_buffers = fold(graph, whole, buffers)
-        except PackageError as error:
+        except (PackageError, ValueError) as error:
             raise PackageError(f"{self.path}: {error}") from None
 
     def _new_arrays(self) -> dict[int, Array]:

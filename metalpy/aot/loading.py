@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,16 +14,18 @@ from metalpy.aot.archive import Package
 from metalpy.aot.manifest import Command, KernelUse, Program
 from metalpy.aot.values import Reference, decode, substituted
 from metalpy.array import Array
+from metalpy.compiler.libraryfile import open_library
 from metalpy.compiler.source import PROGRAM_SOURCE, STANDARD_HEADERS, read_source
 from metalpy.device import Device
 from metalpy.dtypes import uint8
-from metalpy.errors import CompileError, MetalError, PackageError, UnsupportedError
+from metalpy.errors import CompileError, LibraryError, MetalError, PackageError, UnsupportedError
 from metalpy.graph import Graph, record
 from metalpy.mps.shader import ShaderLibrary, compile_shader
 
 __all__ = ["LoadedProgram", "new_buffer"]
 
 _OUTSIDE = re.compile(r'^[ \t]*#[ \t]*(?:include|import|embed|include_next)\b[ \t]*(?:"|<[^>\n]*\.\.)', re.MULTILINE)
+_MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, zlib.error)  # what is in it
 _UNWRITTEN = b"\xff"  # NaN in every type of floats: what a command forgets to write is seen
 
 
@@ -46,9 +50,24 @@ class LoadedProgram:
         self.device = device
         self._package = package
         manifest = package.manifest
-        libraries = [_library(program, package, device) for program in manifest.programs]
-        self._kernels = [_kernel(use, libraries[use.program], package.path) for use in manifest.kernels]
+        self._libraries: dict[str | int, ShaderLibrary | None] = {}  # by compiled member, or number of the program
+        self._kernels = [self._kernel(use) for use in manifest.kernels]
         self._commands = [_decoded(command) for command in manifest.commands]
+
+    def _kernel(self, use: KernelUse) -> Any:
+        """From the machine code in the package if it runs here, else from the source."""
+        if use.library is not None:
+            if use.library not in self._libraries:
+                self._libraries[use.library] = _compiled(use.library, self._package, self.device)
+            library = self._libraries[use.library]
+            if library is not None:
+                return _kernel_of(use, library, self._package.path, True)
+        if use.program not in self._libraries:
+            program = self._package.manifest.programs[use.program]
+            self._libraries[use.program] = _from_source(program, self._package, self.device)
+        library = self._libraries[use.program]
+        assert library is not None
+        return _kernel_of(use, library, self._package.path, False)
 
     def record(self, arrays: Sequence[Array | None], commands: Iterable[int] | None = None) -> Graph:
         """A graph of some commands, by default of all, over an array of bytes for each buffer. Runs nothing.
@@ -110,7 +129,20 @@ def _decoded(command: Command) -> tuple[Command, list[Any]]:
     return command, [target, decode(command.source if command.kind == "copy" else command.pattern)]
 
 
-def _library(program: Program, package: Package, device: Device) -> ShaderLibrary:
+def _compiled(member: str, package: Package, device: Device) -> ShaderLibrary | None:
+    """A library of machine code; None if it is not for this device."""
+    if device.driver != "software":
+        return None
+    try:
+        compilation = open_library(package.libraries[member], f"{package.path}: {member}")
+    except UnsupportedError:
+        return None
+    except (LibraryError, *_MALFORMED) as error:
+        raise PackageError(f"{package.path}: {member} is damaged: {error}") from error
+    return ShaderLibrary(compilation, device) if compilation.fits else None
+
+
+def _from_source(program: Program, package: Package, device: Device) -> ShaderLibrary:
     text = package.sources[program.source]
     _check_includes(text, f"{package.path}: {program.source}")
     try:
@@ -138,11 +170,11 @@ def _check_includes(text: str, what: str) -> None:
         raise PackageError(f"{what} includes a file that is not in the package {others or ''}")
 
 
-def _kernel(use: KernelUse, library: ShaderLibrary, path: str) -> Any:
+def _kernel_of(use: KernelUse, library: ShaderLibrary, path: str, has_constants: bool) -> Any:
     if use.name not in library:
         raise PackageError(f"{path}: no kernel {use.name!r} in {library!r}")
     kernel = library[use.name]
-    if not use.constants:
+    if has_constants or not use.constants:
         return kernel
     try:
         return kernel.specialize({index: decode(value) for index, value in use.constants})

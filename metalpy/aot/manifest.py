@@ -27,11 +27,15 @@ class Program:
 
 @dataclass
 class KernelUse:
-    """A kernel of a program with values for its function constants, ``[index, value]`` each."""
+    """A kernel of a program with values for its function constants, ``[index, value]`` each.
+
+    `library` is a member that has its machine code with these values.
+    """
 
     program: int
     name: str
     constants: list[list[Any]]
+    library: str | None = None
 
 
 @dataclass

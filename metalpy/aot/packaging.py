@@ -26,6 +26,7 @@ def package(
     inputs: tuple[Any, ...] | list[Any],
     *,
     kwargs: Mapping[str, Any] | None = None,
+    compiled: bool = False,
 ) -> None:
     """Write a model to one file, which `ModelContainerRunner` runs without the Python code that it was made from.
 
@@ -41,6 +42,9 @@ def package(
         Example arguments. Their shapes and dtypes are those of the package; numbers and strings among them are fixed.
     kwargs : mapping of str, optional
         Example keyword arguments.
+    compiled : bool
+        True adds the kernels' machine code, for the software device of processors that have all that this one has.
+        Opening the package there compiles nothing, and needs no compiler.
 
     Raises
     ------
@@ -62,10 +66,10 @@ def package(
     # Before the recording, which runs nothing: what is made once, in the first call, shall not stay without values.
     flatten(function(*arguments, **options), "the result", expected)
     arguments, options = unflatten(spec, leaves)
-    traced = trace(function, arguments, options, device)
+    traced = trace(function, arguments, options, device, compiled)
     temporary = f"{os.fspath(path)}.new-{os.getpid()}"
     try:
-        write_package(temporary, traced.manifest, traced.sources, traced.constants)
+        write_package(temporary, traced.manifest, traced.sources, traced.libraries, traced.constants)
         _verify(temporary, leaves, expected, device)
         os.replace(temporary, path)
     finally:

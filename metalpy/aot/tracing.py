@@ -16,6 +16,8 @@ from metalpy.aot.manifest import Command, KernelUse, Manifest, Program
 from metalpy.aot.trees import flatten, unflatten
 from metalpy.aot.values import encode
 from metalpy.array import Array
+from metalpy.compiler.compilation import Compilation
+from metalpy.compiler.libraryfile import library_bytes
 from metalpy.device import Device
 from metalpy.errors import PackageError
 from metalpy.graph import record
@@ -28,15 +30,20 @@ _LINE_MARK = re.compile(r'^(#line \d+ )"((?:[^"\\\n]|\\.)*)"$', re.MULTILINE)
 
 @dataclass
 class Traced:
-    """A manifest, the texts of its programs by member, and its constants as the host sees them."""
+    """A manifest, texts of programs and compiled libraries by member, and constants as the host sees them."""
 
     manifest: Manifest
     sources: dict[str, str]
+    libraries: dict[str, bytes]
     constants: dict[str, np.ndarray[Any, Any]]
 
 
-def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], device: Device) -> Traced:
+def trace(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], device: Device, compiled: bool
+) -> Traced:
     """Record a call of `function`, without running what it records.
+
+    With `compiled` the kernels' machine code is part of it.
 
     Raises
     ------
@@ -69,7 +76,8 @@ def trace(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         call_spec=[in_spec, out_spec],
         unused=memory.unused,
     )
-    return Traced(manifest, commands.sources, memory.host_constants())
+    libraries = commands.compiled() if compiled else {}
+    return Traced(manifest, commands.sources, libraries, memory.host_constants())
 
 
 def _state(function: Any, device: Device) -> State:
@@ -96,6 +104,7 @@ class _Commands:
         self.kernels: list[KernelUse] = []
         self._program_numbers: dict[int, int] = {}  # by id of the compilation, which its kernels keep
         self._kernel_numbers: dict[int, int] = {}
+        self._used: dict[tuple[int, str], tuple[Any, Any, list[int]]] = {}  # kernels of equal programs and constants
 
     def command(self, node: Node) -> Command:
         if node.transfer is not None:
@@ -127,9 +136,24 @@ class _Commands:
                 raise PackageError(f"it is not known where kernel {kernel.name!r} comes from")
             compilation, constants = kernel.origin
             listed = [[index, self._encoded(value, "a function constant")] for index, value in constants.items()]
-            self._kernel_numbers[id(kernel)] = len(self.kernels)
+            number = self._kernel_numbers[id(kernel)] = len(self.kernels)
+            used = self._used.setdefault((id(compilation), repr(listed)), (compilation, constants, []))
+            used[2].append(number)
             self.kernels.append(KernelUse(self._program(compilation, kernel.name), kernel.name, listed))
         return self._kernel_numbers[id(kernel)]
+
+    def compiled(self) -> dict[str, bytes]:
+        """Libraries with the machine code of the kernels, by member; the kernels get to know theirs."""
+        libraries: dict[str, bytes] = {}
+        for compilation, constants, numbers in self._used.values():
+            if not isinstance(compilation, Compilation):
+                raise PackageError(f"only the software device gives machine code away, not {self._device}")
+            member = f"programs/{len(libraries)}.mtlp"
+            names = [self.kernels[number].name for number in numbers]
+            libraries[member] = library_bytes(compilation, constants, names)
+            for number in numbers:
+                self.kernels[number].library = member
+        return libraries
 
     def _program(self, compilation: Any, kernel: str) -> int:
         if id(compilation) in self._program_numbers:

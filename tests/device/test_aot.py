@@ -1,6 +1,7 @@
 """Packages of models: what is recorded, what is written, and that the package gives what the function gives."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import metalpy as mp
+from metalpy.compiler import libraryfile
 from metalpy.mps import compile_shader
 
 SOURCE = """
@@ -336,13 +338,11 @@ def test_what_no_package_can_hold(device, library, path, name):
 
 
 def test_kernels_of_compiled_libraries_are_refused(device, tmp_path, path):
-    from metalpy.compiler.libraryfile import write_library
-
     if device.driver != "software":
         pytest.skip("libraries of this form are the software device's")
     source = "kernel void twice(device float* x, uint i [[thread_position_in_grid]]) { x[i] *= 2; }"
     compilation, _ = compile_shader(source, device=device).twice.origin
-    write_library(tmp_path / "twice.mtlp", compilation, {})
+    libraryfile.write_library(tmp_path / "twice.mtlp", compilation, {})
     kernel = mp.load_library(tmp_path / "twice.mtlp", device=device).twice
 
     def model(x):
@@ -387,3 +387,40 @@ np.save({str(tmp_path / "y.npy")!r}, served.run([x])[0].numpy())
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), net(x).numpy())
+
+
+def test_machine_code_in_the_package_needs_no_compiler(device, path, tmp_path):
+    if device.driver != "software":
+        pytest.skip("only the software device gives machine code away")
+    net = conv_net(device)
+    x = random(device, 2, 1, 8, 8)
+    mp.aot.package(path, net, (x,), compiled=True)
+    np.save(tmp_path / "x.npy", x.numpy())
+    code = f"""
+import sys, numpy as np, metalpy as mp
+served = mp.aot.ModelContainerRunner({str(path)!r})
+np.save({str(tmp_path / "y.npy")!r}, served.run([mp.array(np.load({str(tmp_path / "x.npy")!r}))])[0].numpy())
+assert "llvmlite" not in sys.modules and "metalpy.compiler.frontend" not in sys.modules
+"""
+    environment = os.environ | {"METALPY_CACHE_DIR": str(tmp_path / "empty")}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), net(x).numpy())
+
+
+def test_machine_code_of_another_machine_is_passed_over(device, library, path, monkeypatch):
+    if device.driver != "software":
+        pytest.skip("only the software device gives machine code away")
+    kernels = [library.powered.specialize(power=n) for n in (2, 3)]
+
+    def model(x):
+        results = [mp.empty(8, device=device) for _ in kernels]
+        for kernel, result in zip(kernels, results, strict=True):
+            kernel(result, x)
+        return results
+
+    x = random(device, 8)
+    mp.aot.package(path, model, (x,), compiled=True)
+    for machine in (libraryfile.machine(), "riscv64"):
+        monkeypatch.setattr(libraryfile, "machine", lambda machine=machine: machine)
+        for y, power in zip(runner(path, device)(x), (2, 3), strict=True):
+            np.testing.assert_allclose(y.numpy(), x.numpy() ** power, rtol=1e-5)

@@ -169,6 +169,15 @@ def own_kernel(**entries):
     return lambda head, members: next(k for k in head["kernels"] if k["name"] == "scaled").update(entries)
 
 
+def library(data):
+    def change(head, members):
+        members["programs/evil.mtlp"] = data
+        head["members"]["programs/evil.mtlp"] = {}
+        own_kernel(library="programs/evil.mtlp")(head, members)
+
+    return change
+
+
 def argument(number, value):
     def change(head, members):
         kernel = next(n for n, k in enumerate(head["kernels"]) if k["name"] == "scaled")
@@ -256,6 +265,10 @@ REFUSED = {
     "math mode": (at("programs", 0, "math_mode", value="wild"), "does not compile"),
     "define": (at("programs", 0, "defines", value=[["A B", "1"]]), "does not compile"),
     "defines": (at("programs", 0, "defines", value=[["A"]]), "defines of a program"),
+    "library that is a source": (own_kernel(library="programs/0.metal"), "are not its programs and constants"),
+    "library that is not there": (own_kernel(library="programs/9.mtlp"), "are not its programs and constants"),
+    "damaged library": (library(b"\x93MTLP\r\n\x1a" + bytes(100)), r"evil\.mtlp is damaged: .* has format 0"),
+    "no library": (library(b"\x7fELF"), r"evil\.mtlp is damaged: .* is not a metalpy library"),
     # buffers and constants
     "huge buffer": (at("buffers", -1, "nbytes", value=1 << 60), "has a buffer of 1152921504606846976 bytes"),
     "endless buffer": (at("buffers", -1, "nbytes", value=1 << 90), "has 12379400"),
@@ -304,6 +317,8 @@ REFUSED = {
     "copy's end": (copied(target=reference(0, 8, dtype="uint8", shape=(32,))), "bytes 8 to 40"),
     "pattern": (filled(pattern={"bytes": "AAAA"}), "pattern that is not valid"),
     "outside": (at("outputs", 0, value=reference(0, 16, shape=(4,), strides=[-8])), "bytes -8 to 20"),
+    "huge result": (at("outputs", 0, value=reference(0, shape=(1 << 50,), strides=[0])), "models need 4503"),
+    "huge empty result": (at("outputs", 0, value=reference(None, shape=(0, 1 << 61))), "is too big"),
     "input's place": (at("inputs", 0, value=reference(0, 4, shape=(7,))), "another size than its input"),
     "input's layout": (at("inputs", 0, value=reference(0, shape=(8, 2), strides=[4, 0])), "input 0 is not contiguous"),
 }  # fmt: skip
@@ -311,6 +326,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused(good, tmp_path, name):
+    if name in ("damaged library", "no library") and mp.device().driver != "software":
+        pytest.skip("other devices do not look at the software device's machine code")
     change, message = REFUSED[name]
     path = write(tmp_path / "evil.mpkg", changed(good, change))
     with pytest.raises(mp.PackageError, match=message) as caught:
