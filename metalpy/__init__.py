@@ -62,21 +62,21 @@ from metalpy.texture import Sampler, Texture, texture
 if TYPE_CHECKING:
     from metalpy import aot, fft, linalg, nn, optim
     from metalpy.autograd.transforms import *  # noqa: F403
-    from metalpy.data_types import *  # noqa: F403
     from metalpy.dtypes import bfloat16
-    from metalpy.elementwise import *  # noqa: F403
-    from metalpy.files import *  # noqa: F403
-    from metalpy.grids import *  # noqa: F403
+    from metalpy.functions.cumulative import *  # noqa: F403
+    from metalpy.functions.data_types import *  # noqa: F403
+    from metalpy.functions.elementwise import *  # noqa: F403
+    from metalpy.functions.files import *  # noqa: F403
+    from metalpy.functions.grids import *  # noqa: F403
+    from metalpy.functions.manipulation import *  # noqa: F403
+    from metalpy.functions.normalise import *  # noqa: F403
+    from metalpy.functions.products import *  # noqa: F403
+    from metalpy.functions.searching import *  # noqa: F403
+    from metalpy.functions.selection import *  # noqa: F403
+    from metalpy.functions.sets import *  # noqa: F403
+    from metalpy.functions.sorting import *  # noqa: F403
+    from metalpy.functions.statistics import *  # noqa: F403
     from metalpy.inspection import ArrayNamespaceInfo
-    from metalpy.manipulation import *  # noqa: F403
-    from metalpy.ops.cumulative import *  # noqa: F403
-    from metalpy.ops.normalise import *  # noqa: F403
-    from metalpy.ops.products import *  # noqa: F403
-    from metalpy.ops.searching import *  # noqa: F403
-    from metalpy.ops.sets import *  # noqa: F403
-    from metalpy.ops.sorting import *  # noqa: F403
-    from metalpy.ops.statistics import *  # noqa: F403
-    from metalpy.selection import *  # noqa: F403
 
 Kernel = _dispatch.Kernel
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from metalpy import dtypes
 from metalpy.creation import DeviceLike
-from metalpy.data_types import isdtype
 from metalpy.device import Device, device, devices
+from metalpy.functions.data_types import isdtype
 
 __all__ = ["ArrayNamespaceInfo"]
 

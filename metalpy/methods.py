@@ -34,21 +34,21 @@ class Methods:
 
     def sum(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.sum`."""
-        from metalpy.ops.statistics import sum
+        from metalpy.functions.statistics import sum
 
         _refuse(out=out)
         return sum(self, axis, dtype=dtype, keepdims=keepdims)  # type: ignore[arg-type]
 
     def prod(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.prod`."""
-        from metalpy.ops.statistics import prod
+        from metalpy.functions.statistics import prod
 
         _refuse(out=out)
         return prod(self, axis, dtype=dtype, keepdims=keepdims)  # type: ignore[arg-type]
 
     def mean(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.mean`."""
-        from metalpy.ops.statistics import mean
+        from metalpy.functions.statistics import mean
 
         _refuse(out=out)
         return mean(self, axis, dtype=dtype, keepdims=keepdims)  # type: ignore[arg-type]
@@ -64,7 +64,7 @@ class Methods:
         correction: float | None = None,
     ) -> Array:
         """See `metalpy.var`; `ddof` is another name of `correction`."""
-        from metalpy.ops.statistics import var
+        from metalpy.functions.statistics import var
 
         _refuse(dtype=dtype, out=out)
         return var(self, axis, correction=ddof if correction is None else correction, keepdims=keepdims)  # type: ignore[arg-type]
@@ -80,49 +80,49 @@ class Methods:
         correction: float | None = None,
     ) -> Array:
         """See `metalpy.std`; `ddof` is another name of `correction`."""
-        from metalpy.ops.statistics import std
+        from metalpy.functions.statistics import std
 
         _refuse(dtype=dtype, out=out)
         return std(self, axis, correction=ddof if correction is None else correction, keepdims=keepdims)  # type: ignore[arg-type]
 
     def max(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.max`."""
-        from metalpy.ops.statistics import max
+        from metalpy.functions.statistics import max
 
         _refuse(out=out)
         return max(self, axis, keepdims=keepdims)  # type: ignore[arg-type]
 
     def min(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.min`."""
-        from metalpy.ops.statistics import min
+        from metalpy.functions.statistics import min
 
         _refuse(out=out)
         return min(self, axis, keepdims=keepdims)  # type: ignore[arg-type]
 
     def all(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.all`."""
-        from metalpy.ops.statistics import all
+        from metalpy.functions.statistics import all
 
         _refuse(out=out)
         return all(self, axis, keepdims=keepdims)  # type: ignore[arg-type]
 
     def any(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.any`."""
-        from metalpy.ops.statistics import any
+        from metalpy.functions.statistics import any
 
         _refuse(out=out)
         return any(self, axis, keepdims=keepdims)  # type: ignore[arg-type]
 
     def argmax(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Array:
         """See `metalpy.argmax`."""
-        from metalpy.ops.searching import argmax
+        from metalpy.functions.searching import argmax
 
         _refuse(out=out)
         return argmax(self, axis, keepdims=keepdims)  # type: ignore[arg-type]
 
     def argmin(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Array:
         """See `metalpy.argmin`."""
-        from metalpy.ops.searching import argmin
+        from metalpy.functions.searching import argmin
 
         _refuse(out=out)
         return argmin(self, axis, keepdims=keepdims)  # type: ignore[arg-type]
@@ -137,21 +137,21 @@ class Methods:
         descending: bool = False,
     ) -> Array:
         """See `metalpy.argsort`; always stable."""
-        from metalpy.ops.sorting import argsort
+        from metalpy.functions.sorting import argsort
 
         _refuse(kind=kind, order=order)
         return argsort(self, axis, descending=descending)  # type: ignore[arg-type]
 
     def cumsum(self, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
         """See `metalpy.cumulative_sum`; without `axis`, of all elements in C order."""
-        from metalpy.ops.cumulative import cumulative_sum
+        from metalpy.functions.cumulative import cumulative_sum
 
         _refuse(out=out)
         return cumulative_sum(_flat(self, axis), axis=axis, dtype=dtype)
 
     def cumprod(self, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
         """See `metalpy.cumulative_prod`; without `axis`, of all elements in C order."""
-        from metalpy.ops.cumulative import cumulative_prod
+        from metalpy.functions.cumulative import cumulative_prod
 
         _refuse(out=out)
         return cumulative_prod(_flat(self, axis), axis=axis, dtype=dtype)

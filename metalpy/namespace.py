@@ -9,33 +9,33 @@ from __future__ import annotations
 from types import ModuleType
 
 import metalpy.autograd.transforms as transforms
-import metalpy.data_types as data_types
-import metalpy.elementwise as elementwise
-import metalpy.files as files
-import metalpy.grids as grids
-import metalpy.manipulation as manipulation
-import metalpy.ops.cumulative as cumulative
-import metalpy.ops.normalise as normalise
-import metalpy.ops.products as products
-import metalpy.ops.searching as searching
-import metalpy.ops.sets as sets
-import metalpy.ops.sorting as sorting
-import metalpy.ops.statistics as statistics
-import metalpy.selection as selection
+import metalpy.functions.cumulative as cumulative
+import metalpy.functions.data_types as data_types
+import metalpy.functions.elementwise as elementwise
+import metalpy.functions.files as files
+import metalpy.functions.grids as grids
+import metalpy.functions.manipulation as manipulation
+import metalpy.functions.normalise as normalise
+import metalpy.functions.products as products
+import metalpy.functions.searching as searching
+import metalpy.functions.selection as selection
+import metalpy.functions.sets as sets
+import metalpy.functions.sorting as sorting
+import metalpy.functions.statistics as statistics
 from metalpy.autograd.transforms import *  # noqa: F403
-from metalpy.data_types import *  # noqa: F403
-from metalpy.elementwise import *  # noqa: F403
-from metalpy.files import *  # noqa: F403
-from metalpy.grids import *  # noqa: F403
-from metalpy.manipulation import *  # noqa: F403
-from metalpy.ops.cumulative import *  # noqa: F403
-from metalpy.ops.normalise import *  # noqa: F403
-from metalpy.ops.products import *  # noqa: F403
-from metalpy.ops.searching import *  # noqa: F403
-from metalpy.ops.sets import *  # noqa: F403
-from metalpy.ops.sorting import *  # noqa: F403
-from metalpy.ops.statistics import *  # noqa: F403
-from metalpy.selection import *  # noqa: F403
+from metalpy.functions.cumulative import *  # noqa: F403
+from metalpy.functions.data_types import *  # noqa: F403
+from metalpy.functions.elementwise import *  # noqa: F403
+from metalpy.functions.files import *  # noqa: F403
+from metalpy.functions.grids import *  # noqa: F403
+from metalpy.functions.manipulation import *  # noqa: F403
+from metalpy.functions.normalise import *  # noqa: F403
+from metalpy.functions.products import *  # noqa: F403
+from metalpy.functions.searching import *  # noqa: F403
+from metalpy.functions.selection import *  # noqa: F403
+from metalpy.functions.sets import *  # noqa: F403
+from metalpy.functions.sorting import *  # noqa: F403
+from metalpy.functions.statistics import *  # noqa: F403
 
 _MODULES: tuple[ModuleType, ...] = (
     data_types, elementwise, files, grids, manipulation, selection, transforms, cumulative, normalise, products,

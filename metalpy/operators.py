@@ -40,7 +40,7 @@ def _unary(name: str, a: Any) -> Array:
 
 
 def _matmul(a: Any, b: Any) -> Array:
-    from metalpy.ops import products
+    from metalpy.functions import products
 
     if type(a) is not type(b) and not (products.is_matrix(a) and products.is_matrix(b)):
         return NotImplemented  # type: ignore[no-any-return]
@@ -178,7 +178,7 @@ class Operators:
         return _matmul(other, self)
 
     def __imatmul__(self, other: Any) -> Self:
-        from metalpy.ops import products
+        from metalpy.functions import products
 
         if not products.is_matrix(other):
             return NotImplemented

@@ -9,6 +9,7 @@ infinities are NaN.
 """
 
 from metalpy.errors import LinAlgError
+from metalpy.functions.products import matmul, matrix_transpose, tensordot, vecdot
 from metalpy.linalg.decompositions import (
     EighResult,
     QRResult,
@@ -23,7 +24,6 @@ from metalpy.linalg.decompositions import (
 from metalpy.linalg.norms import matrix_norm, matrix_rank, vector_norm
 from metalpy.linalg.solutions import SlogdetResult, det, inv, matrix_power, pinv, slogdet, solve
 from metalpy.linalg.structure import cross, diagonal, outer, trace
-from metalpy.ops.products import matmul, matrix_transpose, tensordot, vecdot
 
 __all__ = [
     "EighResult",

@@ -10,11 +10,11 @@ import numpy as np
 from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
+from metalpy.functions.products import matmul, matrix_transpose
 from metalpy.linalg.decompositions import svd
 from metalpy.linalg.launching import Matrices, check_info, identity, launch_teams, norms
 from metalpy.linalg.norms import tolerances
 from metalpy.ops.elementwise import assign, contiguous
-from metalpy.ops.products import matmul, matrix_transpose
 from metalpy.ops.types import resolve
 
 __all__ = ["SlogdetResult", "det", "inv", "matrix_power", "pinv", "slogdet", "solve"]

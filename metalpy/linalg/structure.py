@@ -10,8 +10,8 @@ from numpy.lib.array_utils import normalize_axis_index
 from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
+from metalpy.functions.products import vecdot
 from metalpy.ops.elementwise import assign
-from metalpy.ops.products import vecdot
 from metalpy.ops.types import resolve
 
 __all__ = ["cross", "diagonal", "outer", "trace"]

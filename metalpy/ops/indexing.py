@@ -18,7 +18,7 @@ from metalpy._core.array import allocate
 from metalpy.array import Array
 from metalpy.creation import array
 from metalpy.errors import LaunchValueError, UnsupportedError
-from metalpy.manipulation import broadcast_to
+from metalpy.functions.manipulation import broadcast_to
 from metalpy.ops.elementwise import copied
 from metalpy.ops.layout import broadcast_shapes, extent_bytes, launch_strided, overlaps, row_groups, row_kernel, walk
 from metalpy.ops.moving import UNSIGNED, kernels, select

@@ -13,8 +13,8 @@ from metalpy._core.array import allocate
 from metalpy._core.driver import Device
 from metalpy.array import Array
 from metalpy.errors import UnsupportedError
+from metalpy.functions.cumulative import scan
 from metalpy.mps.shader import ShaderLibrary, compile_file
-from metalpy.ops.cumulative import scan
 from metalpy.ops.elementwise import assign, binary, contiguous
 from metalpy.ops.reduction import MAX_AXES, arg_reduce, check_array, normal_axis
 from metalpy.ops.types import metal_name, resolve

@@ -18,8 +18,8 @@ from metalpy._core.driver import Device
 from metalpy.array import Array
 from metalpy.autograd.tape import primitive
 from metalpy.errors import UnsupportedError
+from metalpy.functions.cumulative import scan
 from metalpy.mps.shader import ShaderLibrary, compile_file
-from metalpy.ops.cumulative import scan
 from metalpy.ops.elementwise import contiguous
 from metalpy.ops.reduction import check_array, normal_axis
 from metalpy.ops.types import metal_name

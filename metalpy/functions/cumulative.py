@@ -18,10 +18,10 @@ from metalpy.array import Array
 from metalpy.autograd.tape import primitive
 from metalpy.creation import full
 from metalpy.errors import UnsupportedError
+from metalpy.functions.statistics import accumulator_dtype, accumulator_result
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.elementwise import assign, contiguous
 from metalpy.ops.reduction import Recipe, check_array, normal_axis, reduce
-from metalpy.ops.statistics import accumulator_dtype, accumulator_result
 from metalpy.ops.types import metal_name, resolve
 from metalpy.shader_files import shader_folder
 

@@ -12,7 +12,7 @@ from metalpy.autograd.tape import primitive
 from metalpy.creation import _FEW, DeviceLike, array, asarray, zeros
 from metalpy.device import device as _device
 from metalpy.dtypes import as_dtype, complex64, float32
-from metalpy.manipulation import broadcast_to
+from metalpy.functions.manipulation import broadcast_to
 from metalpy.ops import moving
 
 __all__ = ["eye", "linspace", "meshgrid", "tril", "triu"]

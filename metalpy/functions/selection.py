@@ -8,7 +8,7 @@ from metalpy import dtypes
 from metalpy.array import Array
 from metalpy.autograd.tape import primitive
 from metalpy.creation import asarray, full
-from metalpy.manipulation import _axis
+from metalpy.functions.manipulation import _axis
 from metalpy.ops import indexing, moving
 from metalpy.ops.types import promoted
 

@@ -8,10 +8,10 @@ from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
 from metalpy.errors import UnsupportedError
+from metalpy.functions.searching import library, true_ends
+from metalpy.functions.sorting import sort_rows
 from metalpy.ops.elementwise import contiguous
 from metalpy.ops.reduction import check_array
-from metalpy.ops.searching import library, true_ends
-from metalpy.ops.sorting import sort_rows
 
 __all__ = ["unique_all", "unique_counts", "unique_inverse", "unique_values"]
 
