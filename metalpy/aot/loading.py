@@ -51,6 +51,7 @@ class LoadedProgram:
         self._package = package
         manifest = package.manifest
         self._libraries: dict[str | int, ShaderLibrary | None] = {}  # by compiled member, or number of the program
+        self._checked: set[str] = set()  # sources whose includes have been looked at
         self._kernels = [self._kernel(use) for use in manifest.kernels]
         self._commands = [_decoded(command) for command in manifest.commands]
 
@@ -64,6 +65,9 @@ class LoadedProgram:
                 return _kernel_of(use, library, self._package.path, True)
         if use.program not in self._libraries:
             program = self._package.manifest.programs[use.program]
+            if program.source not in self._checked:
+                _check_includes(self._package.sources[program.source], f"{self._package.path}: {program.source}")
+                self._checked.add(program.source)
             self._libraries[use.program] = _from_source(program, self._package, self.device)
         library = self._libraries[use.program]
         assert library is not None
@@ -144,7 +148,6 @@ def _compiled(member: str, package: Package, device: Device) -> ShaderLibrary | 
 
 def _from_source(program: Program, package: Package, device: Device) -> ShaderLibrary:
     text = package.sources[program.source]
-    _check_includes(text, f"{package.path}: {program.source}")
     try:
         return compile_shader(
             text,
