@@ -71,9 +71,9 @@ def pytest_terminal_summary(terminalreporter, config):
     """Print what each layer adds, the kernels against NumPy, and the kernels against those of peers."""
     session = getattr(config, "_benchmarksession", None)
     stats = {b.name: b for b in getattr(session, "benchmarks", ()) if b.stats.rounds}
-    lines = [*_layers(stats), *_kernels(stats)]
+    lines = [*_layers(stats), *_kernels(stats), *_arrays(stats)]
     if lines:
-        terminalreporter.section("what the layers add, and kernels against NumPy")
+        terminalreporter.section("what the layers add, kernels and array functions against NumPy")
         for line in lines:
             terminalreporter.write_line(line)
     if _comparison in config.stash:
@@ -110,3 +110,13 @@ def _kernels(stats):
         cells = [duration(device), duration(wall)]
         cells += [duration(numpy.stats.median), f"{wall / numpy.stats.median:.2f}"] if numpy else ["-", "-"]
         yield f"{case:26}" + "".join(f"{cell:>12}" for cell in cells)
+
+
+def _arrays(stats):
+    rows = {name: bench for name, bench in stats.items() if name.startswith("test_array[") and bench.extra_info}
+    if rows:
+        yield f"{'':28}{'elements':>10}{'metalpy':>12}{'NumPy':>12}{'ratio':>12}"
+    for name, bench in rows.items():
+        function, size = name.removeprefix("test_array[").removesuffix("]").rsplit("-", 1)
+        own, numpy = bench.stats.min, bench.extra_info["numpy"]
+        yield f"{function:28}{size:>10}{duration(own):>12}{duration(numpy):>12}{own / numpy:>12.2f}"

@@ -5,6 +5,7 @@ Importing opens no device and compiles nothing.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from metalpy.errors import *  # noqa: F403
@@ -59,12 +60,30 @@ from metalpy.random.generator import Generator
 from metalpy.texture import Sampler, Texture, texture
 
 if TYPE_CHECKING:
+    from metalpy import fft, linalg, nn, optim
+    from metalpy.autograd.transforms import *  # noqa: F403  # noqa: F403
     from metalpy.dtypes import bfloat16
-    from metalpy.namespace import *  # noqa: F403
+    from metalpy.functions.cumulative import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.data_types import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.elementwise import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.files import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.grids import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.manipulation import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.normalise import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.products import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.searching import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.selection import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.sets import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.sorting import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.statistics import *  # noqa: F403  # noqa: F403
+    from metalpy.inspection import ArrayNamespaceInfo
 
 Kernel = _dispatch.Kernel
 
 __version__ = "0.1.0"
+__array_api_version__ = "2024.12"
+
+_LAZY_MODULES = ("fft", "linalg", "nn", "optim")  # imported when first asked for
 
 __all__ = [
     "Array",
@@ -89,6 +108,7 @@ __all__ = [
     "dtypes",
     "empty",
     "empty_like",
+    "fft",
     "float16",
     "float32",
     "from_dlpack",
@@ -99,10 +119,13 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "linalg",
     "load_library",
     "mps",
+    "nn",
     "ones",
     "ones_like",
+    "optim",
     "random",
     "record",
     "texture",
@@ -123,9 +146,18 @@ def get_include() -> str:
     return str(Path(__file__).parent / "include")
 
 
+def __array_namespace_info__() -> ArrayNamespaceInfo:
+    """What the Python array API wants to know: capabilities, devices, dtypes."""
+    from metalpy.inspection import ArrayNamespaceInfo
+
+    return ArrayNamespaceInfo()
+
+
 def __getattr__(name: str) -> Any:
     if name == "bfloat16":  # needs ml_dtypes, which importing metalpy does not
         return dtypes.bfloat16
+    if name in _LAZY_MODULES:
+        return import_module(f"metalpy.{name}")
     if not name.startswith("_"):
         import metalpy.namespace as namespace  # `from metalpy import` would come here again
 
@@ -138,4 +170,4 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     import metalpy.namespace as namespace
 
-    return [*globals(), *namespace.__all__, "bfloat16"]
+    return [*globals(), *namespace.__all__, *_LAZY_MODULES, "bfloat16"]

@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from metalpy._core.array import ArrayBase
 from metalpy._core.array import allocate as _allocate
+from metalpy.autograd.tape import primitive, refuse_in_place
+from metalpy.device import device as _device
 from metalpy.dtypes import as_dtype
-from metalpy.operators import Operators
+from metalpy.errors import MetalError
+from metalpy.methods import Methods
+from metalpy.numpy_protocol import NumpyProtocol
+from metalpy.operators import Operators, _elementwise
 
 __all__ = ["Array"]
 
 _INDEX_TYPES = (int, np.integer, slice, types.EllipsisType, types.NoneType)
 
 
-class Array(Operators, ArrayBase):
+def _indexing(part: Any) -> ModuleType:
+    from metalpy.ops import indexing
+
+    if not indexing.is_advanced(part):
+        raise TypeError(
+            f"arrays are indexed by integers, slices, ..., None, and arrays of integers or bools, not by "
+            f"{type(part).__name__}"
+        )
+    return indexing
+
+
+def _dropped(value: Array, shape: tuple[int, ...]) -> Array:
+    """`value` without leading axes of extent 1 that `shape` has not, after a look whether it broadcasts."""
+    while value.ndim > len(shape) and value.shape[0] == 1:
+        value = value.reshape(value.shape[1:])
+    if np.broadcast_shapes(value.shape, shape) != shape:
+        raise ValueError(f"an array of shape {value.shape} does not broadcast to {shape}")
+    return value
+
+
+class Array(Operators, Methods, NumpyProtocol, ArrayBase):
     """Elements of one dtype in a device's memory, which the host sees too.
 
     Made by `metalpy.array`, `zeros`, `empty` and their like. Reading from the host, in whatever way, first waits for
@@ -49,7 +76,32 @@ class Array(Operators, ArrayBase):
     @property
     def T(self) -> Array:
         """The array with its axes in reverse order."""
-        return self._view_of(self._host().T)
+        return self.transpose()
+
+    @property
+    def mT(self) -> Array:
+        """The matrices in the last two axes, transposed.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two axes.
+        """
+        if len(self.shape) < 2:
+            raise ValueError(f"mT needs two axes, the array has shape {self.shape}")
+        return self._view_of(self._host().swapaxes(-1, -2))
+
+    def __array_namespace__(self, /, *, api_version: str | None = None) -> ModuleType:
+        """The module `metalpy`, which follows the Python array API.
+
+        Raises
+        ------
+        ValueError
+            For a version of the standard that metalpy does not know.
+        """
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ValueError(f"metalpy follows the array API up to 2024.12, not {api_version!r}")
+        return sys.modules["metalpy"]
 
     # ---- to the host ----
 
@@ -150,41 +202,72 @@ class Array(Operators, ArrayBase):
 
     # ---- views ----
 
+    @primitive
     def __getitem__(self, key: Any) -> Array:
-        """The elements at `key`, over the same memory.
+        """The elements at `key`, as in NumPy.
 
-        Integers, slices, ``...`` and None, and tuples of them, as in NumPy. An integer for each axis gives an array
-        without axes, not a number: see `item`.
+        Integers, slices, ``...`` and None, and tuples of them, give a view of the same memory. An integer for each
+        axis gives an array without axes, not a number: see `item`. Arrays of integers or bools, and lists, select a
+        copy, which the device makes; masks are waited for, as the shape of the result depends on them. An index out
+        of bounds in an array on the device is reported by `KernelReportedError`, from the next call that waits.
 
         Raises
         ------
         IndexError
-            If an integer is out of bounds, or there are too many of them.
+            If an integer that the host knows is out of bounds, there are too many of them, or a mask has another
+            shape.
         TypeError
-            For lists, arrays and masks, which select a copy: use ``x.numpy()[key]``.
+            For anything else.
         """
         parts = key if isinstance(key, tuple) else (key,)
         for part in parts:
             if not isinstance(part, _INDEX_TYPES) or isinstance(part, bool):
-                raise TypeError(
-                    f"arrays are indexed by integers, slices, ... and None, got {type(part).__name__}; "
-                    "index x.numpy() for a copy of chosen elements"
-                )
+                return _indexing(part).get(self, parts)  # type: ignore[no-any-return]
         if not any(part is Ellipsis for part in parts):
             parts = (*parts, Ellipsis)
         return self._view_of(self._host()[parts])
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Set elements from the host. Waits for kernels that use the array; `key` may be anything NumPy takes."""
-        if isinstance(value, Array):
-            value = value.numpy()
-        if isinstance(key, Array):
-            key = key.numpy()
-        host = self.numpy()
+        """Set the elements at `key`, in order with the kernels and without waiting.
+
+        Keys are those of reading. Where an index array names an element twice, either value may be the one that
+        stays. Masks are waited for unless `value` is a number, or broadcasts without them.
+
+        Raises
+        ------
+        IndexError, TypeError
+            As for reading.
+        ValueError
+            If the array is read-only, or `value` does not broadcast to what is selected.
+        """
+        refuse_in_place("assignment to elements", self, value)
         if not self.writable:
             raise ValueError("the array is read-only")
-        host[key] = value
+        parts = key if isinstance(key, tuple) else (key,)
+        for part in parts:
+            if not isinstance(part, _INDEX_TYPES) or isinstance(part, bool):
+                indexing = _indexing(part)
+                given = self._as_elements(value).astype(self.dtype, copy=False)
+                return indexing.put(self, parts, given)  # type: ignore[no-any-return]
+        view = self[key]
+        if not isinstance(value, Array) and np.ndim(value) == 0:
+            view.fill(value)
+        elif self.itemsize in (1, 2, 4, 8):
+            _elementwise().assign_safely(view, _dropped(self._as_elements(value), view.shape))
+        else:
+            view._wait()
+            view._host()[...] = value.numpy() if isinstance(value, Array) else value
 
+    def _as_elements(self, value: Any) -> Array:
+        """`value` as an array on the device of this one, of its dtype if it comes from the host."""
+        if isinstance(value, Array):  # another dtype is converted where it is written
+            return value.to_device(self.device)
+        host = value if isinstance(value, (np.ndarray, np.generic)) else np.array(value, self.dtype)
+        made = _allocate(Array, self.device, self.dtype, host.shape)
+        made._host()[...] = host
+        return made
+
+    @primitive
     def reshape(self, *shape: Any, copy: bool | None = None) -> Array:
         """The same elements under another shape; one extent may be -1.
 
@@ -207,10 +290,12 @@ class Array(Operators, ArrayBase):
         """The elements along one axis, in C order; a copy if the array is not contiguous."""
         return self.reshape(-1)
 
+    @primitive
     def transpose(self, *axes: Any) -> Array:
         """The array with its axes in the order `axes`, by default reversed."""
         return self._view_of(self._host().transpose(*axes))
 
+    @primitive
     def view(self, dtype: Any) -> Array:
         """The same bytes as elements of another dtype.
 
@@ -227,14 +312,16 @@ class Array(Operators, ArrayBase):
 
     # ---- copies ----
 
+    @primitive
     def copy(self) -> Array:
-        """A contiguous copy. The device makes it, in order with the kernels, if this array is contiguous."""
+        """A contiguous copy, which the device makes in order with the kernels."""
         made = _allocate(Array, self.device, self.dtype, self.shape)
-        if self.contiguous:
-            made._copy_from(self)
-        else:
-            made._host()[...] = self.numpy()
+        _elementwise().assign(made, self)
         return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By value, with the name of the device; where that is not there, the default device takes it."""
+        return _unpickled, (self.numpy(), str(self.device))
 
     def __copy__(self) -> Array:
         return self.copy()
@@ -242,8 +329,18 @@ class Array(Operators, ArrayBase):
     def __deepcopy__(self, memo: dict[int, Any]) -> Array:
         return self.copy()
 
-    def astype(self, dtype: Any, copy: bool = True) -> Array:
+    @primitive
+    def astype(self, dtype: Any, copy: bool = True, device: Any = None) -> Array:
         """A copy with the elements converted as NumPy does; the array itself if nothing changes and `copy` is False.
+
+        The device converts, in order with the kernels. Of complex numbers that become real ones the real part stays.
+
+        Parameters
+        ----------
+        dtype : dtype
+        copy : bool
+        device : str, int or Device, optional
+            Where the result is; by default where the array is.
 
         Raises
         ------
@@ -251,14 +348,34 @@ class Array(Operators, ArrayBase):
             For float64 and complex128, which Metal lacks.
         """
         wanted = as_dtype(dtype)
+        if device is not None and _device(device) is not self.device:
+            return self.astype(wanted, copy=False).to_device(device)
         if wanted == self.dtype:
             return self.copy() if copy else self
         made = _allocate(Array, self.device, wanted, self.shape)
+        _elementwise().assign(made, self)
+        return made
+
+    @primitive
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Array:
+        """The array itself if it is on `device`, else a copy there, which waits for the kernels that use the array.
+
+        Raises
+        ------
+        ValueError
+            If `stream` is not None: launches and copies go to the current stream of their device.
+        """
+        if stream is not None:
+            raise ValueError("to_device takes no stream; use `with metalpy.mps.stream(s):` around it")
+        wanted = _device(device)
+        if wanted is self.device:
+            return self
+        made = _allocate(Array, wanted, self.dtype, self.shape)
         made._host()[...] = self.numpy()
         return made
 
     def fill(self, value: Any) -> None:
-        """Set every element. The device does it, in order with the kernels, if the array is contiguous.
+        """Set every element, in order with the kernels.
 
         Raises
         ------
@@ -267,14 +384,35 @@ class Array(Operators, ArrayBase):
         ValueError
             If the array is read-only.
         """
+        refuse_in_place("fill", self)
         if not self.writable:
             raise ValueError("the array is read-only")
-        if not self.contiguous or self.itemsize not in (1, 2, 4, 8, 16):
-            self[...] = value
+        if isinstance(value, Array):
+            if value.size != 1:
+                raise ValueError(f"fill takes one number, got an array of shape {value.shape}")
+            _elementwise().assign_safely(self, value.reshape(()))
             return
         element = np.empty((), self.dtype)
-        element[...] = value.numpy() if isinstance(value, Array) else value
-        self._fill(element.tobytes())
+        element[...] = value
+        if self.itemsize not in (1, 2, 4, 8, 16):
+            self._wait()
+            self._host()[...] = element
+        elif self.contiguous:
+            self._fill(element.tobytes())
+        else:
+            one = _allocate(Array, self.device, self.dtype, ())
+            one._fill(element.tobytes())
+            _elementwise().assign(self, one)
+
+
+def _unpickled(host: np.ndarray, name: str) -> Array:
+    try:
+        device = _device(name)
+    except MetalError:
+        device = _device()
+    made = _allocate(Array, device, host.dtype, host.shape)
+    made._host()[...] = host
+    return made
 
 
 Array.__module__ = "metalpy"

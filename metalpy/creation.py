@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,7 +12,7 @@ from metalpy._core.array import wrap_memory as _wrap_memory
 from metalpy.array import Array
 from metalpy.device import Device
 from metalpy.device import device as _device
-from metalpy.dtypes import as_dtype, float32, narrowed
+from metalpy.dtypes import as_dtype, float32, int32, int64, narrowed
 from metalpy.errors import UnsupportedError
 
 __all__ = [
@@ -29,11 +30,13 @@ __all__ = [
     "zeros_like",
 ]
 
+_FEW = 4096  # numbers that the host writes sooner than a kernel has written them
+
 Shape: TypeAlias = int | tuple[int, ...] | list[int]
 DeviceLike: TypeAlias = str | int | Device | None
 
 
-def array(obj: Any, dtype: Any = None, copy: bool | None = True, device: DeviceLike = None) -> Array:
+def array(obj: Any, /, dtype: Any = None, copy: bool | None = True, device: DeviceLike = None) -> Array:
     """Make an array from numbers, nested sequences, or anything that NumPy understands.
 
     Parameters
@@ -106,7 +109,7 @@ def _wrapped(host: np.ndarray, device: Device) -> Array:
         raise ValueError(f"this device cannot use the memory in place: {error}; leave out copy=False") from error
 
 
-def asarray(obj: Any, dtype: Any = None, copy: bool | None = None, device: DeviceLike = None) -> Array:
+def asarray(obj: Any, /, dtype: Any = None, copy: bool | None = None, device: DeviceLike = None) -> Array:
     """Make an array, or return `obj` itself if it is an `Array` of the wanted dtype on the wanted device.
 
     A NumPy array is copied unless `copy` is False, so that later changes to it do not surprise a kernel at work.
@@ -163,55 +166,58 @@ def _shape(shape: Shape) -> tuple[int, ...]:
         raise TypeError(f"a shape is an integer or a sequence of integers, got {shape!r}") from None
 
 
-def empty(shape: Shape, dtype: Any = float32, device: DeviceLike = None) -> Array:
+def empty(shape: Shape, dtype: Any = None, device: DeviceLike = None) -> Array:
     """Make an array whose elements have no particular values.
 
     Parameters
     ----------
     shape : int or sequence of int
-    dtype : dtype
+    dtype : dtype, optional
+        float32 if not given.
     device : str, int or Device, optional
     """
-    return _allocate(Array, _device(device), as_dtype(dtype), _shape(shape))
+    return _allocate(Array, _device(device), float32 if dtype is None else as_dtype(dtype), _shape(shape))
 
 
-def zeros(shape: Shape, dtype: Any = float32, device: DeviceLike = None) -> Array:
+def zeros(shape: Shape, dtype: Any = None, device: DeviceLike = None) -> Array:
     """Make an array of zeros; parameters as for `empty`."""
     made = empty(shape, dtype, device)
-    made._host()[...] = np.zeros((), made.dtype)  # a cast from 0 would not do for structured dtypes
+    made._fill_new(bytes(made.itemsize))
     return made
 
 
-def ones(shape: Shape, dtype: Any = float32, device: DeviceLike = None) -> Array:
+def ones(shape: Shape, dtype: Any = None, device: DeviceLike = None) -> Array:
     """Make an array of ones; parameters as for `empty`."""
-    return full(shape, 1, dtype, device)
+    return full(shape, 1, float32 if dtype is None else dtype, device)
 
 
-def full(shape: Shape, value: Any, dtype: Any = None, device: DeviceLike = None) -> Array:
+def full(shape: Shape, fill_value: Any, dtype: Any = None, device: DeviceLike = None) -> Array:
     """Make an array of equal elements.
 
     Parameters
     ----------
     shape : int or sequence of int
-    value : number
+    fill_value : number or Array without axes
     dtype : dtype, optional
-        By default what `array` would give `value`.
+        By default what `array` would give `fill_value`.
     device : str, int or Device, optional
 
     Raises
     ------
     OverflowError
-        If an integer dtype cannot hold `value`.
+        If an integer dtype cannot hold `fill_value`.
     """
     if dtype is None:
-        host = np.asarray(value)
-        dtype = narrowed(host, not isinstance(value, (np.ndarray, np.generic, Array)))
+        host = np.asarray(fill_value)
+        dtype = narrowed(host, not isinstance(fill_value, (np.ndarray, np.generic, Array)))
     made = empty(shape, dtype, device)
-    made._host()[...] = value
+    element = np.empty((), made.dtype)
+    element[...] = fill_value.numpy() if isinstance(fill_value, Array) else fill_value
+    made._fill_new(element.tobytes())
     return made
 
 
-def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, device: DeviceLike = None) -> Array:
+def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: DeviceLike = None) -> Array:
     """Make an array of evenly spaced numbers, as `numpy.arange` does.
 
     Parameters
@@ -222,29 +228,47 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, devic
         By default int32 for integers (int64 if they do not fit), float32 for floats.
     device : str, int or Device, optional
     """
-    host = np.arange(0, start, step) if stop is None else np.arange(start, stop, step)
-    return array(host, narrowed(host, True) if dtype is None else dtype, device=device)
+    if stop is None:
+        start, stop = 0, start
+    if step == 0:
+        raise ValueError("the step of arange is not 0")
+    wanted = None if dtype is None else as_dtype(dtype)
+    is_integer = all(isinstance(number, (int, np.integer)) for number in (start, stop, step))
+    count = max(0, -((start - stop) // step)) if is_integer else max(0, math.ceil((stop - start) / step))
+    unusual = wanted is not None and (wanted.kind == "b" or (wanted.kind in "iu" and not is_integer))
+    if count <= _FEW or unusual:
+        host = np.arange(start, stop, step)
+        return array(host, narrowed(host, True) if wanted is None else wanted, device=device)
+    if wanted is None:
+        limits = np.iinfo(np.int32)
+        fits = limits.min <= min(start, start + (count - 1) * step) and max(start, stop - 1) <= limits.max
+        wanted = (int32 if fits else int64) if is_integer else float32
+    if wanted.kind == "c":
+        return arange(start, stop, step, dtype=float32, device=device).astype(wanted)
+    from metalpy.ops.moving import sequence
+
+    return sequence(count, start, step, wanted, _device(device))
 
 
-def empty_like(x: Any, dtype: Any = None, device: DeviceLike = None) -> Array:
+def empty_like(x: Any, /, dtype: Any = None, device: DeviceLike = None) -> Array:
     """Make an array of the shape, dtype and device of `x` whose elements have no particular values."""
     return empty(*_like(x, dtype, device))
 
 
-def zeros_like(x: Any, dtype: Any = None, device: DeviceLike = None) -> Array:
+def zeros_like(x: Any, /, dtype: Any = None, device: DeviceLike = None) -> Array:
     """Make an array of zeros of the shape, dtype and device of `x`."""
     return zeros(*_like(x, dtype, device))
 
 
-def ones_like(x: Any, dtype: Any = None, device: DeviceLike = None) -> Array:
+def ones_like(x: Any, /, dtype: Any = None, device: DeviceLike = None) -> Array:
     """Make an array of ones of the shape, dtype and device of `x`."""
     return ones(*_like(x, dtype, device))
 
 
-def full_like(x: Any, value: Any, dtype: Any = None, device: DeviceLike = None) -> Array:
+def full_like(x: Any, /, fill_value: Any, dtype: Any = None, device: DeviceLike = None) -> Array:
     """Make an array of equal elements of the shape, dtype and device of `x`."""
     shape, dtype, device = _like(x, dtype, device)
-    return full(shape, value, dtype, device)
+    return full(shape, fill_value, dtype, device)
 
 
 def _like(x: Any, dtype: Any, device: DeviceLike) -> tuple[tuple[int, ...], Any, DeviceLike]:

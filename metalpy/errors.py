@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 __all__ = [
     "CacheError",
     "CompileError",
@@ -17,12 +19,14 @@ __all__ = [
     "EventTypeError",
     "FixIt",
     "ForkError",
+    "GradientError",
     "GraphError",
     "KernelFaultError",
     "KernelReportedError",
     "LaunchTypeError",
     "LaunchValueError",
     "LibraryError",
+    "LinAlgError",
     "MetalError",
     "MetalWarning",
     "OutOfMemoryError",
@@ -201,6 +205,10 @@ class EnvironmentVariableError(MetalError, ValueError):
     """An environment variable that cannot be meant; the message names it and says what is allowed."""
 
 
+class GradientError(MetalError, ValueError):
+    """A gradient that cannot be taken: of what, and through what, the message says."""
+
+
 class GraphError(MetalError, ValueError):
     """A recording or a graph of commands is asked for what it cannot do."""
 
@@ -223,3 +231,7 @@ class LibraryError(MetalError, ValueError):
 
 class CacheError(MetalError):
     """The compile cache's folder cannot be trusted: another user owns it or may write to it."""
+
+
+class LinAlgError(MetalError, np.linalg.LinAlgError):
+    """A matrix that has no such result: singular, or not positive definite. It is NumPy's error of that name too."""

@@ -31,7 +31,7 @@ class Graph(GraphBase):
 
     __slots__ = ("_places",)
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, runs: bool = True) -> None:
         self._places: dict[Array, list[tuple[int, int, int]]] = {}  # what `_places_of` has found
 
     def launch(self, arrays: Mapping[Array, Array] | None = None) -> None:
@@ -49,6 +49,11 @@ class Graph(GraphBase):
             address inside another argument; or the other one has another layout. Also during a recording.
         """
         self._replay(self._bound(arrays) if arrays else None)
+
+    def rebind(self, arrays: Mapping[Array, Array]) -> None:
+        """Let other arrays take the places of recorded ones for all runs from now on; see `launch`."""
+        self._rebind(self._bound(arrays))
+        self._places = {}
 
     def replace(self, node: int, **values: Any) -> None:
         """Give arguments of a recorded launch other values, for all runs from now on.
@@ -118,12 +123,14 @@ def check_replacement(recorded: Array, other: Array) -> None:
 
 
 @contextmanager
-def record(device: DeviceLike = None) -> Iterator[Graph]:
+def record(device: DeviceLike = None, *, run: bool = True) -> Iterator[Graph]:
     """Record the launches, copies and fills that the calling thread gives to a device, which run as always.
 
     Parameters
     ----------
     device : str, int or Device, optional
+    run : bool
+        False only records: nothing runs before the graph is launched.
 
     Yields
     ------
@@ -148,7 +155,7 @@ def record(device: DeviceLike = None) -> Iterator[Graph]:
     >>> y[0].item()
     7.0
     """
-    graph = Graph(_device(device))
+    graph = Graph(_device(device), run)
     graph._begin()
     try:
         yield graph

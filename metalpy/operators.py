@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
+
+from metalpy.autograd.tape import is_traced
 
 if TYPE_CHECKING:
     from metalpy.array import Array
@@ -10,24 +14,37 @@ if TYPE_CHECKING:
 __all__ = ["Operators"]
 
 
-def _binary(name: str, a: Any, b: Any) -> Array:
+@cache
+def _elementwise() -> ModuleType:
     from metalpy.ops import elementwise
 
+    return elementwise
+
+
+def _binary(name: str, a: Any, b: Any) -> Array:
+    elementwise = _elementwise()
     if not (elementwise.is_operand(a) and elementwise.is_operand(b)):
         return NotImplemented  # type: ignore[no-any-return]
-    return elementwise.binary(name, a, b)
+    return elementwise.binary(name, a, b)  # type: ignore[no-any-return]
 
 
 def _in_place(name: str, a: Any, b: Any) -> Any:
-    from metalpy.ops import elementwise
-
-    return elementwise.in_place(name, a, b) if elementwise.is_operand(b) else NotImplemented
+    elementwise = _elementwise()
+    if not elementwise.is_operand(b) or is_traced(a, b):  # Python then computes `a = a + b`, which has a gradient
+        return NotImplemented
+    return elementwise.in_place(name, a, b)
 
 
 def _unary(name: str, a: Any) -> Array:
-    from metalpy.ops import elementwise
+    return _elementwise().unary(name, a)  # type: ignore[no-any-return]
 
-    return elementwise.unary(name, a)
+
+def _matmul(a: Any, b: Any) -> Array:
+    from metalpy.functions import products
+
+    if type(a) is not type(b) and not (products.is_matrix(a) and products.is_matrix(b)):
+        return NotImplemented  # type: ignore[no-any-return]
+    return products.matmul(a, b)
 
 
 class Operators:
@@ -38,7 +55,6 @@ class Operators:
     """
 
     __slots__ = ()
-    __array_priority__ = 1000  # `numpy array + Array` comes here; NumPy's functions still take Arrays, on the host
     __hash__ = object.__hash__
 
     def __add__(self, other: Any) -> Array:
@@ -104,6 +120,70 @@ class Operators:
     def __ipow__(self, other: Any) -> Self:
         return _in_place("power", self, other)  # type: ignore[no-any-return]
 
+    def __and__(self, other: Any) -> Array:
+        return _binary("bitwise_and", self, other)
+
+    def __rand__(self, other: Any) -> Array:
+        return _binary("bitwise_and", other, self)
+
+    def __iand__(self, other: Any) -> Self:
+        return _in_place("bitwise_and", self, other)  # type: ignore[no-any-return]
+
+    def __or__(self, other: Any) -> Array:
+        return _binary("bitwise_or", self, other)
+
+    def __ror__(self, other: Any) -> Array:
+        return _binary("bitwise_or", other, self)
+
+    def __ior__(self, other: Any) -> Self:
+        return _in_place("bitwise_or", self, other)  # type: ignore[no-any-return]
+
+    def __xor__(self, other: Any) -> Array:
+        return _binary("bitwise_xor", self, other)
+
+    def __rxor__(self, other: Any) -> Array:
+        return _binary("bitwise_xor", other, self)
+
+    def __ixor__(self, other: Any) -> Self:
+        return _in_place("bitwise_xor", self, other)  # type: ignore[no-any-return]
+
+    def __lshift__(self, other: Any) -> Array:
+        return _binary("left_shift", self, other)
+
+    def __rlshift__(self, other: Any) -> Array:
+        return _binary("left_shift", other, self)
+
+    def __ilshift__(self, other: Any) -> Self:
+        return _in_place("left_shift", self, other)  # type: ignore[no-any-return]
+
+    def __rshift__(self, other: Any) -> Array:
+        return _binary("right_shift", self, other)
+
+    def __rrshift__(self, other: Any) -> Array:
+        return _binary("right_shift", other, self)
+
+    def __irshift__(self, other: Any) -> Self:
+        return _in_place("right_shift", self, other)  # type: ignore[no-any-return]
+
+    def __divmod__(self, other: Any) -> tuple[Array, Array]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Array, Array]:
+        return other // self, other % self
+
+    def __matmul__(self, other: Any) -> Array:
+        return _matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Array:
+        return _matmul(other, self)
+
+    def __imatmul__(self, other: Any) -> Self:
+        from metalpy.functions import products
+
+        if not products.is_matrix(other):
+            return NotImplemented
+        return products.multiply_in_place(self, other)  # type: ignore[arg-type, return-value]
+
     def __lt__(self, other: Any) -> Array:
         return _binary("less", self, other)
 
@@ -130,3 +210,6 @@ class Operators:
 
     def __abs__(self) -> Array:
         return _unary("absolute", self)
+
+    def __invert__(self) -> Array:
+        return _unary("invert", self)

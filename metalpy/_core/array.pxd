@@ -37,8 +37,9 @@ cdef class ArrayBase:
         readonly bint writable
         ScalarCode code
         object __weakref__
+    cdef bint is_recorded(self) except -1
     cdef int wait(self) except -1
-    cdef int add_to_graph(self, str kind, ArrayBase source, bytes pattern) except -1
+    cdef bint add_to_graph(self, str kind, ArrayBase source, bytes pattern) except -1
     cdef object host_view(self)
 
 

@@ -114,13 +114,32 @@ cdef class ArrayBase:
         cdef uint64_t began = now() if tracing else 0
         cdef uint64_t serial
         if self.block is not None:
+            if recorders and self.add_to_graph("fill", None, pattern):
+                return
             serial = queue.fill(self.block.memory.buffer, self.offset, self.nbytes, <const char *>pattern,
                                 <uint32_t>len(pattern))
             touch(self.block.memory, queue, serial)
             if began:
                 queue.record("fill", "fill", began, serial, self.nbytes)
-            if recorders:
-                self.add_to_graph("fill", None, pattern)
+
+    def _fill_new(self, bytes pattern not None):
+        """Set every element of an array that nobody uses yet to the bytes of one: at once, for the streams of all.
+
+        A recording gets it as a fill.
+        """
+        if self.is_recorded():
+            self._fill(pattern)
+        elif self.block is not None and pattern.count(0) == len(pattern):
+            memset(self.block.memory.contents + self.offset, 0, self.nbytes)
+        elif self.block is not None:
+            self.host_view()[...] = np.frombuffer(pattern, self.dtype)[0]
+
+    def _is_recorded(self):
+        """True while the calling thread records a graph of the array's device."""
+        return self.is_recorded()
+
+    cdef bint is_recorded(self) except -1:
+        return bool(recorders) and recording_graph(self.device) is not None
 
     def _copy_from(self, ArrayBase source not None):
         """Record a copy between contiguous arrays of one device and as many bytes."""
@@ -130,22 +149,22 @@ cdef class ArrayBase:
         if self.nbytes != source.nbytes or not self.contiguous or not source.contiguous:
             raise ValueError("both arrays must be contiguous and have the same number of bytes")
         if self.block is not None:
+            if recorders and self.add_to_graph("copy", source, None):
+                return
             serial = queue.copy(self.block.memory.buffer, self.offset, source.block.memory.buffer, source.offset,
                                 self.nbytes)
             touch(self.block.memory, queue, serial)
             touch(source.block.memory, queue, serial)
             if began:
                 queue.record("copy", "copy", began, serial, self.nbytes)
-            if recorders:
-                self.add_to_graph("copy", source, None)
 
-    cdef int add_to_graph(self, str kind, ArrayBase source, bytes pattern) except -1:
-        """Tells the calling thread's recording, if there is one, of a copy or a fill."""
+    cdef bint add_to_graph(self, str kind, ArrayBase source, bytes pattern) except -1:
+        """Tells the calling thread's recording, if there is one, of a copy or a fill; True if that is all."""
         cdef GraphBase graph = recording_graph(self.device)
         cdef mp_argument[2] arguments
         cdef mp_dispatch command
         if graph is None:
-            return 0
+            return False
         memset(arguments, 0, sizeof(arguments))
         memset(&command, 0, sizeof(command))
         arguments[0].kind = MP_ARGUMENT_BUFFER
@@ -158,12 +177,13 @@ cdef class ArrayBase:
             arguments[1].kind = MP_ARGUMENT_BUFFER
             arguments[1].buffer, arguments[1].offset = source.block.memory.buffer, source.offset
         command.arguments, command.argument_count = arguments, 2
-        return graph.add(Node(kind, kind, details=self.nbytes), &command,
-                         [self.block, None if source is None else source.block])
+        graph.add(Node(kind, kind, details=self.nbytes), &command,
+                  [self.block, None if source is None else source.block])
+        return not graph.runs
 
-    def _derive(self, dtype, tuple shape not None, tuple strides, uint64_t offset):
-        """Another array over the same memory."""
-        return type(self)(self.device, self.block, dtype, shape, strides, offset, self.writable)
+    def _derive(self, dtype, tuple shape not None, tuple strides, uint64_t offset, bint writable=True):
+        """Another array over the same memory; read-only if this one is or `writable` is false."""
+        return type(self)(self.device, self.block, dtype, shape, strides, offset, self.writable and writable)
 
     @property
     def _block(self):

@@ -15,6 +15,7 @@ cdef class Kernel:
         object info               # compiler.reflection.KernelInfo
         object load               # () -> Pipeline, called once, on first need
         object specializer        # (dict of constants) -> Kernel, or None
+        readonly object origin    # (program, function constants by index) that it is made from; None if not known
         Pipeline pipeline         # None until loaded
         list kept                 # of Pipeline: `suitable` ones, since recorded launches may still use those before
         uint64_t most             # threads of a threadgroup, where that is known before loading; 0: it is not
@@ -37,7 +38,7 @@ cdef class Kernel:
     cdef int encode_threadgroup(self, Encoder encoder, threadgroup_memory) except -1
     cdef int set_grid(self, mp_dispatch *dispatch, tuple values, threads, groups, group_size) except -1
     cdef int default_grid(self, tuple values, uint32_t *grid) except -1
-    cdef int add_to_graph(self, Encoder encoder, const mp_dispatch *dispatch, tuple values, tuple options) except -1
+    cdef bint add_to_graph(self, Encoder encoder, const mp_dispatch *dispatch, tuple values, tuple options) except -1
     cdef int find_error_buffer(self, Node node) except -1
     cdef tuple details(self, const mp_dispatch *dispatch, tuple values)
     cdef int record(self, Queue queue, uint64_t serial, uint64_t began, const mp_dispatch *dispatch,

@@ -7,6 +7,7 @@ from libc.stdint cimport uint64_t
 
 from metalpy._abi cimport (
     MP_ARGUMENT_BUFFER,
+    MP_ARGUMENT_BYTES,
     MP_ARGUMENT_THREADGROUP,
     MP_PIPELINE_GPU,
     MP_PIPELINE_MESSAGES,
@@ -86,11 +87,12 @@ cdef class Kernel:
         If `threads` is left out and no Array tells the number.
     """
 
-    def __init__(self, Device device not None, info, load, str name=None, specializer=None, most=None):
+    def __init__(self, Device device not None, info, load, str name=None, specializer=None, origin=None, most=None):
         self.device = device
         self.info = info
         self.load = load
         self.specializer = specializer
+        self.origin = origin
         if most is not None:  # threads of a threadgroup, 0: no limit of its own; `load` takes a shape then
             self.most = min(most or device.info.max_threads_per_threadgroup, device.info.max_threads_per_threadgroup)
         self.kept = []
@@ -129,6 +131,8 @@ cdef class Kernel:
                 dispatch.pipeline = pipeline.handle
                 dispatch.arguments = encoder.arguments
                 dispatch.argument_count = encoder.count
+                if recorders and self.add_to_graph(encoder, &dispatch, values, (arg_casts, threadgroup_memory)):
+                    return
                 queue = current_queue(self.device)
                 serial = (<Queue>queue).dispatch(&dispatch)
                 if pipeline.limits.flags & MP_PIPELINE_MESSAGES:
@@ -140,8 +144,6 @@ cdef class Kernel:
                         touch((<Block>encoder.blocks[number]).memory, <Queue>queue, serial)
                 if began:
                     self.record(<Queue>queue, serial, began, &dispatch, values)
-                if recorders:
-                    self.add_to_graph(encoder, &dispatch, values, (arg_casts, threadgroup_memory))
         finally:
             return_encoder(encoder)
 
@@ -223,16 +225,26 @@ cdef class Kernel:
             return "gpu"
         return "spmd" if flags & MP_PIPELINE_SIMDGROUPS else "reference"
 
-    cdef int add_to_graph(self, Encoder encoder, const mp_dispatch *dispatch, tuple values, tuple options) except -1:
-        """Tells the calling thread's recording, if there is one, of a launch."""
+    cdef bint add_to_graph(self, Encoder encoder, const mp_dispatch *dispatch, tuple values, tuple options) except -1:
+        """Tells the calling thread's recording, if there is one, of a launch; True if that is all that is wanted."""
         cdef GraphBase graph = recording_graph(self.device)
         cdef Node node
-        if graph is not None:
-            speaks = self.pipeline.limits.flags & MP_PIPELINE_MESSAGES != 0
-            node = Node("launch", self.name, self, values, options, self.details(dispatch, values), speaks)
-            graph.add(node, dispatch, used_blocks(encoder))
-            self.find_error_buffer(node)
-        return 0
+        if graph is None:
+            return False
+        speaks = self.pipeline.limits.flags & MP_PIPELINE_MESSAGES != 0
+        node = Node("launch", self.name, self, values, options, self.details(dispatch, values), speaks)
+        graph.add(node, dispatch, used_blocks(encoder))
+        self.find_error_buffer(node)
+        return not graph.runs
+
+    def _writes(self, uint32_t kind, uint32_t index):
+        """True if the kernel may write through an argument of a recorded launch."""
+        cdef ArgumentPlan plan
+        if kind == MP_ARGUMENT_BUFFER:
+            for plan in self.plans:
+                if plan.index == index and not plan.is_handle:
+                    return bool(plan.writes)
+        return kind != MP_ARGUMENT_BYTES
 
     cdef int find_error_buffer(self, Node node) except -1:
         cdef Py_ssize_t position

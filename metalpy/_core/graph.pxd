@@ -32,6 +32,7 @@ cdef class GraphBase:
         readonly Device device
         list commands             # of Node
         dict blocks               # keys: all that the nodes use
+        bint runs                 # what is recorded also runs
         object __weakref__
     cdef int add(self, Node node, const mp_dispatch *dispatch, list blocks) except -1
 

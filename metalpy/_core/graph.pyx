@@ -41,6 +41,18 @@ cdef class Node:
         PyMem_Free(self.bytes)
 
     @property
+    def uses(self):
+        """Tuple of (Block or None, True if the command may write there) of each argument."""
+        cdef uint32_t number
+        cdef list found = []
+        for number in range(self.count):
+            writes = number == 0
+            if self.kernel is not None:
+                writes = self.kernel._writes(self.arguments[number].kind, self.arguments[number].index)
+            found.append((self.blocks[number], writes))
+        return tuple(found)
+
+    @property
     def threads(self):
         """The grid of a launch: threads along x, y and z; None for other commands."""
         cdef const uint32_t *extents = self.dispatch.threads
@@ -99,8 +111,9 @@ cdef inline uint64_t aligned(uint64_t size) noexcept:
 cdef class GraphBase:
     """Base of `metalpy.Graph`."""
 
-    def __cinit__(self, Device device not None):
+    def __cinit__(self, Device device not None, bint runs=True):
         self.device = device
+        self.runs = runs
         self.commands = []
         self.blocks = {}
 
@@ -151,6 +164,21 @@ cdef class GraphBase:
                                      "array of which this one is a view")
                 found.append((position, number, argument.offset - offset))
         return found
+
+    def _rebind(self, dict bound):
+        """Let arguments have other memory for all runs from now on; `bound` is as in `_replay`."""
+        cdef Node node
+        cdef Block block
+        cdef uint32_t argument
+        for number, places in bound.items():
+            node = <Node>self.commands[number]
+            for argument, block, offset in places:
+                node.arguments[argument].buffer = block.memory.buffer
+                node.arguments[argument].offset = offset
+                node.blocks[argument] = block
+        self.blocks = {}
+        for node in self.commands:
+            self.hold(node.blocks)
 
     def _replay(self, dict bound):
         """Record all commands on the calling thread's queue.

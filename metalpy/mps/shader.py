@@ -283,9 +283,9 @@ def _kernel(
     if isinstance(compilation, Compilation):
         most = compilation.max_threads(name) if chosen_executor() == SPMD else None
         native = partial(_load, compilation, device, name, values)
-        return Kernel(device, compilation.kernels[name], native, name, specialize, most)
+        return Kernel(device, compilation.kernels[name], native, name, specialize, (compilation, values), most)
     info, load = compilation.kernel(name, values)
-    return Kernel(device, info, load, name, specialize)
+    return Kernel(device, info, load, name, specialize, (compilation, values))
 
 
 def _load(

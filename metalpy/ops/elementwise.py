@@ -1,4 +1,4 @@
-"""Element-wise operators: NumPy's types and broadcasting in front of the kernels of ``elementwise.metal``.
+"""Element-wise functions: NumPy's types and broadcasting in front of the kernels of ``elementwise.metal``.
 
 Everything is recorded on the calling thread's stream; nothing here waits.
 """
@@ -6,6 +6,7 @@ Everything is recorded on the calling thread's stream; nothing here waits.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -15,22 +16,41 @@ from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy._core.driver import Device
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive_family, refuse_in_place
 from metalpy.creation import asarray
-from metalpy.errors import LaunchValueError, UnsupportedError
+from metalpy.errors import LaunchValueError
 from metalpy.mps.shader import ShaderLibrary, compile_file
-from metalpy.ops.layout import Strides, collapse, overlaps, strided_memory
+from metalpy.ops.layout import broadcast_shapes, launch_strided, overlaps
 from metalpy.ops.types import WEAK, compute_dtype, metal_name, resolve
 from metalpy.shader_files import shader_folder
 
-__all__ = ["binary", "contiguous", "in_place", "is_operand", "unary"]
+__all__ = ["assign", "assign_safely", "binary", "contiguous", "copied", "in_place", "is_operand", "unary"]
 
-_MAX_RANK = 16  # of the kernels' Layout
+_LARGEST = 0xFFFFFFFF  # elements of one launch
+_UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
+_PACKED = {
+    "bool": "?", "int8": "b", "int16": "h", "int32": "i", "int64": "q", "uint8": "B", "uint16": "H", "uint32": "I",
+    "uint64": "Q", "float32": "f",
+}  # fmt: skip
 
-_FUNCTORS = {
-    "add": "Add", "subtract": "Subtract", "multiply": "Multiply", "true_divide": "TrueDivide",
-    "floor_divide": "FloorDivide", "remainder": "Remainder", "power": "Power", "equal": "Equal",
-    "not_equal": "NotEqual", "less": "Less", "less_equal": "LessEqual", "greater": "Greater",
-    "greater_equal": "GreaterEqual", "positive": "Positive", "negative": "Negative", "absolute": "Absolute",
+# NumPy's names, and the functors of shaders/functors.h.
+UNARY = {
+    "absolute": "Absolute", "arccos": "Arccos", "arccosh": "Arccosh", "arcsin": "Arcsin", "arcsinh": "Arcsinh",
+    "arctan": "Arctan", "arctanh": "Arctanh", "ceil": "Ceil", "conjugate": "Conjugate", "cos": "Cos", "cosh": "Cosh",
+    "erf": "Erf", "exp": "Exp", "expm1": "Expm1", "floor": "Floor", "imag": "ImaginaryPart", "invert": "Invert",
+    "isfinite": "IsFinite", "isinf": "IsInf", "isnan": "IsNan", "log": "Log", "log10": "Log10", "log1p": "Log1p",
+    "log2": "Log2", "logical_not": "LogicalNot", "negative": "Negative", "positive": "Positive", "real": "RealPart",
+    "reciprocal": "Reciprocal", "round": "Round", "sign": "Sign", "signbit": "SignBit", "sin": "Sin", "sinh": "Sinh",
+    "sqrt": "Sqrt", "square": "Square", "tan": "Tan", "tanh": "Tanh", "trunc": "Trunc",
+}  # fmt: skip
+BINARY = {
+    "add": "Add", "arctan2": "Arctan2", "bitwise_and": "BitwiseAnd", "bitwise_or": "BitwiseOr",
+    "bitwise_xor": "BitwiseXor", "copysign": "Copysign", "equal": "Equal", "floor_divide": "FloorDivide",
+    "greater": "Greater", "greater_equal": "GreaterEqual", "hypot": "Hypot", "left_shift": "LeftShift",
+    "less": "Less", "less_equal": "LessEqual", "logaddexp": "LogAddExp", "logical_and": "LogicalAnd",
+    "logical_or": "LogicalOr", "logical_xor": "LogicalXor", "maximum": "Maximum", "minimum": "Minimum",
+    "multiply": "Multiply", "nextafter": "NextAfter", "not_equal": "NotEqual", "power": "Power",
+    "remainder": "Remainder", "right_shift": "RightShift", "subtract": "Subtract", "true_divide": "TrueDivide",
 }  # fmt: skip
 _REFLECTED = {
     "equal": "equal", "not_equal": "not_equal", "less": "greater", "less_equal": "greater_equal", "greater": "less",
@@ -43,42 +63,187 @@ def is_operand(value: object) -> bool:
     return isinstance(value, (Array, bool, int, float, complex, np.generic, np.ndarray))
 
 
+def _compute(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype if name == "nextafter" else compute_dtype(dtype)
+
+
 @cache
 def _library(device: Device, name: str, *types: str) -> ShaderLibrary:
-    defines: dict[str, object] = dict(zip(("A", "CA", "B", "CB", "R"), types, strict=True))
-    defines |= {"OPERATOR": _FUNCTORS[name], "UNARY": int(name in ("positive", "negative", "absolute"))}
+    """The kernels of a function: for each operand its types in memory and in computing, then the result's."""
+    is_unary = len(types) == 3
+    of_a, of_b = ("TYPE_A", "COMPUTE_A"), ("TYPE_B", "COMPUTE_B")
+    names = (*of_a, "RESULT") if is_unary else (*of_a, *of_b, "RESULT")
+    defines: dict[str, object] = dict(zip(names, types, strict=True))
+    defines |= {"OPERATOR": UNARY[name] if is_unary else BINARY[name], "UNARY": int(is_unary)}
+    if name == "erf":
+        defines["SPECIAL"] = 1
     return compile_file(shader_folder() / "elementwise.metal", defines=defines, math_mode="safe", device=device)
 
 
+# ---- one operand ----
+
+_unary_plans: dict[tuple[str, np.dtype[Any], Device], tuple[np.dtype[Any], ShaderLibrary]] = {}
+
+
+@primitive_family
 def unary(name: str, a: Array) -> Array:
     """A new array with NumPy's function `name` of each element."""
-    compute, result = resolve(name, a.dtype)
-    out = allocate(Array, a.device, result, a.shape)
+    plan = _unary_plans.get((name, a.dtype, a.device))
+    if plan is None:
+        types = resolve(name, a.dtype)
+        compute = metal_name(_compute(name, types[0]))
+        library = _library(a.device, name, metal_name(a.dtype), compute, metal_name(types[1]))
+        plan = _unary_plans[name, a.dtype, a.device] = types[1], library
+    out = allocate(Array, a.device, plan[0], a.shape)
     if out.size:
-        types = (metal_name(a.dtype), metal_name(compute_dtype(compute)))
-        library = _library(a.device, name, *types, *types, metal_name(result))
-        if a.contiguous:
-            library.dense(out, a)
-        else:
-            _launch_strided(library.strided, out, [a])
+        _launch_unary(plan[1], out, a)
     return out
 
 
+def _launch_unary(library: ShaderLibrary, out: Array, a: Array) -> None:
+    if a.contiguous and out.contiguous and a.shape == out.shape and a.size <= _LARGEST:
+        library.dense(out, a)
+    else:
+        launch_strided(library, "strided", [out, a])
+
+
+# ---- copies ----
+
+
+def assign(out: Array, a: Array) -> None:
+    """Set the elements of `out` to those of `a`, which broadcasts to its shape, converted to its dtype.
+
+    Memory that both have in common must not matter: see `overlaps`.
+    """
+    if not out.size:
+        return
+    if out.dtype == a.dtype or out.dtype.names or a.dtype.names:
+        if out.dtype == a.dtype and out.contiguous and a.contiguous and out.shape == a.shape:
+            out._copy_from(a)
+            return
+        unsigned = _UNSIGNED.get(out.itemsize)
+        if unsigned is None or out.dtype != a.dtype or any(step % out.itemsize for step in (*out.strides, *a.strides)):
+            out._wait()
+            out._host()[...] = a.numpy()
+        else:
+            names = [metal_name(unsigned)] * 3
+            launch_strided(_library(out.device, "positive", *names), "strided", [out, a], kinds=(unsigned, unsigned))
+        return
+    library = _library(
+        out.device, "positive", metal_name(a.dtype), metal_name(compute_dtype(a.dtype)), metal_name(out.dtype)
+    )
+    _launch_unary(library, out, a)
+
+
+def assign_safely(out: Array, a: Array) -> None:
+    """As `assign`, also where both have memory in common."""
+    if a.size and out.size and overlaps(out, a):
+        a = copied(a)
+    assign(out, a)
+
+
+def contiguous(x: Array) -> Array:
+    """`x`, or a contiguous copy of it that the device makes."""
+    return x if x.contiguous else copied(x)
+
+
+def copied(x: Array) -> Array:
+    """A contiguous copy that the device makes."""
+    out = allocate(Array, x.device, x.dtype, x.shape)
+    assign(out, x)
+    return out
+
+
+# ---- two operands ----
+
+
+class _Plan:
+    """What is known about a function of operands of certain types before their values and shapes are."""
+
+    __slots__ = ("library", "pack", "result")
+
+    def __init__(self, result: np.dtype[Any], library: ShaderLibrary, pack: Callable[[Any], bytes] | None) -> None:
+        self.result, self.library, self.pack = result, library, pack
+
+
+_plans: dict[tuple[str, Any, Any, Device], _Plan] = {}
+
+
+@primitive_family
 def binary(name: str, a: Any, b: Any) -> Array:
     """A new array with NumPy's function `name` of each pair of elements; one operand is an Array."""
+    if type(a) is Array:
+        if type(b) is Array:
+            plan = _plans.get((name, a.dtype, b.dtype, a.device))
+            if plan is not None and b.device is a.device:
+                return _two_arrays(plan, a, b)
+        else:
+            plan = _plans.get((name, a.dtype, type(b), a.device))
+            if plan is not None:
+                return _array_and_number(name, plan, "dense_scalar", "strided_scalar", a, b, a, b)
+    elif type(b) is Array:
+        if name in _REFLECTED:
+            return binary(_REFLECTED[name], b, a)
+        plan = _plans.get((name, type(a), b.dtype, b.device))
+        if plan is not None:
+            return _array_and_number(name, plan, "scalar_dense", "scalar_strided", b, a, a, b)
+    return _binary(name, a, b)
+
+
+def _two_arrays(plan: _Plan, a: Array, b: Array) -> Array:
+    shape = a.shape
+    if shape == b.shape:
+        out = allocate(Array, a.device, plan.result, shape)
+        if a.contiguous and b.contiguous and 0 < a.size <= _LARGEST:
+            plan.library.dense(out, a, b)
+            return out
+    else:
+        out = allocate(Array, a.device, plan.result, broadcast_shapes(shape, b.shape))
+    if out.size:
+        launch_strided(plan.library, "strided", [out, a, b])
+    return out
+
+
+def _array_and_number(name: str, plan: _Plan, dense: str, strided: str, x: Array, number: Any, a: Any, b: Any) -> Array:
+    try:
+        value = plan.pack(number)  # type: ignore[misc]
+    except (struct.error, OverflowError):  # out of the type's range
+        return _binary(name, a, b)
+    out = allocate(Array, x.device, plan.result, x.shape)
+    if x.contiguous and 0 < x.size <= _LARGEST:
+        getattr(plan.library, dense)(out, x, value)
+    elif x.size:
+        launch_strided(plan.library, strided, [out, x], (value,))
+    return out
+
+
+def _binary(name: str, a: Any, b: Any) -> Array:
     device: Device = (a if isinstance(a, Array) else b).device
     a, b = _operand(a, device), _operand(b, device)
-    if name in _REFLECTED and not isinstance(a, Array):
-        name, a, b = _REFLECTED[name], b, a
     types = resolve(name, _type_of(a), _type_of(b))
-    shape = np.broadcast_shapes(_shape(a), _shape(b))
+    shape = broadcast_shapes(_shape(a), _shape(b))
     if name in _REFLECTED and _is_beyond(b, types[0]):
         out = allocate(Array, device, dtypes.bool_, shape)
         out.fill(name in ("not_equal", *(("less", "less_equal") if b > 0 else ("greater", "greater_equal"))))
         return out
     out = allocate(Array, device, types[2], shape)
-    _run(name, out, a, b, types)
+    library = _run(name, out, a, b, types)
+    if library is not None:
+        _remember(device, name, a, b, types, library)
     return out
+
+
+def _remember(
+    device: Device, name: str, a: Any, b: Any, types: tuple[np.dtype[Any], ...], library: ShaderLibrary
+) -> None:
+    """Let `binary` be quick the next time."""
+    if isinstance(a, Array) and isinstance(b, Array):
+        _plans[name, a.dtype, b.dtype, device] = _Plan(types[2], library, None)
+    elif isinstance(a, Array) and type(b) in (bool, int, float):
+        if pack := _packer(name, types[1], type(b)):
+            _plans[name, a.dtype, type(b), device] = _Plan(types[2], library, pack)
+    elif isinstance(b, Array) and type(a) in (bool, int, float) and (pack := _packer(name, types[0], type(a))):
+        _plans[name, type(a), b.dtype, device] = _Plan(types[2], library, pack)
 
 
 def in_place(name: str, out: Array, b: Any) -> Array:
@@ -91,8 +256,11 @@ def in_place(name: str, out: Array, b: Any) -> Array:
     ValueError
         If `out` is read-only, or `b` does not broadcast to its shape.
     """
+    refuse_in_place(name, out, b)
     if not out.writable:
         raise ValueError("the array is read-only")
+    if _in_place_at_once(name, out, b):
+        return out
     b = _operand(b, out.device)
     types = resolve(name, out.dtype, _type_of(b))
     if not np.can_cast(types[2], out.dtype, "same_kind"):
@@ -100,19 +268,32 @@ def in_place(name: str, out: Array, b: Any) -> Array:
     if np.broadcast_shapes(out.shape, _shape(b)) != out.shape:
         raise ValueError(f"operand of shape {_shape(b)} does not broadcast to the array's shape {out.shape}")
     same = isinstance(b, Array) and (b.offset, b.strides, b.shape) == (out.offset, out.strides, out.shape)
-    if isinstance(b, Array) and not same and overlaps(out, b):
-        b = _copied(b)
+    if isinstance(b, Array) and not same and b.size and out.size and overlaps(out, b):
+        b = copied(b)
     _run(name, out, out, b, types)
     return out
 
 
-def contiguous(x: Array) -> Array:
-    """`x`, or a contiguous copy of it that the device makes."""
-    return x if x.contiguous else _copied(x)
-
-
-def _copied(x: Array) -> Array:
-    return unary("positive", x) if x.dtype != dtypes.bool_ else binary("not_equal", x, False)
+def _in_place_at_once(name: str, out: Array, b: Any) -> bool:
+    """The quick way for contiguous arrays and what `binary` has done before; False where it does not lead there."""
+    is_array = type(b) is Array
+    plan = _plans.get((name, out.dtype, b.dtype if is_array else type(b), out.device))
+    if plan is None or plan.result != out.dtype or not (out.contiguous and 0 < out.size <= _LARGEST):
+        return False
+    if is_array:
+        if b.shape != out.shape or not b.contiguous or b.device is not out.device:
+            return False
+        at_one_place = (b._block, b.offset, b.itemsize) == (out._block, out.offset, out.itemsize)
+        if not at_one_place and overlaps(out, b):
+            return False
+        plan.library.dense(out, out, b)
+        return True
+    try:
+        value = plan.pack(b)  # type: ignore[misc]
+    except (struct.error, OverflowError):
+        return False
+    plan.library.dense_scalar(out, out, value)
+    return True
 
 
 def _operand(value: Any, device: Device) -> Any:
@@ -154,71 +335,41 @@ def _scalar_bytes(name: str, value: Any, dtype: np.dtype[Any], is_exponent: bool
         raise OverflowError(f"Python integer {value} out of bounds for {dtype}")
     with np.errstate(over="ignore"):
         host = np.asarray(value).astype(dtype)
-    return host.astype(compute_dtype(dtype)).tobytes()
+    return host.astype(_compute(name, dtype)).tobytes()
 
 
-def _run(name: str, out: Array, a: Any, b: Any, types: tuple[np.dtype[Any], ...]) -> None:
+def _packer(name: str, dtype: np.dtype[Any], kind: type) -> Callable[[Any], bytes] | None:
+    """The quick way to what `_scalar_bytes` gives, which raises for numbers out of range; None if there is none."""
+    if (dtype.kind in "iub" and kind is float) or (name == "power" and dtype.kind == "i"):
+        return None
+    code = _PACKED.get(dtype.name)
+    return None if code is None else struct.Struct("=" + code).pack
+
+
+def _run(name: str, out: Array, a: Any, b: Any, types: tuple[np.dtype[Any], ...]) -> ShaderLibrary | None:
+    """Launch; the library that was used, None if there was nothing to do."""
     stored_a = a.dtype if isinstance(a, Array) else types[0]
     stored_b = b.dtype if isinstance(b, Array) else types[1]
-    compute_a, compute_b = compute_dtype(types[0]), compute_dtype(types[1])
+    compute_a, compute_b = _compute(name, types[0]), _compute(name, types[1])
     scalar: bytes | None = None
     if not isinstance(a, Array):
         scalar, stored_a = _scalar_bytes(name, a, types[0], False), compute_a
     elif not isinstance(b, Array):
         scalar, stored_b = _scalar_bytes(name, b, types[1], True), compute_b
     if out.size == 0:
-        return
-    if out.size > 0xFFFFFFFF:
-        raise UnsupportedError(f"operators take arrays of at most 2**32 - 1 elements, got {out.size}")
+        return None
     library = _library(
         out.device, name, metal_name(stored_a), metal_name(compute_a), metal_name(stored_b), metal_name(compute_b),
         metal_name(out.dtype),
     )  # fmt: skip
     arrays = [x for x in (a, b) if isinstance(x, Array)]
-    dense = out.contiguous and all(x.contiguous and x.shape == out.shape for x in arrays)
-    if scalar is None:
-        if dense:
-            library.dense(out, a, b)
-        else:
-            _launch_strided(library.strided, out, arrays)
-    elif arrays[0] is a:
-        if dense:
-            library.dense_scalar(out, a, scalar)
-        else:
-            _launch_strided(library.strided_scalar, out, arrays, right=scalar)
-    elif dense:
-        library.scalar_dense(out, scalar, b)
+    dense = out.contiguous and all(x.contiguous and x.shape == out.shape for x in arrays) and out.size <= _LARGEST
+    tail = () if scalar is None else (scalar,)
+    kind = "dense" if dense else "strided"
+    if scalar is not None:
+        kind = f"{kind}_scalar" if arrays[0] is a else f"scalar_{kind}"
+    if dense:
+        library[kind](out, *arrays, *tail)
     else:
-        _launch_strided(library.scalar_strided, out, arrays, left=scalar)
-
-
-def _launch_strided(
-    kernel: Any, out: Array, operands: list[Array], left: bytes | None = None, right: bytes | None = None
-) -> None:
-    """Launch with any layouts: the arrays as memory, and where in it each element lies."""
-    broadcast = [_broadcast_strides(x, out.shape) for x in operands]
-    shape, strides = collapse(out.shape, [out.strides, *broadcast])
-    if len(shape) > _MAX_RANK:
-        raise UnsupportedError(f"operators take up to {_MAX_RANK} axes that cannot be joined, got {len(shape)}")
-    memories, columns = [], []
-    for x, steps in zip([out, *operands], strides, strict=True):
-        memory, start = strided_memory(x)
-        memories.append(memory)
-        columns.append(_column(x, steps, start))
-    if len(operands) == 1:  # its place is that of the side on which it stands
-        columns.insert(1 if left is not None else 2, bytes(8 * (_MAX_RANK + 1)))
-    layout = struct.pack(f"=I{_MAX_RANK}I4x", len(shape), *shape, *[0] * (_MAX_RANK - len(shape))) + b"".join(columns)
-    values = [memories[0], *([] if left is None else [left]), *memories[1:], *([] if right is None else [right])]
-    kernel(*values, layout, threads=out.size)
-
-
-def _column(x: Array, steps: Strides, start: int) -> bytes:
-    elements = [step // x.itemsize for step in steps]
-    return struct.pack(f"={_MAX_RANK + 1}q", *elements, *[0] * (_MAX_RANK - len(elements)), start)
-
-
-def _broadcast_strides(x: Array, shape: tuple[int, ...]) -> Strides:
-    """Bytes from one element to the next along each axis of `shape`, 0 where `x` repeats."""
-    missing = len(shape) - x.ndim
-    own = (0 if extent == 1 else step for extent, step in zip(x.shape, x.strides, strict=True))
-    return (0,) * missing + tuple(own)
+        launch_strided(library, kind, [out, *arrays], tail)
+    return library

@@ -13,7 +13,7 @@ from metalpy import environment
 from metalpy.array import Array
 from metalpy.creation import array
 
-__all__ = ["fallback"]
+__all__ = ["fallback", "on_the_host"]
 
 
 def fallback(name: str) -> Callable[..., Any] | None:
@@ -22,10 +22,15 @@ def fallback(name: str) -> Callable[..., Any] | None:
     It waits for its arguments, computes on the host and makes arrays of the results on the device of the first array.
     The first call of each function warns.
     """
+    function = getattr(np, name, None)
+    return on_the_host(function) if callable(function) else None
+
+
+def on_the_host(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """As `fallback`, for a function of NumPy."""
     flag = environment.flag
     wanted = environment.read("METALPY_ENABLE_FALLBACK", "PYTORCH_ENABLE_MPS_FALLBACK", parse=flag, default=False)
-    function = getattr(np, name, None)
-    return _on_the_host(name, function) if wanted and callable(function) else None
+    return _on_the_host(function.__name__, function) if wanted else None
 
 
 @cache

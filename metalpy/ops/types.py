@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from metalpy import dtypes
 from metalpy.errors import UnsupportedError
 
-__all__ = ["WEAK", "compute_dtype", "metal_name", "resolve"]
+__all__ = ["WEAK", "compute_dtype", "metal_name", "promoted", "resolve"]
 
 _METAL = {
     "bool": "bool", "int8": "char", "int16": "short", "int32": "int", "int64": "long", "uint8": "uchar",
@@ -22,9 +23,17 @@ _NARROWER = {"float64": dtypes.float32, "longdouble": dtypes.float32, "complex12
 # Python's numbers, but bool: they take the type of the array that they meet, as in NumPy.
 WEAK = (int, float, complex)
 
+# What NumPy has as functions that are no ufuncs: the dtype of their result.
+_OWN: dict[str, Callable[[Any], np.dtype[Any]]] = {
+    "round": lambda dtype: dtype,
+    "real": lambda dtype: dtypes.float32 if dtype.kind == "c" else dtype,
+    "imag": lambda dtype: dtypes.float32 if dtype.kind == "c" else dtype,
+}
+
 Operand = np.dtype[Any] | type
 
 
+@cache
 def metal_name(dtype: np.dtype[Any]) -> str:
     """What Metal calls elements of a dtype."""
     try:
@@ -36,6 +45,10 @@ def metal_name(dtype: np.dtype[Any]) -> str:
 def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype in which kernels compute: float32 for narrower floats, as NumPy does."""
     return dtypes.float32 if dtype.name in ("float16", "bfloat16") else dtype
+
+
+# Functions that NumPy has not, and those of its that take the same types.
+_LIKE = {"erf": "cbrt"}
 
 
 @cache
@@ -52,10 +65,54 @@ def resolve(name: str, *operands: Operand) -> tuple[np.dtype[Any], ...]:
     for operand in operands:
         if not isinstance(operand, type):
             metal_name(operand)
-    first, *rest = (_weak(operand, operands) for operand in operands)
-    ufunc: Any = getattr(np, name)
-    found = ufunc.resolve_dtypes((first, *rest, None))
+    if name in _OWN:
+        return operands[0], _OWN[name](operands[0])  # type: ignore[return-value]
+    given = tuple(_weak(operand, operands) for operand in operands)
+    ufunc: Any = getattr(np, _LIKE.get(name, name))
+    try:
+        found = ufunc.resolve_dtypes((*given, None))
+    except TypeError:
+        half = next((dtype for dtype in given if not isinstance(dtype, type) and dtype.name == "bfloat16"), None)
+        if half is None:
+            raise
+        # There is no loop for bfloat16: as for float16
+        stand_in = tuple(np.dtype("float16") if dtype is half else dtype for dtype in given)
+        found = tuple(half if dtype == np.float16 else dtype for dtype in ufunc.resolve_dtypes((*stand_in, None)))
     return tuple(_NARROWER.get(dtype.name, dtype) for dtype in found)
+
+
+@cache
+def promoted(*operands: Operand) -> np.dtype[Any]:
+    """The dtype of elements that come from several arrays, or Python numbers: NumPy's, with Metal's widths.
+
+    Raises
+    ------
+    TypeError
+        If there is none.
+    """
+    strong = [dtype for dtype in operands if not isinstance(dtype, type)]
+    if len({"bfloat16", "float16"} & {dtype.name for dtype in strong}) == 2:
+        strong.append(dtypes.float32)  # neither holds the other, and NumPy knows no common one
+        strong = [dtype for dtype in strong if dtype.name != "bfloat16"]
+    found: Any = np.result_type(*strong) if strong else None
+    for number in operands:
+        if isinstance(number, type):
+            found = _with_number(found, number)
+    return _NARROWER.get(found.name, found)  # type: ignore[no-any-return]
+
+
+def _with_number(dtype: np.dtype[Any] | None, number: type) -> np.dtype[Any]:
+    if dtype is None:
+        return dtypes.as_dtype(number)
+    if dtype.name == "bool":
+        return np.result_type(dtypes.int32 if number is int else dtypes.as_dtype(number))
+    if dtype.name == "bfloat16":
+        return dtypes.complex64 if number is complex else dtype
+    if number is int or dtype.kind == "c" or (number is float and dtype.kind == "f"):
+        return dtype
+    if number is float:
+        return dtypes.float32
+    return dtypes.complex64
 
 
 def _weak(operand: Operand, operands: tuple[Operand, ...]) -> Operand:

@@ -170,6 +170,7 @@ def test_wrapping_shares_memory(device):
     host = np.arange(12, dtype=np.int32).reshape(3, 4)
     x = like(mp.asarray(host, copy=False, device=device), host)
     x[1, 1] = 77
+    mp.mps.synchronize()
     assert host[1, 1] == 77
     host[0, 0] = 55
     assert x[0, 0].item() == 55
@@ -220,9 +221,9 @@ def test_indices_out_of_bounds(device, key):
         mp.zeros((3, 4, 5), device=device)[key]
 
 
-@pytest.mark.parametrize("key", [[0, 1], np.array([0]), True, (0, [1]), 1.0, "a"])
+@pytest.mark.parametrize("key", [1.0, "a", (0, 2j)])
 def test_other_indices_are_refused(device, key):
-    with pytest.raises(TypeError, match=r"index x\.numpy"):
+    with pytest.raises(TypeError, match="indexed by integers"):
         mp.zeros((3, 4, 5), device=device)[key]
 
 
@@ -439,7 +440,7 @@ def test_array_protocol(device):
         x.__array__(np.float64, copy=False)
     assert np.asarray(mp.ones(3, "bfloat16", device)).dtype == ml_dtypes.bfloat16
     assert (np.arange(4) + x.numpy()).tolist() == [0, 2, 4, 6]
-    assert np.sum(x) == 6
+    assert isinstance(np.negative(x), mp.Array) and np.negative(x).tolist() == [0, -1, -2, -3]
 
 
 @pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES if dtype != "bfloat16"])

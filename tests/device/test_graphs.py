@@ -77,6 +77,17 @@ def test_operators_are_recorded(device):
     np.testing.assert_allclose(y.numpy(), (host * 2 + 1) / host, rtol=1e-6)
 
 
+def test_what_creation_writes_is_part_of_a_recording(device):
+    with mp.record(device) as graph:
+        total = mp.zeros(100, device=device)
+        total += mp.arange(100, dtype="float32", device=device)
+        total += mp.full(100, 2.5, device=device)
+        total += mp.arange(5000, dtype="float32", device=device)[-100:]
+    for _ in range(2):
+        graph.launch()
+        np.testing.assert_array_equal(total.numpy(), 2.0 * np.arange(100) + 4902.5)
+
+
 def test_arrays_take_the_places_of_others_for_one_launch(device, library):
     (x, host_x), (other, host_other) = random(device), random(device, seed=1)
     with mp.record(device) as graph:
@@ -95,8 +106,8 @@ def test_arrays_take_the_places_of_others_for_one_launch(device, library):
 
 def test_parts_of_a_replaced_array_are_replaced_with_it(device, library):
     (x, host_x), (other, host_other) = random(device), random(device, seed=1)
+    y = mp.zeros(500, device=device)
     with mp.record(device) as graph:
-        y = mp.zeros(500, device=device)
         library.saxpy(y, x[500:], 1.0)
     graph.launch({x: other})
     np.testing.assert_allclose(y.numpy(), host_x[500:] + host_other[500:], rtol=1e-6)
@@ -122,6 +133,45 @@ def test_values_of_launches_can_be_replaced(device, library):
     graph.launch({other: y})
     np.testing.assert_allclose(other.numpy(), 10 * host, rtol=1e-6)
     assert graph.nodes[-1].values[2] == 10.0
+
+
+def test_recording_alone_runs_nothing(device, library):
+    x, host = random(device)
+    with mp.record(device, run=False) as graph:
+        y = mp.empty(1000, device=device)
+        y.fill(3)
+        z = y.copy()
+        library.saxpy(z, x, 2.0)
+        x.fill(9)
+    np.testing.assert_array_equal(x.numpy(), host)
+    graph.launch()
+    np.testing.assert_allclose(z.numpy(), 3 + 2 * host, rtol=1e-6)
+    assert (x.numpy() == 9).all()
+
+
+def test_arrays_take_the_places_of_others_for_good(device, library):
+    (x, host), (other, host_other) = random(device), random(device, seed=1)
+    with mp.record(device) as graph:
+        y = mp.empty(1000, device=device)
+        y.fill(0)
+        library.saxpy(y, x, 2.0)
+    graph.rebind({x: other})
+    graph.launch()
+    np.testing.assert_allclose(y.numpy(), 2 * host_other, rtol=1e-6)
+    with pytest.raises(mp.GraphError, match="no command"):
+        graph.launch({x: other})
+    graph.launch({other: x})
+    np.testing.assert_allclose(y.numpy(), 2 * host, rtol=1e-6)
+
+
+def test_nodes_tell_what_they_write(device, library):
+    x, _ = random(device)
+    with mp.record(device) as graph:
+        y = x.copy()
+        library.saxpy(y, x, 2.0)
+        y.fill(0)
+    uses = [[(block is x._block, writes) for block, writes in node.uses if block is not None] for node in graph.nodes]
+    assert uses == [[(False, True), (True, False)], [(False, True), (True, False)], [(False, True)]]
 
 
 def test_threadgroup_memory_is_recorded_and_kept(device, library):
@@ -170,10 +220,11 @@ def test_reports_of_a_replay_are_raised(device):
 
 def test_replays_of_several_threads_use_their_streams(device, library):
     x, host = random(device)
+    target = mp.zeros(1000, device=device)
     with mp.record(device) as graph:
-        library.saxpy(mp.zeros(1000, device=device), x, 2.0)
-    target = graph.nodes[0].values[0]
+        library.saxpy(target, x, 2.0)
     results = [mp.zeros(1000, device=device) for _ in range(4)]
+    device.synchronize()  # zeros are a command of this thread's stream
 
     def work(result):
         with mp.mps.stream(mp.mps.Stream(device=device)):

@@ -7,7 +7,7 @@ import numpy as np
 from .language import Expr, Type
 from .operations import Array, in_type
 
-WIDTH = 32
+WIDTH, QUAD = 32, 4
 INACTIVE_READ_AS = "zero"  # or "own": what a shuffle gives for a lane that takes no part
 REDUCTIONS = ["sum", "product", "min", "max", "and", "or", "xor"]
 SCANS = [f"prefix_{kind}_{op}" for kind in ("inclusive", "exclusive") for op in ("sum", "product")]
@@ -38,7 +38,7 @@ class Rows:
         """A simdgroup or quadgroup function, called by the threads of `mask`."""
         scope, name = e.op.split("_", 1)
         if name in REDUCTIONS or name in SCANS:
-            return self._combine(name, args[0], e.type, mask, 4 if scope == "quad" else WIDTH)
+            return self._combine(name, args[0], e.type, mask, QUAD if scope == "quad" else WIDTH)
         if name in VOTES or name in ("active_threads_mask", "is_first"):
             return self._vote(name, args[0] if args else np.ones_like(mask), mask, scope == "quad")
         if name in FILLS:
@@ -62,12 +62,14 @@ class Rows:
         values = self.rows(x)
         values = np.where(active.reshape(active.shape + (1,) * (values.ndim - 2)), values, neutral)
         values = values.reshape(-1, width, *values.shape[2:])
-        if name.startswith("prefix"):
-            out = ufunc.accumulate(values, axis=1, dtype=x.dtype)
-            if "exclusive" in name:
-                out = np.concatenate([np.full_like(out[:, :1], neutral), out[:, :-1]], axis=1)
-        else:
-            out = np.broadcast_to(ufunc.reduce(values, axis=1, keepdims=True, dtype=x.dtype), values.shape)
+        out = ufunc.accumulate(values, axis=1, dtype=x.dtype)
+        if width == QUAD:  # each result in its type: narrow floats are rounded from lane to lane
+            for lane in range(1, width):
+                out[:, lane] = in_type(ufunc(out[:, lane - 1], values[:, lane], dtype=x.dtype), t)
+        if not name.startswith("prefix"):
+            out = np.broadcast_to(out[:, -1:], out.shape)
+        elif "exclusive" in name:
+            out = np.concatenate([np.full_like(out[:, :1], neutral), out[:, :-1]], axis=1)
         out = in_type(out.reshape(*self.shape, *x.shape[1:])[self.at], t)
         return out + t.dtype(0) if t.kind == "f" and op in ("min", "max") else out
 

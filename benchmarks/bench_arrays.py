@@ -1,0 +1,74 @@
+"""Functions of arrays against NumPy's, the two in turn; the summary has the ratio of the least times of both.
+
+NumPy runs on one thread. Wall times are of the launches and the wait for them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import metalpy as mp
+
+SIZES = [1 << 16, 1 << 20, 1 << 24]
+_rng = np.random.default_rng(2026)
+
+
+def _softmax(x: np.ndarray) -> np.ndarray:
+    powers = np.exp(x - x.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+# The function, NumPy's, and the shape that it sees.
+Shape = Callable[[int], tuple[int, ...]]
+CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], Shape]] = {
+    "sum": (mp.sum, np.sum, lambda n: (n,)),
+    "sum of rows": (lambda x: mp.sum(x, 1), lambda x: x.sum(1), lambda n: (n // 1024, 1024)),
+    "sum of columns": (lambda x: mp.sum(x, 0), lambda x: x.sum(0), lambda n: (n // 1024, 1024)),
+    "sum of thin rows": (lambda x: mp.sum(x, 1), lambda x: x.sum(1), lambda n: (n // 4, 4)),
+    "max": (mp.max, np.max, lambda n: (n,)),
+    "max of columns": (lambda x: mp.max(x, 0), lambda x: x.max(0), lambda n: (n // 1024, 1024)),
+    "argmax": (mp.argmax, np.argmax, lambda n: (n,)),
+    "var": (mp.var, np.var, lambda n: (n,)),
+    "all": (mp.all, np.all, lambda n: (n,)),
+    "cumulative_sum": (mp.cumulative_sum, np.cumsum, lambda n: (n,)),
+    "softmax": (mp.softmax, _softmax, lambda n: (n // 1024, 1024)),
+    "sort": (mp.sort, np.sort, lambda n: (n,)),
+    "argsort": (mp.argsort, lambda x: np.argsort(x, stable=True), lambda n: (n,)),
+    "sort of rows": (mp.sort, np.sort, lambda n: (n // 128, 128)),
+    "unique_values": (mp.unique_values, np.unique_values, lambda n: (n,)),
+    "nonzero": (mp.nonzero, np.nonzero, lambda n: (n,)),
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", CASES)
+def test_array(benchmark, name, size):
+    function, in_numpy, shape = CASES[name]
+    if benchmark.disabled and size > SIZES[0]:
+        pytest.skip("one size shows that it works")
+    is_slow = "sort" in name or "unique" in name
+    if is_slow and size > 1 << 20:
+        pytest.skip("NumPy takes seconds for it")
+    host = _rng.standard_normal(shape(size), dtype=np.float32)
+    x = mp.array(host)
+    times = []
+
+    def numpy_once() -> tuple[tuple[()], dict[str, Any]]:
+        began = time.perf_counter()
+        in_numpy(host)
+        times.append(time.perf_counter() - began)
+        return (), {}
+
+    def once() -> None:
+        function(x)
+        mp.mps.synchronize()
+
+    once()
+    benchmark.group = f"array {name}"
+    benchmark.pedantic(once, setup=numpy_once, rounds=5 if is_slow else 15)
+    benchmark.extra_info["numpy"] = min(times)

@@ -1,0 +1,6 @@
+"""Optimizers: how parameters follow their gradients."""
+
+from metalpy.optim.clipping import clip_grad_norm, clip_grad_value
+from metalpy.optim.optimizers import SGD, Adam, AdamW, Optimizer
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm", "clip_grad_value"]

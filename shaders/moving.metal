@@ -1,0 +1,30 @@
+// Selecting, indexing and triangles of arrays: what is instantiated for which sizes of elements.
+#include <metal_stdlib>
+using namespace metal;
+
+#include "moving.h"
+
+namespace metalpy {
+
+// Named after the steps along rows, as in elementwise.metal.
+#define INSTANTIATE(size, T)                                                                                            \
+  template [[host_name("triangle_" #size)]] kernel decltype(triangle<T>) triangle<T>;                                   \
+  template [[host_name("select_" #size)]] kernel decltype(select<T, ANY, ANY, ANY, ANY>) select<T, ANY, ANY, ANY, ANY>; \
+  template [[host_name("select_" #size "_1111")]] kernel decltype(select<T, 1, 1, 1, 1>) select<T, 1, 1, 1, 1>;         \
+  template [[host_name("select_" #size "_1110")]] kernel decltype(select<T, 1, 1, 1, 0>) select<T, 1, 1, 1, 0>;         \
+  template [[host_name("select_" #size "_1101")]] kernel decltype(select<T, 1, 1, 0, 1>) select<T, 1, 1, 0, 1>;         \
+  template [[host_name("take_" #size)]] kernel decltype(take<T, ANY, ANY, ANY>) take<T, ANY, ANY, ANY>;                 \
+  template [[host_name("take_" #size "_110")]] kernel decltype(take<T, 1, 1, 0>) take<T, 1, 1, 0>;                      \
+  template [[host_name("take_" #size "_101")]] kernel decltype(take<T, 1, 0, 1>) take<T, 1, 0, 1>;                      \
+  template [[host_name("put_" #size)]] kernel decltype(put<T, ANY, ANY, ANY>) put<T, ANY, ANY, ANY>;                    \
+  template [[host_name("put_" #size "_110")]] kernel decltype(put<T, 1, 1, 0>) put<T, 1, 1, 0>;
+
+INSTANTIATE(1, uchar)
+INSTANTIATE(2, ushort)
+INSTANTIATE(4, uint)
+INSTANTIATE(8, ulong)
+
+template [[host_name("offsets_int")]]  kernel decltype(offsets<int>)  offsets<int>;
+template [[host_name("offsets_long")]] kernel decltype(offsets<long>) offsets<long>;
+
+}  // namespace metalpy

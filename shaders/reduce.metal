@@ -1,0 +1,127 @@
+// Reductions of arrays.
+//
+// The host compiles this once for each reduction and choice of types, with these macros (a sum of floats without them):
+//   LOAD, MERGE           what reduce.h has for an element and for two results
+//   ELEMENT, SUM, RESULT  types of the elements in memory, of sums, of the result in memory
+//   CENTER                type of what LOAD compares elements with; `center` has one for each result
+// Complex numbers are float2.
+#include "reduce.h"
+
+#ifndef LOAD // on its own, for tools
+#define LOAD Value
+#define MERGE Add
+#define ELEMENT float
+#define SUM float
+#define RESULT float
+#define CENTER float
+#endif
+
+using namespace metalpy;
+using T = ELEMENT;
+using A = SUM;
+using R = RESULT;
+using C = CENTER;
+
+static A element(T x, C center) { return LOAD::of<A>(x, center); }
+static A merged(A a, A b) { return MERGE::of(a, b); }
+static R last(A x, C center, constant Reduction& how) {
+  return Convert<R>::from(finished(x, center, how.finish, how.divisor));
+}
+
+/// Of all lanes, in each lane.
+static A of_lanes(A x) {
+  for (ushort mask = 16; mask > 0; mask >>= 1) x = merged(x, from_lane(x, mask));
+  return x;
+}
+
+/// A simdgroup for each part of each result: out[result][part]. `step` is the stride, a constant where possible.
+static void reduce_row(device R* out, const device T* x, const device C* center, constant Reduction& how, long step,
+                       uint row, uint lane) {
+  uint result = row / how.parts;
+  Part part = part_of(row % how.parts, how);
+  C middle = center[result];
+  const device T* own = x + how.start + place(result, how.kept);
+  A a = MERGE::none<A>(), b = a, c = a, d = a;
+  for (uint o = part.outer; o < part.outer_end; ++o) {
+    const device T* line = own + place(o, how.outer_axes);
+    uint i = part.inner;
+    for (; i + 128 <= part.inner_end; i += 128) {
+      const device T* at = line + long(i + lane) * step;
+      a = merged(a, element(at[0], middle));
+      b = merged(b, element(at[32 * step], middle));
+      c = merged(c, element(at[64 * step], middle));
+      d = merged(d, element(at[96 * step], middle));
+    }
+    for (; i + 32 <= part.inner_end; i += 32) a = merged(a, element(line[long(i + lane) * step], middle));
+    if (i + lane < part.inner_end) b = merged(b, element(line[long(i + lane) * step], middle));
+  }
+  a = of_lanes(merged(merged(a, b), merged(c, d)));
+  if (lane == 0) out[row] = last(a, middle, how);
+}
+
+kernel void rows(device R* out, const device T* x, const device C* center, constant Reduction& how,
+                 uint group [[threadgroup_position_in_grid]], uint groups_rows [[simdgroups_per_threadgroup]],
+                 uint own [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
+  uint row = group * groups_rows + own;
+  if (row < how.kept_count * how.parts) reduce_row(out, x, center, how, 1, row, lane);
+}
+
+kernel void strided_rows(device R* out, const device T* x, const device C* center, constant Reduction& how,
+                         uint group [[threadgroup_position_in_grid]], uint groups_rows [[simdgroups_per_threadgroup]],
+                         uint own [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
+  uint row = group * groups_rows + own;
+  if (row < how.kept_count * how.parts) reduce_row(out, x, center, how, how.stride, row, lane);
+}
+
+/// Lanes follow the last kept axis, whose elements are neighbours: out[part][kept][width]. A simdgroup takes 128.
+kernel void columns(device R* out, const device T* x, const device C* center, constant Reduction& how,
+                    uint2 group [[threadgroup_position_in_grid]], uint groups_rows [[simdgroups_per_threadgroup]],
+                    uint own [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
+  uint row = group.y * groups_rows + own;
+  if (row >= how.kept_count * how.parts) return;
+  uint line = row % how.kept_count, first = group.x * 128 + lane;
+  Part part = part_of(row / how.kept_count, how);
+  const device T* column = x + how.start + place(line, how.kept);
+  const device C* middle = center + ulong(line) * how.width;
+  device R* result = out + ulong(row) * how.width;
+  if (group.x * 128 + 128 <= how.width) {
+    A a = MERGE::none<A>(), b = a, c = a, d = a;
+    C own_a = middle[first], own_b = middle[first + 32], own_c = middle[first + 64], own_d = middle[first + 96];
+    for (uint o = part.outer; o < part.outer_end; ++o) {
+      const device T* at = column + place(o, how.outer_axes) + part.inner * how.stride;
+      for (uint i = part.inner; i < part.inner_end; ++i, at += how.stride) {
+        a = merged(a, element(at[first], own_a));
+        b = merged(b, element(at[first + 32], own_b));
+        c = merged(c, element(at[first + 64], own_c));
+        d = merged(d, element(at[first + 96], own_d));
+      }
+    }
+    result[first] = last(a, own_a, how);
+    result[first + 32] = last(b, own_b, how);
+    result[first + 64] = last(c, own_c, how);
+    result[first + 96] = last(d, own_d, how);
+    return;
+  }
+  for (uint k = first; k < how.width; k += 32) {
+    A a = MERGE::none<A>();
+    C own_a = middle[k];
+    for (uint o = part.outer; o < part.outer_end; ++o) {
+      const device T* at = column + place(o, how.outer_axes) + part.inner * how.stride;
+      for (uint i = part.inner; i < part.inner_end; ++i, at += how.stride) a = merged(a, element(at[k], own_a));
+    }
+    result[k] = last(a, own_a, how);
+  }
+}
+
+/// A thread for each result, whatever the layout.
+kernel void results(device R* out, const device T* x, const device C* center, constant Reduction& how,
+                    uint i [[thread_position_in_grid]]) {
+  C middle = center[i];
+  const device T* own = x + how.start + place(i, how.kept);
+  A a = MERGE::none<A>();
+  for (uint o = 0; o < how.outer; ++o) {
+    const device T* at = own + place(o, how.outer_axes);
+    for (uint n = 0; n < how.inner; ++n, at += how.stride) a = merged(a, element(*at, middle));
+  }
+  out[i] = last(a, middle, how);
+}

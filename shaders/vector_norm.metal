@@ -1,0 +1,13 @@
+// The norms of metalpy.linalg, and what it asks of singular values.
+#include "vector_norm.h"
+
+namespace metalpy {
+
+#define NORM(T, R) template [[host_name("vector_norm_" #T)]] kernel decltype(vector_norm<T, R>) vector_norm<T, R>;
+
+NORM(half, half)
+NORM(bfloat, bfloat)
+NORM(float, float)
+NORM(float2, float)
+
+}  // namespace metalpy

@@ -1,0 +1,164 @@
+"""Gradients of operations against finite differences in double precision of NumPy's functions."""
+
+import math
+
+import numpy as np
+import pytest
+
+import metalpy as mp
+
+RNG = np.random.default_rng(7)
+
+
+def uniform(*shape, low=0.5, high=1.5):
+    return RNG.uniform(low, high, shape).astype(np.float32)
+
+
+A, B, ROW, COLUMN = uniform(3, 4), uniform(3, 4), uniform(4), uniform(3, 1)
+SIGNED = uniform(3, 4, low=-2, high=2)
+CUBE = uniform(2, 3, 4)
+INDEX = np.array([[2, 0], [2, 1]])
+ALONG = np.array([[1, 1, 0, 2]])
+
+
+def softmax(x, axis=-1):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+# name: (ours, NumPy's, arguments)
+CASES = {
+    "add": (lambda a, b: a + b, None, (A, ROW)),
+    "subtract": (lambda a, b: 2 - a - b, None, (COLUMN, ROW)),
+    "multiply": (lambda a, b: 3 * a * b, None, (A, COLUMN)),
+    "divide": (lambda a, b: 1 / a + a / b, None, (A, COLUMN)),
+    "power": (lambda a, b: a**b + a**3 + 2**b, None, (A, ROW)),
+    "remainder": (lambda a, b: a % b, None, (A + 2, B)),
+    "negative": (lambda a: -a, None, (A,)),
+    "abs": (mp.abs, np.abs, (SIGNED,)),
+    "exp": (mp.exp, np.exp, (A,)),
+    "expm1": (mp.expm1, np.expm1, (A,)),
+    "log": (mp.log, np.log, (A,)),
+    "log1p": (mp.log1p, np.log1p, (A,)),
+    "log2": (mp.log2, np.log2, (A,)),
+    "log10": (mp.log10, np.log10, (A,)),
+    "sqrt": (mp.sqrt, np.sqrt, (A,)),
+    "square": (mp.square, np.square, (A,)),
+    "reciprocal": (mp.reciprocal, np.reciprocal, (A,)),
+    "sin": (mp.sin, np.sin, (A,)),
+    "cos": (mp.cos, np.cos, (A,)),
+    "tan": (mp.tan, np.tan, (A / 2,)),
+    "asin": (mp.asin, np.arcsin, (A / 2,)),
+    "acos": (mp.acos, np.arccos, (A / 2,)),
+    "atan": (mp.atan, np.arctan, (A,)),
+    "sinh": (mp.sinh, np.sinh, (A,)),
+    "cosh": (mp.cosh, np.cosh, (A,)),
+    "tanh": (mp.tanh, np.tanh, (A,)),
+    "asinh": (mp.asinh, np.arcsinh, (A,)),
+    "acosh": (mp.acosh, np.arccosh, (A + 1,)),
+    "atanh": (mp.atanh, np.arctanh, (A / 2,)),
+    "erf": (mp.erf, np.vectorize(math.erf), (SIGNED,)),
+    "floor": (mp.floor, np.floor, (A,)),
+    "atan2": (mp.atan2, np.arctan2, (A, ROW)),
+    "hypot": (mp.hypot, np.hypot, (A, ROW)),
+    "logaddexp": (mp.logaddexp, np.logaddexp, (A, ROW)),
+    "maximum": (mp.maximum, np.maximum, (A, B)),
+    "minimum": (mp.minimum, np.minimum, (A, ROW)),
+    "clip": (lambda a: mp.clip(a, -1, 1), lambda a: np.clip(a, -1, 1), (SIGNED,)),
+    "where": (lambda a, b: mp.where(mp.array(SIGNED > 0), a, b * 2), lambda a, b: np.where(SIGNED > 0, a, b * 2),
+              (A, ROW)),
+    "sum": (lambda a: mp.sum(a, axis=1) ** 2, lambda a: np.sum(a, axis=1) ** 2, (A,)),
+    "sum of all": (lambda a: mp.sum(a) ** 2, lambda a: np.sum(a) ** 2, (A,)),
+    "mean": (lambda a: mp.mean(a, axis=(0, 2), keepdims=True) * a, lambda a: np.mean(a, axis=(0, 2), keepdims=True) * a,
+             (CUBE,)),
+    "prod": (lambda a: mp.prod(a, axis=0), lambda a: np.prod(a, axis=0), (A,)),
+    "prod with zeros": (lambda a: mp.prod(a, axis=1), lambda a: np.prod(a, axis=1),
+                        (np.array([[1, 0, 2], [0, 0, 3], [4, 5, 6]], np.float32),)),
+    "max": (lambda a: mp.max(a, axis=1), lambda a: np.max(a, axis=1), (A,)),
+    "min": (lambda a: mp.min(a), lambda a: np.min(a), (A,)),
+    "var": (lambda a: mp.var(a, axis=-1, correction=1), lambda a: np.var(a, axis=-1, ddof=1), (CUBE,)),
+    "std": (lambda a: mp.std(a, axis=0), lambda a: np.std(a, axis=0), (A,)),
+    "logsumexp": (lambda a: mp.logsumexp(a, axis=1), lambda a: np.log(np.exp(a).sum(axis=1)), (A,)),
+    "softmax": (lambda a: mp.softmax(a, axis=0) ** 2, lambda a: softmax(a, 0) ** 2, (SIGNED,)),
+    "log_softmax": (lambda a: mp.log_softmax(a) * a, lambda a: np.log(softmax(a)) * a, (SIGNED,)),
+    "cumulative_sum": (lambda a: mp.cumulative_sum(a, axis=1) ** 2, lambda a: np.cumsum(a, axis=1) ** 2, (A,)),
+    "cumulative_prod": (lambda a: mp.cumulative_prod(a, axis=0), lambda a: np.cumprod(a, axis=0), (A,)),
+    "diff": (lambda a: mp.diff(a, axis=0) ** 2, lambda a: np.diff(a, axis=0) ** 2, (A,)),
+    "sort": (lambda a: mp.sort(a, axis=0) * mp.array(B), lambda a: np.sort(a, axis=0) * B, (A,)),
+    "matmul": (lambda a, b: (a @ b.T) ** 2, None, (A, B)),
+    "matmul of vectors": (lambda a, b: a @ b * a, None, (ROW, ROW + 1)),
+    "vector by matrix": (lambda a, b: a @ b.T, None, (ROW, A)),
+    "matrix by vector": (lambda a, b: (a @ b) ** 2, None, (CUBE, ROW)),
+    "batches": (lambda a, b: (a @ b) ** 2, None, (CUBE, uniform(4, 5))),
+    "vecdot": (lambda a, b: mp.vecdot(a, b) ** 2, lambda a, b: (a * b).sum(-1) ** 2, (A, ROW)),
+    "tensordot": (lambda a, b: mp.tensordot(a, b, axes=((1, 2), (0, 1))),
+                  lambda a, b: np.tensordot(a, b, axes=((1, 2), (0, 1))), (CUBE, A)),
+    "reshape": (lambda a: a.reshape(2, 6)[0] ** 2, None, (A,)),
+    "transpose": (lambda a: a.transpose(2, 0, 1)[1:] ** 2, None, (CUBE,)),
+    "permute_dims": (lambda a: mp.permute_dims(a, (1, 2, 0))[1:] ** 2, lambda a: a.transpose(1, 2, 0)[1:] ** 2, (CUBE,)),
+    "moveaxis": (lambda a: mp.moveaxis(a, 0, -1)[1:] ** 2, lambda a: np.moveaxis(a, 0, -1)[1:] ** 2, (CUBE,)),
+    "T": (lambda a: a.T[1:] ** 2, None, (A,)),
+    "slices": (lambda a: a[::2, 1:] * a[None, 1, ..., :3], None, (A,)),
+    "index arrays": (lambda a: a[mp.array(INDEX), 1] ** 2, lambda a: a[INDEX, 1] ** 2, (A,)),
+    "mask": (lambda a: a[mp.array(SIGNED > 0)] ** 2, lambda a: a[SIGNED > 0] ** 2, (A,)),
+    "take": (lambda a: mp.take(a, mp.array([2, 2, 0]), axis=1) ** 2, lambda a: np.take(a, [2, 2, 0], axis=1) ** 2, (A,)),
+    "take_along_axis": (lambda a: mp.take_along_axis(a, mp.array(ALONG), axis=0) ** 2,
+                        lambda a: np.take_along_axis(a, ALONG, axis=0) ** 2, (A,)),
+    "broadcast_to": (lambda a: mp.broadcast_to(a, (2, 3, 4)) ** 2, lambda a: np.broadcast_to(a, (2, 3, 4)) ** 2, (ROW,)),
+    "concat": (lambda a, b: mp.concat([a, b, a], axis=1) ** 2, lambda a, b: np.concatenate([a, b, a], axis=1) ** 2,
+               (A, COLUMN)),
+    "concat flat": (lambda a, b: mp.concat([a, b], axis=None) ** 2, lambda a, b: np.concatenate([a, b], axis=None) ** 2,
+                    (A, ROW)),
+    "stack": (lambda a, b: mp.stack([a, b], axis=1) ** 2, lambda a, b: np.stack([a, b], axis=1) ** 2, (A, B)),
+    "unstack": (lambda a: mp.unstack(a, axis=1)[2] ** 2, lambda a: a[:, 2] ** 2, (A,)),
+    "flip": (lambda a: mp.flip(a)[0] ** 2, lambda a: np.flip(a)[0] ** 2, (A,)),
+    "roll": (lambda a: mp.roll(a, 1, axis=1)[:, :2] ** 2, lambda a: np.roll(a, 1, axis=1)[:, :2] ** 2, (A,)),
+    "tile": (lambda a: mp.tile(a, (2, 1, 2)) ** 2, lambda a: np.tile(a, (2, 1, 2)) ** 2, (A,)),
+    "repeat": (lambda a: mp.repeat(a, 2, axis=0) ** 2, lambda a: np.repeat(a, 2, axis=0) ** 2, (A,)),
+    "tril": (lambda a: mp.tril(a, k=1) ** 2, lambda a: np.tril(a, k=1) ** 2, (A,)),
+    "triu": (lambda a: mp.triu(a) ** 2, lambda a: np.triu(a) ** 2, (A,)),
+    "expand and squeeze": (lambda a: mp.squeeze(mp.expand_dims(a, axis=1) ** 2, axis=1), lambda a: a**2, (A,)),
+    "in place on new arrays": (lambda a: _in_place(a), lambda a: a * 2 + a * a, (A,)),
+    "absolute of complex": (lambda a: mp.abs(a * 1j + a * a), lambda a: np.abs(a * 1j + a * a), (A,)),
+}  # fmt: skip
+
+
+def _in_place(a):
+    y = a * 2
+    y += a * a
+    return y
+
+
+def weights(shape):
+    return np.cos(np.arange(math.prod(shape), dtype=np.float32)).reshape(shape)
+
+
+def differences(function, arguments, number, step=1e-4):
+    """The gradient of ``sum(function * weights)`` by central differences, in double precision."""
+    gradient = np.zeros(arguments[number].shape)
+    for place in np.ndindex(gradient.shape):
+        sides = []
+        for sign in (1, -1):
+            moved = [x.astype(np.float64) for x in arguments]
+            moved[number][place] += sign * step
+            value = np.asarray(function(*moved))
+            sides.append((value * weights(value.shape)).sum())
+        gradient[place] = (sides[0] - sides[1]) / (2 * step)
+    return gradient
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradient(device, name):
+    ours, reference, arguments = CASES[name]
+
+    def total(*arrays):
+        value = ours(*arrays)
+        return mp.sum(value * mp.array(weights(value.shape), device=device))
+
+    given = [mp.array(x, device=device) for x in arguments]
+    _, gradients = mp.value_and_grad(total, argnums=tuple(range(len(given))))(*given)
+    for number, gradient in enumerate(gradients):
+        expected = differences(reference or ours, arguments, number)
+        assert gradient.dtype == np.float32
+        assert gradient.shape == expected.shape
+        np.testing.assert_allclose(gradient.numpy(), expected, rtol=2e-3, atol=2e-4)

@@ -1,0 +1,392 @@
+"""Modules, layers and losses: against formulas in NumPy, in double precision."""
+
+import math
+
+import numpy as np
+import pytest
+
+import metalpy as mp
+from metalpy import nn
+from metalpy.nn import functional as F
+
+pytestmark = pytest.mark.usefixtures("device")
+RNG = np.random.default_rng(3)
+
+
+def normal(*shape):
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def close(found, expected, tolerance=1e-5):
+    np.testing.assert_allclose(found.numpy(), expected, rtol=tolerance, atol=tolerance)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x.astype(np.float64)))
+
+
+X = normal(4, 6) * 3
+ACTIVATIONS = {
+    "relu": (F.relu, lambda x: np.maximum(x, 0)),
+    "leaky_relu": (lambda x: F.leaky_relu(x, 0.1), lambda x: np.where(x > 0, x, 0.1 * x)),
+    "elu": (F.elu, lambda x: np.where(x > 0, x, np.expm1(x))),
+    "gelu": (F.gelu, lambda x: x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))),
+    "gelu by tanh": (lambda x: F.gelu(x, "tanh"),
+                     lambda x: x * 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))),
+    "silu": (F.silu, lambda x: x * sigmoid(x)),
+    "sigmoid": (F.sigmoid, sigmoid),
+    "softplus": (F.softplus, lambda x: np.logaddexp(x.astype(np.float64), 0)),
+    "tanh": (F.tanh, np.tanh),
+    "softmax": (F.softmax, lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
+    "log_softmax": (lambda x: F.log_softmax(x, axis=0), lambda x: x - np.log(np.exp(x).sum(0, keepdims=True))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation(name):
+    ours, reference = ACTIVATIONS[name]
+    close(ours(mp.array(X)), reference(X.astype(np.float64)))
+
+
+def test_activations_do_not_overflow():
+    extreme = mp.array([-1e4, 1e4])
+    assert F.sigmoid(extreme).tolist() == [0, 1]
+    assert F.softplus(extreme).tolist() == [0, 1e4]
+    assert F.gelu(extreme).tolist() == [0, 1e4]
+
+
+def reference_conv2d(x, w, b, stride, padding, dilation, groups):
+    (sy, sx), (py, px), (dy, dx) = stride, padding, dilation
+    x = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (py, py), (px, px)))
+    n, _, h, wide = x.shape
+    out, inner, kh, kw = w.shape
+    rows, columns = (h - dy * (kh - 1) - 1) // sy + 1, (wide - dx * (kw - 1) - 1) // sx + 1
+    y = np.zeros((n, out, rows, columns))
+    for o in range(out):
+        first = o // (out // groups) * inner
+        for i in range(kh):
+            for j in range(kw):
+                part = x[
+                    :, first : first + inner, i * dy : i * dy + sy * rows : sy, j * dx : j * dx + sx * columns : sx
+                ]
+                y[:, o] += np.einsum("nchw,c->nhw", part[:, :, :rows, :columns], w[o, :, i, j].astype(np.float64))
+    return y if b is None else y + b[None, :, None, None]
+
+
+CONVOLUTIONS = {
+    "plain": dict(size=3),
+    "strided": dict(size=(2, 3), stride=(2, 1)),
+    "padded": dict(size=3, padding=(2, 1)),
+    "dilated": dict(size=2, dilation=(2, 3), padding=1),
+    "grouped": dict(size=3, groups=2, padding=1),
+    "depthwise": dict(size=3, groups=4, bias=False),
+    "all": dict(size=(3, 2), stride=(2, 3), padding=(1, 2), dilation=(2, 1), groups=2),
+}
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_conv2d(name):
+    options = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True, **CONVOLUTIONS[name]}
+    size = options.pop("size")
+    layer = nn.Conv2d(4, 8, size, **options)
+    x = normal(2, 4, 7, 9)
+    bias = options.pop("bias")
+    pairs = [
+        v if isinstance(v, tuple) else (v, v) for v in (options["stride"], options["padding"], options["dilation"])
+    ]
+    expected = reference_conv2d(
+        x, layer.weight.numpy(), layer.bias.numpy() if bias else None, *pairs, options["groups"]
+    )
+    close(layer(mp.array(x)), expected)
+
+
+def test_conv1d():
+    layer = nn.Conv1d(3, 5, 4, stride=2, padding=3, dilation=2)
+    x = normal(2, 3, 20)
+    expected = reference_conv2d(x[:, :, None], layer.weight.numpy()[:, :, None], layer.bias.numpy(), (1, 2), (0, 3),
+                                (1, 2), 1)  # fmt: skip
+    close(layer(mp.array(x)), expected[:, :, 0])
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_gradients_of_conv2d(name):
+    # The result is linear in each argument, so the products with any directions must agree.
+    options = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, **CONVOLUTIONS[name]}
+    size = options.pop("size")
+    options.pop("bias", None)
+    window = size if isinstance(size, tuple) else (size, size)
+    x, w = normal(2, 4, 7, 9), normal(8, 4 // options["groups"], *window)
+    pairs = [
+        v if isinstance(v, tuple) else (v, v) for v in (options["stride"], options["padding"], options["dilation"])
+    ]
+    g = normal(*reference_conv2d(x, w, None, *pairs, options["groups"]).shape)
+    _, gradients = mp.value_and_grad(
+        lambda x, w: mp.sum(F.conv2d(x, w, None, *pairs, options["groups"]) * mp.array(g)), argnums=(0, 1)
+    )(mp.array(x), mp.array(w))
+    dx, dw = normal(*x.shape), normal(*w.shape)
+    for gradient, direction, moved in (
+        (gradients[0], dx, reference_conv2d(dx, w, None, *pairs, options["groups"])),
+        (gradients[1], dw, reference_conv2d(x, dw, None, *pairs, options["groups"])),
+    ):
+        np.testing.assert_allclose(
+            (gradient.numpy().astype(np.float64) * direction).sum(), (g * moved).sum(), rtol=1e-4
+        )
+
+
+def test_pooling():
+    x = normal(2, 3, 6, 8)
+    blocks = x.reshape(2, 3, 3, 2, 4, 2)
+    close(F.max_pool2d(mp.array(x), 2), blocks.max((3, 5)))
+    close(F.avg_pool2d(mp.array(x), 2), blocks.mean((3, 5)))
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))[:, :, ::2, ::2]
+    close(nn.MaxPool2d(3, stride=2, padding=1)(mp.array(x)), windows.max((-1, -2)))
+    negative = mp.array(-np.abs(x) - 1)
+    assert (F.max_pool2d(negative, 3, 1, 1).numpy() < 0).all()  # nothing from beyond the edges
+    gradient = mp.grad(lambda x: mp.sum(F.max_pool2d(x, 2)))(mp.array(x)).numpy()
+    np.testing.assert_array_equal(gradient, np.kron(blocks.max((3, 5)), np.ones((2, 2))) == x)
+
+
+def standardised(x, axes, eps=1e-5):
+    x = x.astype(np.float64)
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
+
+
+def test_norms():
+    x, w, b = normal(4, 6, 5), normal(6, 5), normal(6, 5)
+    close(F.layer_norm(mp.array(x), (6, 5), mp.array(w), mp.array(b)), standardised(x, (1, 2)) * w + b)
+    layer = nn.RMSNorm(5)
+    layer.weight[...] = w[0]
+    close(layer(mp.array(x)), x / np.sqrt((x.astype(np.float64) ** 2).mean(-1, keepdims=True) + 1e-5) * w[0])
+    group = nn.GroupNorm(3, 6)
+    group.weight[...], group.bias[...] = w[:, 0], b[:, 0]
+    expected = standardised(x.reshape(4, 3, 10), (2,)).reshape(x.shape) * w[:, :1] + b[:, :1]
+    close(group(mp.array(x)), expected)
+
+
+def test_batch_norm():
+    layer = nn.BatchNorm2d(3)
+    first, second = normal(4, 3, 5, 5) + 2, normal(4, 3, 5, 5) * 2
+    close(layer(mp.array(first)), standardised(first, (0, 2, 3)))
+    layer(mp.array(second))
+    mean = np.zeros(3)
+    var = np.ones(3)
+    for x in (first, second):
+        mean += 0.1 * (x.mean((0, 2, 3)) - mean)
+        var += 0.1 * (x.var((0, 2, 3), ddof=1) - var)
+    close(layer.running_mean, mean)
+    close(layer.running_var, var)
+    layer.eval()
+    expected = (first - mean[:, None, None]) / np.sqrt(var[:, None, None] + 1e-5)
+    close(layer(mp.array(first)), expected)
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+    assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_var"]
+
+
+def test_batch_norm_in_training_has_gradients():
+    layer, x = nn.BatchNorm2d(2), mp.array(normal(3, 2, 4, 4))
+    gradients = mp.grad(lambda layer: mp.sum(layer(x) ** 3))(layer)
+    expected = (standardised(x.numpy(), (0, 2, 3)) ** 3).sum((0, 2, 3)) * 3
+    close(gradients["weight"], expected, 1e-3)
+    assert abs(layer.running_mean.numpy()).max() > 0
+
+
+def test_dropout():
+    layer = nn.Dropout(0.25)
+    x = mp.ones(100000)
+    y = layer(x).numpy()
+    assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.75)}
+    assert abs((y == 0).mean() - 0.25) < 0.01
+    assert layer.eval()(x) is x
+    with pytest.raises(ValueError, match="p is a probability"):
+        F.dropout(x, 1.5)
+
+
+def test_embedding_and_its_gradient():
+    layer = nn.Embedding(10, 4)
+    places = np.array([[1, 3, 1], [9, 0, 1]])
+    close(layer(mp.array(places)), layer.weight.numpy()[places])
+    g = normal(2, 3, 4)
+    gradient = mp.grad(lambda layer: mp.sum(layer(mp.array(places)) * mp.array(g)))(layer)["weight"]
+    expected = np.zeros((10, 4), np.float32)
+    np.add.at(expected, places, g)
+    close(gradient, expected)
+
+
+def reference_attention(q, k, v, mask):
+    scores = q.astype(np.float64) @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
+    scores = np.where(mask, scores, -np.inf)
+    e = np.exp(scores - scores.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True) @ v
+
+
+def test_attention():
+    q, k, v = normal(2, 3, 5, 8), normal(2, 3, 7, 8), normal(2, 3, 7, 4)
+    mask = RNG.random((5, 7)) < 0.7
+    mask[:, 0] = True
+    ours = [mp.array(x) for x in (q, k, v)]
+    close(F.scaled_dot_product_attention(*ours), reference_attention(q, k, v, True))
+    close(F.scaled_dot_product_attention(*ours, attn_mask=mp.array(mask)), reference_attention(q, k, v, mask))
+    close(F.scaled_dot_product_attention(*ours, is_causal=True), reference_attention(q, k, v, np.tri(5, 7, dtype=bool)))
+    added = np.where(mask, 0, -1e9).astype(np.float32)
+    close(F.scaled_dot_product_attention(*ours, attn_mask=mp.array(added)), reference_attention(q, k, v, mask))
+
+
+def test_multi_head_attention():
+    layer, x = nn.MultiHeadAttention(12, 3), normal(2, 5, 12)
+
+    def project(linear, x):
+        return x @ linear.weight.numpy().T + linear.bias.numpy()
+
+    q, k, v = (
+        project(part, x).reshape(2, 5, 3, 4).swapaxes(1, 2) for part in (layer.q_proj, layer.k_proj, layer.v_proj)
+    )
+    found = reference_attention(q, k, v, np.tri(5, dtype=bool)).swapaxes(1, 2).reshape(2, 5, 12)
+    close(layer(mp.array(x), is_causal=True), project(layer.out_proj, found))
+
+
+def log_softmax(x):
+    return x - np.log(np.exp(x).sum(1, keepdims=True))
+
+
+P, Q = normal(5, 3), normal(5, 3)
+CLASSES = np.array([2, 0, 1, 1, 2])
+SHARES = np.exp(normal(5, 3))
+SHARES /= SHARES.sum(1, keepdims=True)
+PICKED = log_softmax(P.astype(np.float64))[np.arange(5), CLASSES]
+LOSSES = {
+    "mse": (lambda: F.mse_loss(mp.array(P), mp.array(Q)), ((P - Q) ** 2).mean()),
+    "l1": (lambda: nn.L1Loss(reduction="sum")(mp.array(P), mp.array(Q)), np.abs(P - Q).sum()),
+    "huber": (lambda: F.huber_loss(mp.array(P), mp.array(Q), delta=0.7),
+              np.where(np.abs(P - Q) < 0.7, (P - Q) ** 2 / 2, 0.7 * (np.abs(P - Q) - 0.35)).mean()),
+    "cross entropy": (lambda: F.cross_entropy(mp.array(P), mp.array(CLASSES)), -PICKED.mean()),
+    "cross entropy of each": (lambda: nn.CrossEntropyLoss("none")(mp.array(P), mp.array(CLASSES)), -PICKED),
+    "cross entropy, smoothed": (lambda: F.cross_entropy(mp.array(P), mp.array(CLASSES), label_smoothing=0.2),
+                                -(0.8 * PICKED + 0.2 * log_softmax(P).mean(1)).mean()),
+    "cross entropy of shares": (lambda: F.cross_entropy(mp.array(P), mp.array(SHARES)),
+                                -(SHARES * log_softmax(P)).sum(1).mean()),
+    "nll": (lambda: F.nll_loss(mp.log_softmax(mp.array(P)), mp.array(CLASSES), "sum"), -PICKED.sum()),
+    "bce": (lambda: F.binary_cross_entropy_with_logits(mp.array(P), mp.array(SHARES)),
+            -(SHARES * np.log(sigmoid(P)) + (1 - SHARES) * np.log(sigmoid(-P))).mean()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss(name):
+    ours, expected = LOSSES[name]
+    close(ours(), expected)
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(3, 3) for _ in range(2)]
+        self.named = {"last": nn.Linear(3, 2, bias=False)}
+        self.scale = mp.ones(2)
+        self.register_buffer("seen", mp.zeros(1))
+        self.places = mp.array([1, 2])  # integers are state, no parameters
+        self.tied = self.scale
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = mp.tanh(layer(x))
+        return self.named["last"](x) * self.scale
+
+
+NAMES = ["layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias", "named.last.weight", "scale"]
+
+
+def test_names_of_a_tree():
+    block = Block()
+    assert [name for name, _ in block.named_parameters()] == NAMES
+    assert list(block.state_dict()) == [*NAMES, "seen", "places", "tied"]
+    assert [name for name, _ in block.named_buffers()] == ["seen"]
+    assert [name for name, _ in block.named_modules()] == ["", "layers.0", "layers.1", "named.last"]
+    assert sum(x.size for x in block.parameters()) == 9 + 3 + 9 + 3 + 6 + 2
+    assert not block.eval().layers[1].training
+    assert block.train().layers[1].training
+
+
+def test_gradients_go_by_name():
+    block = Block()
+    gradients = mp.grad(lambda block, x: mp.sum(block(x)))(block, mp.ones((4, 3)))
+    assert list(gradients) == NAMES
+    assert all(gradients[name].shape == x.shape for name, x in block.named_parameters())
+
+
+def test_state_goes_from_module_to_module():
+    one, other = Block(), Block()
+    x = mp.ones((4, 3))
+    held = other.layers[0].weight
+    assert other.load_state_dict(one.state_dict()) == ([], [])
+    np.testing.assert_array_equal(one(x).numpy(), other(x).numpy())
+    assert other.layers[0].weight is held  # in place: optimizers and graphs keep their arrays
+
+
+def test_state_that_does_not_fit_changes_nothing():
+    block = Block()
+    before = {name: x.numpy().copy() for name, x in block.state_dict().items()}
+    state = {name: x.numpy() + 1 for name, x in block.state_dict().items()}
+    with pytest.raises(KeyError, match="missing \\['scale'\\]"):
+        block.load_state_dict({name: x for name, x in state.items() if name != "scale"})
+    with pytest.raises(KeyError, match="unexpected \\['other'\\]"):
+        block.load_state_dict({**state, "other": before["scale"]})
+    with pytest.raises(ValueError, match=r"'scale' has shape \(2,\), the state's has \(3,\)"):
+        block.load_state_dict({**state, "scale": np.ones(3)})
+    for name, x in block.state_dict().items():
+        np.testing.assert_array_equal(x.numpy(), before[name])
+    assert block.load_state_dict({"scale": np.array([5, 6]), "other": 1}, strict=False) == (
+        [name for name in before if name != "scale"], ["other"])  # fmt: skip
+    assert block.scale.tolist() == [5, 6]
+
+
+def test_to_device_and_dtype():
+    block = Block()
+    x = mp.ones((2, 3))
+    assert block.to("mps") is block
+    assert block.to(mp.device("mps:0")).scale.device is mp.device()
+    block.to("mps", "float16")
+    assert {str(p.dtype) for p in block.parameters()} == {"float16"}
+    assert block.places.dtype.kind == "i"
+    assert block(x.astype("float16")).dtype == np.float16
+    assert block.to(mp.float32).scale.dtype == np.float32
+
+
+def test_sequences_of_modules():
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.ModuleList([nn.Linear(3, 1)])[0])
+    assert [name for name, _ in net.named_parameters()] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert len(net) == 3
+    assert net(mp.ones((5, 2))).shape == (5, 1)
+    assert repr(net).splitlines()[1] == "  (0): Linear(in_features=2, out_features=3, bias=True)"
+
+
+WRONG = {
+    "channels": (lambda: F.conv2d(mp.ones((1, 3, 4, 4)), mp.ones((2, 4, 2, 2))), "3 channels in 1 groups"),
+    "rank": (lambda: F.conv2d(mp.ones((3, 4, 4)), mp.ones((2, 3, 2, 2))), "takes images"),
+    "window": (lambda: F.conv2d(mp.ones((1, 1, 2, 2)), mp.ones((1, 1, 3, 3))), "does not fit into an image"),
+    "stride": (lambda: F.max_pool2d(mp.ones((1, 1, 4, 4)), 2, stride=0), "1 or more"),
+    "heads": (lambda: nn.MultiHeadAttention(10, 3), "cannot be split among 3 heads"),
+    "groups": (lambda: nn.GroupNorm(4, 6), "cannot be split into 4 groups"),
+    "norm": (lambda: F.layer_norm(mp.ones((2, 3)), 4), "does not fit shape"),
+    "targets": (lambda: F.cross_entropy(mp.ones((2, 3)), mp.ones(2)), "targets are integers"),
+    "reduction": (lambda: F.mse_loss(mp.ones(2), mp.ones(2), "most"), "'mean', 'sum' or 'none'"),
+    "approximation": (lambda: F.gelu(mp.ones(2), "some"), "'none' or 'tanh'"),
+    "two masks": (lambda: F.scaled_dot_product_attention(*[mp.ones((2, 2))] * 3, mp.ones((2, 2)), True), "of its own"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_shapes_say_so(name):
+    call, message = WRONG[name]
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_options_of_activations():
+    assert repr(nn.LeakyReLU(0.2)) == "LeakyReLU(negative_slope=0.2)"
+    with pytest.raises(TypeError, match="has no option 'slope'; it has negative_slope"):
+        nn.LeakyReLU(slope=1)
+    with pytest.raises(TypeError, match="takes 0 options"):
+        nn.ReLU(1)
+    with pytest.raises(NotImplementedError, match="Module has no forward"):
+        nn.Module()(1)
