@@ -9,7 +9,7 @@ PY := $(BIN)/python
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-objc check-apple-sdk build lint format test-asan test-tsan soak fuzz \
+.PHONY: help demo test test-software test-others test-objc check-apple-sdk build lint format test-asan test-tsan soak fuzz \
 	bench bench-peers bench-smoke bench-compare wheel sdist annotate docs-test clean
 
 help: ## list these commands
@@ -20,7 +20,15 @@ demo: $(VENV)/.with-base build ## compile and run the kernels of examples/, and 
 
 test: $(VENV)/.with-test build ## run the tests of the C runtime, of Python, of both executors and of Apple's driver, and each benchmark once
 	@$(MAKE) -s -C tests/native test
+	@$(MAKE) -s -j2 $(SYNC) test-software test-others
+
+# Half of the time is waiting for one process: the two run side by side, and each prints when it is done.
+SYNC = $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+test-software: $(VENV)/.with-test build
 	@$(PY) -m pytest -q --benchmark-disable tests benchmarks
+
+test-others: $(VENV)/.with-test build
 	@METALPY_EXECUTOR=reference $(PY) -m pytest -q tests/msl
 	@tools/test_objc.sh $(PY)
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import metalpy as mp
+from metalpy.nn import functional as F
 
-SIZES = [1 << 16, 1 << 20, 1 << 24]
+SIZES = [1 << 10, 1 << 16, 1 << 20, 1 << 24]
 _rng = np.random.default_rng(2026)
 
 
@@ -23,9 +24,41 @@ def _softmax(x: np.ndarray) -> np.ndarray:
     return powers / powers.sum(-1, keepdims=True)
 
 
+def _layer_norm(x: np.ndarray) -> np.ndarray:
+    distance = x - x.mean(-1, keepdims=True)
+    return distance / np.sqrt((distance * distance).mean(-1, keepdims=True) + 1e-5)
+
+
+_FILTERS = _rng.standard_normal((32, 16, 3, 3), dtype=np.float32)
+
+
+def _conv2d(x: np.ndarray) -> np.ndarray:
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))), (3, 3), (2, 3))
+    return np.tensordot(windows, _FILTERS, ((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+
+
+def _attention(x: np.ndarray) -> np.ndarray:
+    return _softmax(x @ x.swapaxes(-1, -2) * np.float32(0.125)) @ x
+
+
+def _square(n: int) -> tuple[int, ...]:
+    side = int(n**0.5)
+    return side, side
+
+
 # The function, NumPy's, and the shape that it sees.
 Shape = Callable[[int], tuple[int, ...]]
 CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], Shape]] = {
+    "add": (lambda x: x + x, lambda x: x + x, lambda n: (n,)),
+    "exp": (mp.exp, np.exp, lambda n: (n,)),
+    "matmul": (lambda x: x @ x, lambda x: x @ x, _square),
+    "layer_norm": (lambda x: F.layer_norm(x, x.shape[-1]), _layer_norm, lambda n: (n // 1024, 1024)),
+    "conv2d": (
+        lambda x: F.conv2d(x, mp.asarray(_FILTERS), padding=1),
+        _conv2d,
+        lambda n: (n // 16384 or 1, 16, 32, 32),
+    ),
+    "attention": (lambda x: F.scaled_dot_product_attention(x, x, x), _attention, lambda n: (n // 16384 or 1, 256, 64)),
     "sum": (mp.sum, np.sum, lambda n: (n,)),
     "sum of rows": (lambda x: mp.sum(x, 1), lambda x: x.sum(1), lambda n: (n // 1024, 1024)),
     "sum of columns": (lambda x: mp.sum(x, 0), lambda x: x.sum(0), lambda n: (n // 1024, 1024)),
@@ -49,9 +82,9 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], Shape]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_array(benchmark, name, size):
     function, in_numpy, shape = CASES[name]
-    if benchmark.disabled and size > SIZES[0]:
+    if benchmark.disabled and size != SIZES[1]:
         pytest.skip("one size shows that it works")
-    is_slow = "sort" in name or "unique" in name
+    is_slow = "sort" in name or "unique" in name or name in ("matmul", "conv2d")
     if is_slow and size > 1 << 20:
         pytest.skip("NumPy takes seconds for it")
     host = _rng.standard_normal(shape(size), dtype=np.float32)

@@ -60,22 +60,22 @@ from metalpy.random.generator import Generator
 from metalpy.texture import Sampler, Texture, texture
 
 if TYPE_CHECKING:
-    from metalpy import fft, linalg, nn, optim
-    from metalpy.autograd.transforms import *  # noqa: F403  # noqa: F403
+    from metalpy import aot, fft, linalg, nn, optim
+    from metalpy.autograd.transforms import *  # noqa: F403
     from metalpy.dtypes import bfloat16
-    from metalpy.functions.cumulative import *  # noqa: F403  # noqa: F403
-    from metalpy.functions.data_types import *  # noqa: F403  # noqa: F403
-    from metalpy.functions.elementwise import *  # noqa: F403  # noqa: F403
-    from metalpy.functions.files import *  # noqa: F403  # noqa: F403
-    from metalpy.functions.grids import *  # noqa: F403  # noqa: F403
-    from metalpy.functions.manipulation import *  # noqa: F403  # noqa: F403
-    from metalpy.functions.normalise import *  # noqa: F403  # noqa: F403
-    from metalpy.functions.products import *  # noqa: F403  # noqa: F403
-    from metalpy.functions.searching import *  # noqa: F403  # noqa: F403
-    from metalpy.functions.selection import *  # noqa: F403  # noqa: F403
-    from metalpy.functions.sets import *  # noqa: F403  # noqa: F403
-    from metalpy.functions.sorting import *  # noqa: F403  # noqa: F403
-    from metalpy.functions.statistics import *  # noqa: F403  # noqa: F403
+    from metalpy.functions.cumulative import *  # noqa: F403
+    from metalpy.functions.data_types import *  # noqa: F403
+    from metalpy.functions.elementwise import *  # noqa: F403
+    from metalpy.functions.files import *  # noqa: F403
+    from metalpy.functions.grids import *  # noqa: F403
+    from metalpy.functions.manipulation import *  # noqa: F403
+    from metalpy.functions.normalise import *  # noqa: F403
+    from metalpy.functions.products import *  # noqa: F403
+    from metalpy.functions.searching import *  # noqa: F403
+    from metalpy.functions.selection import *  # noqa: F403
+    from metalpy.functions.sets import *  # noqa: F403
+    from metalpy.functions.sorting import *  # noqa: F403
+    from metalpy.functions.statistics import *  # noqa: F403
     from metalpy.inspection import ArrayNamespaceInfo
 
 Kernel = _dispatch.Kernel
@@ -83,7 +83,7 @@ Kernel = _dispatch.Kernel
 __version__ = "0.1.0"
 __array_api_version__ = "2024.12"
 
-_LAZY_MODULES = ("fft", "linalg", "nn", "optim")  # imported when first asked for
+_LAZY_MODULES = ("aot", "fft", "linalg", "nn", "optim")  # imported when first asked for
 
 __all__ = [
     "Array",
@@ -93,6 +93,7 @@ __all__ = [
     "Kernel",
     "Sampler",
     "Texture",
+    "aot",
     "arange",
     "array",
     "asarray",

@@ -13,6 +13,7 @@ import numpy as np
 __all__ = [
     "CacheError",
     "CompileError",
+    "ContainerError",
     "Diagnostic",
     "EnvironmentVariableError",
     "EventError",
@@ -30,6 +31,7 @@ __all__ = [
     "MetalError",
     "MetalWarning",
     "OutOfMemoryError",
+    "PackageError",
     "ProfilerError",
     "RandomStateError",
     "ScalarRangeError",
@@ -227,6 +229,14 @@ class RandomStateError(MetalError, ValueError):
 
 class LibraryError(MetalError, ValueError):
     """A file that is no compiled library, is damaged, or of another format version."""
+
+
+class PackageError(MetalError, ValueError):
+    """A model that cannot be packaged, or a file that is no package, is damaged, or says what cannot be."""
+
+
+class ContainerError(MetalError, ValueError):
+    """What a model container cannot do: names of constants it does not have, a set of constants never given."""
 
 
 class CacheError(MetalError):

@@ -8,6 +8,16 @@ from metalpy._core.pool import Block
 _A = TypeVar("_A", bound=ArrayBase)
 
 class ArrayBase:
+    def __init__(
+        self,
+        device: Device | None = None,
+        block: Block | None = None,
+        dtype: np.dtype[Any] | None = None,
+        shape: tuple[int, ...] = (),
+        strides: tuple[int, ...] | None = None,
+        offset: int = 0,
+        writable: bool = True,
+    ) -> None: ...
     @property
     def device(self) -> Device: ...
     @property

@@ -1,10 +1,12 @@
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, final
+from typing import Any, Final, Literal, final
 
 from metalpy._core.driver import Device
 from metalpy._core.graph import GraphBase, Node
 from metalpy._core.library import Pipeline
 from metalpy.compiler.reflection import Argument, Builtin, KernelInfo
+
+ERROR_BUFFER: Final[object]
 
 @final
 class Kernel:
@@ -30,7 +32,7 @@ class Kernel:
         **by_name: Any,
     ) -> None: ...
     def specialize(self, constants: Mapping[str | int, object] | None = None, /, **by_name: object) -> Kernel: ...
-    def _writes(self, kind: int, index: int) -> bool: ...
+    def _writes(self, kind: int, number: int) -> bool: ...
     def _replace(self, graph: GraphBase, node: Node, by_name: dict[str, Any]) -> None: ...
     @property
     def origin(self) -> tuple[Any, Mapping[int, object]] | None: ...

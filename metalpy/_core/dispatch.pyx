@@ -40,6 +40,7 @@ cdef enum:  # threadgroups that code was compiled for: any; as wide as simdgroup
 cdef uint64_t LARGEST_GRID = 0xFFFFFFFF
 cdef object missing = object()
 cdef object error_buffer = object()  # stands among the values for what error_buf_idx binds
+ERROR_BUFFER = error_buffer
 
 
 @cython.final
@@ -237,12 +238,12 @@ cdef class Kernel:
         self.find_error_buffer(node)
         return not graph.runs
 
-    def _writes(self, uint32_t kind, uint32_t index):
+    def _writes(self, uint32_t kind, uint32_t number):
         """True if the kernel may write through an argument of a recorded launch."""
         cdef ArgumentPlan plan
         if kind == MP_ARGUMENT_BUFFER:
             for plan in self.plans:
-                if plan.index == index and not plan.is_handle:
+                if plan.index == number and not plan.is_handle:
                     return bool(plan.writes)
         return kind != MP_ARGUMENT_BYTES
 

@@ -9,7 +9,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.ref cimport PyObject
 from libc.string cimport memcpy
 
-from metalpy._abi cimport MP_ARGUMENT_BYTES, MP_ARGUMENT_RESIDENT
+from metalpy._abi cimport MP_ARGUMENT_BUFFER, MP_ARGUMENT_BYTES, MP_ARGUMENT_RESIDENT
 from metalpy._core.memory cimport touch
 from metalpy._core.stream cimport current_queue
 from metalpy._core.trace cimport now, tracing
@@ -51,6 +51,30 @@ cdef class Node:
                 writes = self.kernel._writes(self.arguments[number].kind, self.arguments[number].index)
             found.append((self.blocks[number], writes))
         return tuple(found)
+
+    @property
+    def bindings(self):
+        """Tuple of (Block, offset, if the command may read, if it may write) of each argument that has memory.
+
+        What is reached by an address inside another argument may be read and written.
+        """
+        cdef mp_argument *argument
+        cdef list found = []
+        for number, (block, writes) in enumerate(self.uses):
+            argument = &self.arguments[<uint32_t>number]
+            if block is not None and argument.kind in (MP_ARGUMENT_BUFFER, MP_ARGUMENT_RESIDENT):
+                by_address = argument.kind == MP_ARGUMENT_RESIDENT
+                found.append((block, argument.offset, by_address or not writes, writes))
+        return tuple(found)
+
+    @property
+    def transfer(self):
+        """Of a copy or a fill: its bytes, and the bytes that a fill repeats or None; None of a launch."""
+        if self.kernel is not None:
+            return None
+        if self.kind == "copy":
+            return self.arguments[0].size, None
+        return self.arguments[0].size, (<char *>self.arguments[1].bytes)[:self.arguments[1].size]
 
     @property
     def threads(self):

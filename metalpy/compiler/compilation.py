@@ -127,6 +127,11 @@ class Compilation:
         self.constants = {c["name"]: (c["index"], c["scalar"], tuple(c["shape"])) for c in self._facts["constants"]}
         self.warnings = tuple(_diagnostic(*w) for w in self._facts["warnings"])
 
+    @property
+    def recipe(self) -> tuple[Source, Options] | None:
+        """What it was compiled from; None if it came compiled."""
+        return self._source, self._options
+
     def constant_values(self, given: Mapping[str | int, object]) -> dict[int, object]:
         """Function constants by index from values by name or index, checked against their types.
 

@@ -81,7 +81,7 @@ def compile_on_device(device: Device, source: Source, options: Options) -> Devic
         raise
     identity = (source.text, repr(options)) if source.is_closed else None
     warnings = tuple(parse_diagnostics(core.compile_log(device)))
-    return DeviceProgram(library, _entries(source), identity, source.name, warnings)
+    return DeviceProgram(library, _entries(source), identity, source.name, warnings, (source, options))
 
 
 def _language(options: Options) -> int:
@@ -115,6 +115,8 @@ class DeviceProgram:
     kernels : dict of str to None
         Names, in the order of the source where it is known.
     warnings : tuple of Diagnostic
+    recipe : (Source, Options) or None
+        What it was compiled from; None if it came compiled.
     """
 
     def __init__(
@@ -124,8 +126,10 @@ class DeviceProgram:
         identity: tuple[str, ...] | None,
         file: str,
         warnings: tuple[Diagnostic, ...] = (),
+        recipe: tuple[Source, Options] | None = None,
     ) -> None:
         self.warnings = warnings
+        self.recipe = recipe
         self._library = library
         self._entries = entries
         self._identity = identity

@@ -15,7 +15,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from .options import Options
 from .processor import code_features, cpu_features, machine
 from .source import Source
 
-__all__ = ["FORMAT", "read_library", "write_library"]
+__all__ = ["FORMAT", "LoadedCompilation", "library_bytes", "open_library", "read_library", "write_library"]
 
 FORMAT = 2
 _MAGIC = b"\x93MTLP\r\n\x1a"
@@ -50,9 +50,26 @@ def write_library(path: str | os.PathLike[str], compilation: Compilation, values
     CompileError
         A kernel cannot be compiled to machine code.
     """
+    data = library_bytes(compilation, values)
+    temporary = f"{os.fspath(path)}.new-{os.getpid()}"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+    return len(data)
+
+
+def library_bytes(
+    compilation: Compilation, values: Mapping[int, object], kernels: Sequence[str] | None = None
+) -> bytes:
+    """What `write_library` writes, with the machine code of some kernels only if `kernels` names them."""
+    chosen = list(compilation.kernels) if kernels is None else list(kernels)
     sections = [compilation.record]
     sections += [zlib.compress(part.encode("utf-8", "surrogateescape"), 6) for part in compilation.ir()]
-    sections += [compilation.code(name, values) for name in compilation.kernels]
+    sections += [compilation.code(name, values) for name in chosen]
     places = []
     at = 0
     for section in sections:
@@ -64,20 +81,12 @@ def write_library(path: str | os.PathLike[str], compilation: Compilation, values
             "machine": machine(),
             "features": sorted(code_features()),
             "constants": sorted(values.items()),
+            "kernels": chosen,
             "sections": places,
         }
     ).encode()
     body = b"".join([_HEAD.pack(_MAGIC, FORMAT, len(header)), header, *sections])
-    data = body + hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest()
-    temporary = f"{os.fspath(path)}.new-{os.getpid()}"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-    return len(data)
+    return body + hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest()
 
 
 def read_library(path: str | os.PathLike[str], store: Cache | None = None) -> Compilation:
@@ -92,11 +101,15 @@ def read_library(path: str | os.PathLike[str], store: Cache | None = None) -> Co
     UnsupportedError
         Its machine code does not run here, and there is no compiler to make other.
     """
-    name = os.fsdecode(path)
-    header, sections = _parse(Path(path).read_bytes(), name)
+    return open_library(Path(path).read_bytes(), os.fsdecode(path), store)
+
+
+def open_library(data: bytes, name: str, store: Cache | None = None) -> LoadedCompilation:
+    """As `read_library`, of a file's bytes; `name` stands for the file in errors."""
+    header, sections = _parse(data, name)
     values = {index: _hashable(value) for index, value in header["constants"]}
     fits = _fits(header, name)
-    return _FileCompilation(name, sections, values, fits, store or default_cache())
+    return LoadedCompilation(name, sections, header.get("kernels"), values, fits, store or default_cache())
 
 
 def _parse(data: bytes, name: str) -> tuple[dict[str, Any], list[bytes]]:
@@ -140,15 +153,34 @@ def _version() -> str:
     return __version__
 
 
-class _FileCompilation(Compilation):
-    """A compiled program from a file."""
+class LoadedCompilation(Compilation):
+    """A compiled program from a file.
 
-    def __init__(self, name: str, sections: list[bytes], values: dict[int, object], fits: bool, store: Cache) -> None:
+    Attributes
+    ----------
+    fits : bool
+        Whether its machine code runs here.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sections: list[bytes],
+        kernels: list[str] | None,
+        values: dict[int, object],
+        fits: bool,
+        store: Cache,
+    ) -> None:
         super().__init__(sections[0], store, Source("", name, {}, is_closed=True), Options())
         count = len(self._facts["ir"])
         self._ir, code = sections[1 : 1 + count], sections[1 + count :]
         self._values = values
-        self._code = dict(zip(self.kernels, code, strict=True)) if fits else {}
+        self.fits = fits
+        self._code = dict(zip(self.kernels if kernels is None else kernels, code, strict=True)) if fits else {}
+
+    @property
+    def recipe(self) -> None:
+        return None
 
     def native(
         self, name: str, values: Mapping[int, object] | None = None, *, rebuild: bool = False, shape: str = ""

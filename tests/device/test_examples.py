@@ -153,6 +153,26 @@ def test_image_filter(tmp_path):
     assert (edges == edges[..., :1]).all()
 
 
+def trained(script, *arguments, cwd):
+    """What a program that trains says; its progress goes to the standard error."""
+    done = python(EXAMPLES / script, *arguments, cwd=cwd, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "served from 8 threads, all answers equal: True" in done.stdout
+    return done.stdout
+
+
+def test_train_digits(tmp_path):
+    said = trained("train_digits.py", "--epochs", "8", cwd=tmp_path)
+    assert float(re.search(r"([\d.]+)% of 360 unseen digits are right", said)[1]) >= 95
+    assert (tmp_path / "train_digits.png").stat().st_size > 1000
+    assert (tmp_path / "digits.mpkg").exists()
+
+
+def test_char_transformer(tmp_path):
+    said = trained("char_transformer.py", "--steps", "150", cwd=tmp_path)
+    assert float(re.search(r"([\d.]+)% of the letters are the text's", said)[1]) >= 90
+
+
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "kernels").glob("*.metal")), ids=lambda p: p.name)
 def test_kernel_file_compiles(path):
     lib = mp.compile_file(path)
