@@ -12,7 +12,9 @@ namespace metalpy {
 template <typename T> inline float unit(uint word);
 template <> inline float unit<float>(uint word)   { return float(word >> 8) * 0x1p-24f; }
 template <> inline float unit<half>(uint word)    { return float(word >> 21) * 0x1p-11f; }
+#ifdef __HAVE_BFLOAT__  // from macOS 14
 template <> inline float unit<bfloat>(uint word)  { return float(word >> 24) * 0x1p-8f; }
+#endif
 
 /// -log((w + 1/2) / 2^32), at least 2^-33 and below 23; relative error below 2^-22.
 inline float minus_log(uint w) {

@@ -23,12 +23,14 @@ struct Convert<bool> {
   static bool from(float2 x) { return x.x != 0.0f || x.y != 0.0f; }
 };
 
+#ifdef __HAVE_BFLOAT__
 template <>
 struct Convert<bfloat> {
   template <typename From>
   static bfloat from(From x) { return bfloat(float(x)); }
   static bfloat from(float2 x) { return bfloat(x.x); }
 };
+#endif
 
 // ---- arithmetic ----
 

@@ -108,8 +108,15 @@ kernel void accumulate(const device uint* values            [[buffer(0)]],
   const Row<3> row = row_of(group, layout);
   const uint i = position.x;
   const long at = start + element<ANY>(offsets, row, 2, i) + row.start[1] + long(i) * row.step[1];
-  atomic_fetch_add_explicit((device atomic_float*)(x + at), as_type<float>(element<ANY>(values, row, 0, i)),
-                            memory_order_relaxed);
+  const float value = as_type<float>(element<ANY>(values, row, 0, i));
+#if __METAL_VERSION__ >= 300
+  atomic_fetch_add_explicit((device atomic_float*)(x + at), value, memory_order_relaxed);
+#else  // before macOS 13 there are atomic integers only
+  device atomic_uint* sum = (device atomic_uint*)(x + at);
+  uint old = atomic_load_explicit(sum, memory_order_relaxed);
+  while (!atomic_compare_exchange_weak_explicit(sum, &old, as_type<uint>(as_type<float>(old) + value),
+                                                memory_order_relaxed, memory_order_relaxed)) {}
+#endif
 }
 
 }  // namespace metalpy

@@ -156,7 +156,9 @@ kernel void parameter_gradients(device T* weight_gradient, device T* bias_gradie
   template [[host_name("parameter_gradients_" #T)]] kernel decltype(parameter_gradients<T>) parameter_gradients<T>;
 
 INSTANTIATE(half)
+#ifdef __HAVE_BFLOAT__
 INSTANTIATE(bfloat)
+#endif
 INSTANTIATE(float)
 
 }  // namespace metalpy

@@ -15,15 +15,18 @@ kernel void philox(device uint4* out               [[buffer(0)]],
 
 template [[host_name("uniform_float")]]  kernel decltype(uniform<float>)  uniform<float>;
 template [[host_name("uniform_half")]]   kernel decltype(uniform<half>)   uniform<half>;
-template [[host_name("uniform_bfloat")]] kernel decltype(uniform<bfloat>) uniform<bfloat>;
 
 template [[host_name("normal_float")]]  kernel decltype(normal<float>)  normal<float>;
 template [[host_name("normal_half")]]   kernel decltype(normal<half>)   normal<half>;
-template [[host_name("normal_bfloat")]] kernel decltype(normal<bfloat>) normal<bfloat>;
 
 template [[host_name("exponential_float")]]  kernel decltype(exponential<float>)  exponential<float>;
 template [[host_name("exponential_half")]]   kernel decltype(exponential<half>)   exponential<half>;
+
+#ifdef __HAVE_BFLOAT__
+template [[host_name("uniform_bfloat")]]     kernel decltype(uniform<bfloat>)     uniform<bfloat>;
+template [[host_name("normal_bfloat")]]      kernel decltype(normal<bfloat>)      normal<bfloat>;
 template [[host_name("exponential_bfloat")]] kernel decltype(exponential<bfloat>) exponential<bfloat>;
+#endif
 
 // By size: signed integers, floats and bool are written as the unsigned integer of their size.
 template [[host_name("bernoulli_1")]] kernel decltype(bernoulli<uchar>)  bernoulli<uchar>;

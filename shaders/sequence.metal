@@ -41,7 +41,9 @@ kernel void integers(device T* out [[buffer(0)]], constant Integers& sequence [[
 
 template [[host_name("floats_float")]]  kernel decltype(floats<float>)  floats<float>;
 template [[host_name("floats_half")]]   kernel decltype(floats<half>)   floats<half>;
+#ifdef __HAVE_BFLOAT__
 template [[host_name("floats_bfloat")]] kernel decltype(floats<bfloat>) floats<bfloat>;
+#endif
 
 template [[host_name("integers_1")]] kernel decltype(integers<uchar>)  integers<uchar>;
 template [[host_name("integers_2")]] kernel decltype(integers<ushort>) integers<ushort>;

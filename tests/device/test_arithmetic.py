@@ -303,8 +303,6 @@ def test_many_axes(device):
 
 
 def test_operators_do_not_wait(device):
-    if device.driver != "software":
-        pytest.skip("needs the software device's commit on demand")
     x = mp.ones(1000, device=device)
     done = device.queue.completed
     y = ((x * 2 + x)[::-1] - 1) / 2

@@ -149,8 +149,6 @@ def test_bad_input(device):
 
 
 def test_transforms_do_not_wait(device):
-    if device.driver != "software":
-        pytest.skip("needs the software device's commit on demand")
     x = mp.ones((4, 8), device=device)
     done = device.queue.completed
     y = fft.ifft(fft.fft(x * 2, n=37), n=8, axis=-1)

@@ -9,6 +9,8 @@ import pytest
 
 import metalpy as mp
 from metalpy.errors import LaunchValueError, UnsupportedError
+from metalpy.ops import indexing
+from metalpy.shader_files import shader_folder
 
 DTYPES = ["float32", "int8", "complex64", "float16", "bool"]
 
@@ -239,3 +241,15 @@ def test_two_devices_do_not_mix(device):
     x = mp.zeros(3, device=device)
     with pytest.raises(LaunchValueError, match="device"):
         x[mp.array([0], device=others[0])]
+
+
+@pytest.mark.parametrize("version", ["2.4", "3.2"])  # floats are atomic from 3.0
+def test_sums_of_elements_named_more_than_once(device, rng, monkeypatch, version):
+    library = mp.compile_file(shader_folder() / "moving.metal", language_version=version, device=device)
+    monkeypatch.setattr(indexing, "kernels", lambda device: library)
+    host, places = np.zeros(7, np.float32), rng.integers(-7, 7, 5000)
+    values = rng.integers(-9, 9, 5000).astype(np.float32)  # whose sums are exact in any order
+    x = mp.array(host, device=device)
+    indexing.accumulate(x, (mp.array(places, device=device),), mp.array(values, device=device))
+    np.add.at(host, places, values)
+    np.testing.assert_array_equal(x.numpy(), host)

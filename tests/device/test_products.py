@@ -216,8 +216,6 @@ def test_matrix_transpose(device):
 
 
 def test_products_do_not_wait(device):
-    if device.driver != "software":
-        pytest.skip("needs the software device's commit on demand")
     x = mp.ones((40, 40), device=device)
     done = device.queue.completed
     y = x @ x.T @ x[::-1] @ x[0]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 import metalpy as mp
+from metalpy.compiler.frontend import _expand_macros
+from metalpy.compiler.options import make_options
+from metalpy.compiler.source import read_source
 from metalpy.shader_files import shader_folder
 from tests.helpers.process import python
 
@@ -22,6 +26,14 @@ def test_the_folder_is_found():
 def test_every_program_compiles():
     for path in sorted(shader_folder().glob("*.metal")):
         assert len(mp.compile_file(path)) > 0
+
+
+@pytest.mark.parametrize(("version", "newer"), [("2.4", "atomic_float|bfloat"), ("3.0", "bfloat")])
+def test_macos_12_and_13_get_no_types_of_later_versions(version, newer):
+    options = make_options(language_version=version)
+    for path in sorted(shader_folder().glob("*.metal")):
+        expanded = _expand_macros(read_source(path.read_text(), str(path)), options)
+        assert not re.search(rf"\b({newer})\b", expanded), path.name
 
 
 def builds_packages():
