@@ -10,7 +10,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-software test-others test-objc check-apple-sdk build lint format test-asan test-tsan soak fuzz \
-	bench bench-peers bench-smoke bench-compare wheel sdist annotate docs-test clean
+	test-array-api bench bench-peers bench-smoke bench-compare wheel sdist annotate docs-test clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,16 @@ soak: $(VENV)/.with-test build ## OPERATIONS=2000000: mixed work from 8 threads;
 fuzz: $(VENV)/.with-test build ## SECONDS=600 [SEED=n]: random kernels on every executor, against an evaluator in NumPy
 	@$(PY) -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
+SUITE_RUN = ARRAY_API_TESTS_MODULE=metalpy_for_suite ARRAY_API_TESTS_SKIP_DTYPES=float64 \
+	PYTHONPATH="$(abspath tests/array_api)" "$(abspath $(PY))" -m pytest -q -p no:cacheprovider -W ignore \
+	--disable-deadline --max-examples $(or $(EXAMPLES),20) --hypothesis-seed=$(or $(SEED),0) \
+	--skips-file="$(abspath tests/array_api/skips.txt)"
+
+test-array-api: $(VENV)/.with-array-api build ## SUITE=/path/to/array-api-tests [EXAMPLES=20] [SEED=0] [ONLY=sum]: the standard's own tests
+	@test -e "$(SUITE)/array-api/spec" || { echo "usage: make test-array-api SUITE=/path/to/array-api-tests, \
+	with its submodule array-api"; exit 2; }
+	@cd "$(SUITE)" && $(SUITE_RUN) $(if $(ONLY),-k "$(ONLY)") array_api_tests
+
 BENCH = $(PY) -m pytest -q --benchmark-only --benchmark-autosave --benchmark-storage=.benchmarks \
 	--benchmark-columns=median,iqr,min,rounds --benchmark-sort=name $(if $(ONLY),-k "$(ONLY)")
 
@@ -119,4 +129,4 @@ $(VENV)/.with-%: pyproject.toml setup.py | $(PY)
 		> $(VENV)/build-requires.txt
 	@$(PY) -m pip install -q --disable-pip-version-check -r $(VENV)/build-requires.txt
 	@$(PY) -m pip install -q --disable-pip-version-check --no-build-isolation -e '.$(if $(filter base,$*),,[$*])'
-	@touch $@ $(VENV)/.with-base $(if $(filter dev peers,$*),$(VENV)/.with-test)
+	@touch $@ $(VENV)/.with-base $(if $(filter array-api dev peers,$*),$(VENV)/.with-test)

@@ -45,7 +45,8 @@ static float2 complex_expm1(float2 z) {
     return float2(e.x - 1.0f, e.y);
   }
   float s = sin(0.5f * z.y);
-  return float2(real_expm1(z.x) * cos(z.y) - 2.0f * s * s, z.y == 0.0f ? z.y : exp(z.x) * sin(z.y));
+  float x = real_expm1(z.x) * cos(z.y) - 2.0f * s * s;
+  return float2(x + 0.0f /* not -0, says the array API */, z.y == 0.0f ? z.y : exp(z.x) * sin(z.y));
 }
 
 // (x - 1)(x + 1) + y y near the unit circle, with the bits that rounding the squares loses.
@@ -130,10 +131,7 @@ static float2 complex_cosh(float2 z) {
 }
 
 static float2 complex_tanh(float2 z) {
-  if (isinf(z.x)) {
-    float turn = isfinite(z.y) ? sin(2.0f * z.y) : 1.0f;
-    return float2(copysign(1.0f, z.x), copysign(0.0f, turn));
-  }
+  if (isinf(z.x)) return float2(copysign(1.0f, z.x), copysign(0.0f, z.y)); // C has the sign of sin(2 y)
   if (z.y == 0.0f) return float2(tanh(z.x), z.y);
   if (!isfinite(z.y)) return float2(z.x == 0.0f ? z.x : NAN, NAN);
   if (isnan(z.x)) return float2(NAN, NAN);

@@ -65,7 +65,7 @@ struct FloorDivide {
     return quotient * b != a && (a < T(0)) != (b < T(0)) ? T(quotient - T(1)) : quotient;
   }
   float operator()(float a, float b) const {
-    if (b == 0.0f) return a / b;
+    if (b == 0.0f || isinf(a) || isinf(b)) return a / b; // as the array API has it; NumPy says NaN, or -1
     float remainder = fmod(a, b);
     float quotient = (a - remainder) / b;
     if (remainder != 0.0f && (b < 0.0f) != (remainder < 0.0f)) quotient -= 1.0f;

@@ -1,6 +1,6 @@
 """Compile kernels for another architecture, by both executors, and say what cannot be: ``tools/lower_for.py FILES``.
 
-Everything is as for this machine but clang's target and LLVM's. With ``-o`` the objects are written there, one for
+Everything is as for this machine but LLVM's target. With ``-o`` the objects are written there, one for
 each kernel and executor, ready for a linker; they import what ``metalpy_kernel.h`` declares, and libm.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
-from metalpy.compiler import frontend, lowering, precompiled
+from metalpy.compiler import lowering
 from metalpy.compiler.cache import Cache
 from metalpy.compiler.compilation import Compilation, compile_source
 from metalpy.compiler.executor import REFERENCE, SPMD
@@ -43,8 +43,6 @@ def main() -> int:
     machine = llvm.Target.from_triple(given.triple).create_target_machine(
         cpu=given.cpu, opt=2, reloc="pic", codemodel="default"
     )
-    command = (*frontend.clang(), f"--target={given.triple}")
-    frontend.clang = precompiled.clang = lambda: command  # type: ignore[assignment]
     counts: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as folder:
         for file in given.files:
@@ -71,18 +69,15 @@ def lower(
     for executor in (SPMD, REFERENCE):
         os.environ["METALPY_EXECUTOR"] = executor
         seen: list[str] = []
-        link = lowering._link
         try:
             program = compiled._whole_program()
-            made = lowering.lower(program, compiled.kernels.number(name), {}, Noting(machine, seen))
+            made = lowering.lower(program, compiled.kernels.number(name), {}, machine=Noting(machine, seen))
         except MetalError as error:
             needs_constants = "needs a value for function constant" in str(error)
             counts["without constants" if needs_constants else "kernels failed"] += 1
             if not needs_constants:
                 print(f"{file}: {name}: {executor}: {str(error).splitlines()[0]}")
             continue
-        finally:
-            lowering._link = link
         if executor == SPMD != made.executor:
             print(f"{file}: {name}: no vector program: {made.reason}")
         counts[f"{made.executor} kernels"] += 1

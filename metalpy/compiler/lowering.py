@@ -22,12 +22,13 @@ from .assembly import Assembly, adapted
 from .checks import may_recurse
 from .convergence import order_meetings
 from .conversions import conversions_for
+from .division import with_checks
 from .executor import REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
 from .spmd.size import refuse_large_when_inlined
-from .target import initialize, plain_machine, target_machine
+from .target import aim, initialize, plain_machine, target_machine
 from .toolchain import Linker
 
 __all__ = ["becomes_loop", "inline_all_but", "lower"]
@@ -86,7 +87,7 @@ def lower(
         initialize()
         module = llvm.parse_assembly(text)
         machine = machine or target_machine()
-        module.triple = machine.triple
+        aim(module, machine)
         _keep_only(module, {_THREAD, _GROUP})
         _run_passes(module, machine, reachable_only=True)
         if recurses:
@@ -108,6 +109,8 @@ def lower(
         if uses_fibers:
             module = _allow_inlining_meetings(module)
             _inline_all(module, entry)  # so that every meeting is in one function, where its order is known
+        if (text := str(module)) != (checked := with_checks(text, machine.triple)):
+            module = llvm.parse_assembly(checked)
         _run_passes(module, machine)
         if uses_fibers:
             module = llvm.parse_assembly(order_meetings(str(module)))
@@ -129,7 +132,7 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     _inline_all(module, _THREAD)
     _run_passes(module, plain_machine(machine), vectorize=False)
     made = vectorize(str(module), _THREAD, program.max_threads[k], shape)
-    module = _verified(made.module, program.kernels[k].name)
+    module = _verified(with_checks(made.module, machine.triple), program.kernels[k].name)
     _keep_only(module, {made.entry})
     _simplify(module, machine, made.entry, made.regroups)
     stack = _stack_size(module, machine)
@@ -169,9 +172,9 @@ def becomes_loop(assembly: Assembly, name: str) -> bool:
     """Whether LLVM makes a loop of a function that calls itself."""
     with _lock:
         initialize()
-        module = llvm.parse_assembly(assembly.slice([name]))
-        module.triple = llvm.get_process_triple()
-        _make_loops(module, target_machine())
+        module, machine = llvm.parse_assembly(assembly.slice([name])), target_machine()
+        aim(module, machine)
+        _make_loops(module, machine)
         return name not in Assembly(str(module)).calls(name)
 
 
@@ -181,12 +184,12 @@ def inline_all_but(text: str, kept: re.Pattern[str]) -> str:
     """
     with _lock:
         initialize()
-        module = llvm.parse_assembly(text)
-        module.triple = llvm.get_process_triple()
+        module, machine = llvm.parse_assembly(text), target_machine()
+        aim(module, machine)
         for function in module.functions:
             if not function.is_declaration and not kept.search(function.name):
                 function.add_function_attribute("alwaysinline")
-        builder = llvm.create_pass_builder(target_machine(), llvm.create_pipeline_tuning_options(speed_level=1))
+        builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
         passes = llvm.create_new_module_pass_manager()
         passes.add_always_inliner_pass()
         for _ in range(2):  # a branch that goes shows variables that SROA dissolves

@@ -6,7 +6,7 @@ import llvmlite.binding as llvm
 
 from .processor import NATIVE, chosen_cpu
 
-__all__ = ["initialize", "plain_machine", "target_machine"]
+__all__ = ["aim", "initialize", "plain_machine", "target_machine"]
 
 _initialized = False
 
@@ -27,6 +27,12 @@ def target_machine() -> llvm.TargetMachine:
         cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     target = llvm.Target.from_triple(llvm.get_process_triple())
     return target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="default")
+
+
+def aim(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    """Make a module, which clang wrote for its own target, one for `machine`. Types are laid out alike."""
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
 
 
 def plain_machine(machine: llvm.TargetMachine) -> llvm.TargetMachine:

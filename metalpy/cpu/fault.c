@@ -95,6 +95,17 @@ static bool wants_alignment(const void *context)
 #endif
 }
 
+/* Where no instruction makes a fault of a division by zero, the compiler puts a trap: see compiler/division.py. */
+static bool is_division(int number, const siginfo_t *info)
+{
+#if defined(__aarch64__)
+    return number == SIGTRAP && *(const uint32_t *)info->si_addr == 0xd4200000 + (0x5503 << 5); /* brk #0x5503 */
+#else
+    (void)info;
+    return number == SIGFPE;
+#endif
+}
+
 static void call_previous(const struct sigaction *old, int number, siginfo_t *info, void *context)
 {
     chain_frame = (uintptr_t)__builtin_frame_address(0);
@@ -142,7 +153,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
     self->in_kernel = 0;
     struct sw_fault *fault = &self->fault;
     fault->has_address = false;
-    if (number == SIGFPE) {
+    if (is_division(number, info)) {
         fault->cause = SW_DIVISION;
     } else if (number == SIGSEGV || number == SIGBUS) {
         uintptr_t address = (uintptr_t)info->si_addr;

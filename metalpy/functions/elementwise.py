@@ -256,7 +256,10 @@ def floor(x: Any, /) -> Array:
 
 
 def floor_divide(x1: Any, x2: Any, /) -> Array:
-    """The quotient of each pair of elements, rounded down; of integers over zero, 0."""
+    """The quotient of each pair of elements, rounded down; of integers over zero, 0.
+
+    With infinities it is ``floor(x1 / x2)``, as the array API has it: not NumPy's NaN, and not -1 for -1 over infinity.
+    """
     return _binary("floor_divide", x1, x2)
 
 

@@ -69,7 +69,34 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
-class Conv2d(Module):
+class _Convolution(Module):
+    """What convolutions of any number of axes share: weights, and the options of their function."""
+
+    _function: Any
+
+    def __init__(
+        self, in_channels: int, out_channels: int, window: tuple[int, ...], bias: bool, device: Any, dtype: Any,
+        **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        groups = options["groups"]
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(f"{in_channels} and {out_channels} channels cannot be split into {groups} groups")
+        self.options = options
+        shape = (out_channels, in_channels // groups, *window)
+        self.weight = _uniform(shape, math.prod(shape[1:]), device, dtype)
+        self.bias = _uniform((out_channels,), math.prod(shape[1:]), device, dtype) if bias else None
+
+    def forward(self, x: Array) -> Array:
+        return type(self)._function(x, self.weight, self.bias, **self.options)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        out, inner, *window = self.weight.shape
+        listed = "".join(f", {name}={value}" for name, value in self.options.items())
+        return f"{inner * self.options['groups']}, {out}, kernel_size={tuple(window)}{listed}"
+
+
+class Conv2d(_Convolution):
     """`functional.conv2d` with weights of its own.
 
     Parameters
@@ -89,49 +116,27 @@ class Conv2d(Module):
         ``(out_channels,)``.
     """
 
+    _function = staticmethod(F.conv2d)
+
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0,
         dilation: Pair = 1, groups: int = 1, bias: bool = True, device: Any = None, dtype: Any = mp.float32,
     ) -> None:  # fmt: skip
-        super().__init__()
-        if groups < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(f"{in_channels} and {out_channels} channels cannot be split into {groups} groups")
-        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
-        shape = (out_channels, in_channels // groups, *pair(kernel_size))
-        self.weight = _uniform(shape, math.prod(shape[1:]), device, dtype)
-        self.bias = _uniform((out_channels,), math.prod(shape[1:]), device, dtype) if bias else None
-
-    def forward(self, x: Array) -> Array:
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
-
-    def extra_repr(self) -> str:
-        out, inner, *window = self.weight.shape
-        return (
-            f"{inner * self.groups}, {out}, kernel_size={tuple(window)}, stride={self.stride}, padding={self.padding}"
-        )
+        super().__init__(in_channels, out_channels, pair(kernel_size), bias, device, dtype,
+                         stride=stride, padding=padding, dilation=dilation, groups=groups)  # fmt: skip
 
 
-class Conv1d(Module):
+class Conv1d(_Convolution):
     """`functional.conv1d` with weights of its own; parameters as for `Conv2d`."""
+
+    _function = staticmethod(F.conv1d)
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0,
         dilation: int = 1, groups: int = 1, bias: bool = True, device: Any = None, dtype: Any = mp.float32,
     ) -> None:  # fmt: skip
-        super().__init__()
-        if groups < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(f"{in_channels} and {out_channels} channels cannot be split into {groups} groups")
-        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
-        shape = (out_channels, in_channels // groups, kernel_size)
-        self.weight = _uniform(shape, math.prod(shape[1:]), device, dtype)
-        self.bias = _uniform((out_channels,), math.prod(shape[1:]), device, dtype) if bias else None
-
-    def forward(self, x: Array) -> Array:
-        return F.conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
-
-    def extra_repr(self) -> str:
-        out, inner, window = self.weight.shape
-        return f"{inner * self.groups}, {out}, kernel_size={window}, stride={self.stride}, padding={self.padding}"
+        super().__init__(in_channels, out_channels, (kernel_size,), bias, device, dtype,
+                         stride=stride, padding=padding, dilation=dilation, groups=groups)  # fmt: skip
 
 
 class Embedding(Module):

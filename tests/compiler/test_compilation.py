@@ -112,7 +112,7 @@ def test_threads_that_need_the_same_kernel_compile_it_once(store, monkeypatch):
     compilation = compile_source(read_source(TEXT), make_options(), store)
     lowered, started = [], threading.Barrier(4)
 
-    def lower(program, number, values):
+    def lower(program, number, values, shape):
         lowered.append(number)
         return Lowered(b"code", SPMD)
 

@@ -146,6 +146,9 @@ def test_division_by_zero(device):
     for function in (operator.truediv, operator.floordiv, operator.mod):
         for number in (0.0, -0.0, np.inf, -2.0):
             expected = expect(function, f, np.float32(number))
+            if function is operator.floordiv:  # the array API's results for infinities; NumPy's are NaN, and -1 for -7
+                infinite = np.isinf(f) | np.isinf(number)
+                expected[infinite] = np.floor(expect(operator.truediv, f, np.float32(number)))[infinite]
             got = function(mp.array(f, device=device), number).numpy()
             np.testing.assert_array_equal(got, expected)
             signed = ~np.isnan(expected)  # the sign of a NaN is the processor's choice

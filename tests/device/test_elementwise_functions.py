@@ -186,6 +186,21 @@ def test_complex_infinities_and_zeros(device, name):
         np.testing.assert_allclose(ours[compared], theirs[compared], 1e-5, 1e-30)
 
 
+@pytest.mark.parametrize(
+    ("name", "z", "expected"),
+    [
+        ("tanh", complex(np.inf, 2), complex(1, 0.0)),
+        ("tanh", complex(np.inf, -2), complex(1, -0.0)),
+        ("tanh", complex(-np.inf, 2), complex(-1, 0.0)),
+        ("expm1", complex(-0.0, 0.0), complex(0.0, 0.0)),
+        ("expm1", complex(-0.0, -0.0), complex(0.0, -0.0)),
+    ],
+)
+def test_zeros_that_the_standard_signs(device, name, z, expected):
+    got = getattr(mp, name)(mp.array([z], dtype=np.complex64, device=device)).numpy()
+    assert got.tobytes() == np.array([expected], np.complex64).tobytes()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
 def test_nextafter(device, dtype):
     a = np.array([1, -1, 0, -0.0, 2, 1], dtype)

@@ -136,3 +136,23 @@ def test_each_processor_has_entries_of_its_own(monkeypatch, tmp_path):
         monkeypatch.setenv("METALPY_CPU", cpu)
         paths.add(compiled.native("k"))
     assert len(paths) == len(LEVELS) + 1
+
+
+@pytest.mark.parametrize("math_mode", ["safe", "relaxed", "fast"])
+def test_fma_rounds_once(level, math_mode, rng):
+    """In fast math, too, LLVM must not make a product and a sum of it where there is no instruction."""
+    library = mp.mps.compile_shader(
+        """#include <metal_stdlib>
+        using namespace metal;
+        kernel void lost(device float* out, const device float* a, const device float* b, const device float* c,
+                         uint i [[thread_position_in_grid]]) { out[i] = fma(a[i], b[i], c[i]); }
+        """,
+        math_mode=math_mode,
+    )
+    a, b = rng.standard_normal((2, 1000)).astype(np.float32)
+    c = -(a * b)
+    out = mp.zeros(1000)
+    library.lost(out, mp.array(a), mp.array(b), mp.array(c))
+    expected = a.astype(float) * b + c  # 48 bits, so exact
+    assert np.count_nonzero(expected) > 900
+    np.testing.assert_array_equal(out.numpy(), expected.astype(np.float32))

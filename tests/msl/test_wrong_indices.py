@@ -82,7 +82,8 @@ def test_indices_that_wrap_around_within_a_simdgroup(executor, n, monkeypatch):
     for name in ("read", "write"):
         memory, y = mp.array(numbers), mp.zeros(64, dtype=np.int32)
         lib[name](y, memory[64:], n)
-        with pytest.raises(mp.KernelFaultError, match=f"'{name}' accessed address"):
+        # Where memory lies at the upper end of all addresses, 16 GiB behind it there are none that x86 would tell.
+        with pytest.raises(mp.KernelFaultError, match=f"'{name}' accessed (an invalid )?address"):
             mp.mps.synchronize()
         np.testing.assert_array_equal(memory.numpy()[:64], numbers[:64])
         assert lib[name].executor == executor
