@@ -97,9 +97,7 @@ def _from_array(source: Array, wanted: np.dtype[Any] | None, copy: bool | None, 
         return source.copy() if copy else source
     if copy is False:
         raise ValueError("another dtype or device needs a copy; leave out copy=False")
-    made = _allocate(Array, device, wanted or source.dtype, source.shape)
-    made._host()[...] = source.numpy()
-    return made
+    return source.astype(wanted or source.dtype, copy=False, device=device)
 
 
 def _wrapped(host: np.ndarray, device: Device) -> Array:

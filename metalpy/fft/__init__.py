@@ -14,11 +14,11 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from metalpy import dtypes
-from metalpy._core.array import allocate
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.creation import DeviceLike, array
 from metalpy.fft.stockham import COMPLEX, HERMITIAN, REAL, transform
-from metalpy.ops.elementwise import assign
+from metalpy.functions.manipulation import roll
 
 __all__ = [
     "fft",
@@ -88,6 +88,7 @@ def _along(
     return transform(x, axis, length, kinds, conjugated, scale)
 
 
+@primitive
 def fft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Array:
     """The discrete Fourier transform along an axis.
 
@@ -115,21 +116,25 @@ def fft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "back
     return _single("fft", x, n, axis, norm, (COMPLEX, COMPLEX), (False, False), True)
 
 
+@primitive
 def ifft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Array:
     """The inverse of `fft`, with its parameters."""
     return _single("ifft", x, n, axis, norm, (COMPLEX, COMPLEX), (True, True), False)
 
 
+@primitive
 def rfft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Array:
     """The first ``n // 2 + 1`` numbers of the transform of real numbers; parameters as for `fft`."""
     return _single("rfft", x, n, axis, norm, (REAL, HERMITIAN), (False, False), True)
 
 
+@primitive
 def irfft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Array:
     """The inverse of `rfft`: real numbers, by default ``2 * (m - 1)`` for m given ones. Parameters as for `fft`."""
     return _single("irfft", x, n, axis, norm, (HERMITIAN, REAL), (True, False), False)
 
 
+@primitive
 def hfft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Array:
     """The transform, which is real, of numbers with Hermitian symmetry, of which the first half is given.
 
@@ -138,6 +143,7 @@ def hfft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "bac
     return _single("hfft", x, n, axis, norm, (HERMITIAN, REAL), (False, False), True)
 
 
+@primitive
 def ihfft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Array:
     """The inverse of `hfft`: the first ``n // 2 + 1`` numbers, from real ones. Parameters as for `fft`."""
     return _single("ihfft", x, n, axis, norm, (REAL, HERMITIAN), (False, True), False)
@@ -171,6 +177,7 @@ def _several(name: str, x: Any, s: Sequence[int] | None, axes: Sequence[int] | N
     return result
 
 
+@primitive
 def fftn(
     x: Array, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: Norm = "backward"
 ) -> Array:
@@ -189,6 +196,7 @@ def fftn(
     return _several("fftn", x, s, axes, norm, True)
 
 
+@primitive
 def ifftn(
     x: Array, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: Norm = "backward"
 ) -> Array:
@@ -196,6 +204,7 @@ def ifftn(
     return _several("ifftn", x, s, axes, norm, False)
 
 
+@primitive
 def rfftn(
     x: Array, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: Norm = "backward"
 ) -> Array:
@@ -209,6 +218,7 @@ def rfftn(
     return _several("rfftn", x, lengths[:-1], chosen[:-1], norm, True)
 
 
+@primitive
 def irfftn(
     x: Array, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: Norm = "backward"
 ) -> Array:
@@ -238,26 +248,18 @@ def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: DeviceLike
     return _frequencies("rfftfreq", np.fft.rfftfreq(operator.index(n), d), dtype, device)
 
 
-def _rolled(name: str, x: Any, axes: int | Sequence[int] | None, forward: bool) -> Array:
+def _rolled(name: str, x: Any, axes: int | Sequence[int] | None, direction: int) -> Array:
     if not isinstance(x, Array):
         raise TypeError(f"{name} takes arrays, got {type(x).__name__}")
-    chosen = range(x.ndim) if axes is None else normalize_axis_tuple(axes, x.ndim, "axes")
-    out = x
-    for axis in chosen:
-        extent = x.shape[axis]
-        shift = extent // 2 if forward else extent - extent // 2
-        source, out = out, allocate(Array, x.device, x.dtype, x.shape)
-        before = (slice(None),) * axis
-        assign(out[(*before, slice(shift, None))], source[(*before, slice(None, extent - shift))])
-        assign(out[(*before, slice(None, shift))], source[(*before, slice(extent - shift, None))])
-    return x.copy() if out is x else out
+    chosen = tuple(range(x.ndim)) if axes is None else normalize_axis_tuple(axes, x.ndim, "axes")
+    return roll(x, tuple(direction * (x.shape[axis] // 2) for axis in chosen), axis=chosen)
 
 
 def fftshift(x: Array, /, *, axes: int | Sequence[int] | None = None) -> Array:
     """Frequency 0 in the middle of `axes`, by default of all, instead of in front."""
-    return _rolled("fftshift", x, axes, True)
+    return _rolled("fftshift", x, axes, 1)
 
 
 def ifftshift(x: Array, /, *, axes: int | Sequence[int] | None = None) -> Array:
     """The inverse of `fftshift`."""
-    return _rolled("ifftshift", x, axes, False)
+    return _rolled("ifftshift", x, axes, -1)

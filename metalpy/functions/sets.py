@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.errors import UnsupportedError
 from metalpy.functions.searching import library, true_ends
 from metalpy.functions.sorting import sort_rows
@@ -39,6 +40,7 @@ class UniqueInverse(NamedTuple):
     inverse_indices: Array
 
 
+@primitive
 def unique_all(x: Array, /) -> UniqueAll:
     """The different elements, where they are first, which of them each element is, and how often they occur.
 
@@ -61,18 +63,21 @@ def unique_all(x: Array, /) -> UniqueAll:
     return _unique("unique_all", x)
 
 
+@primitive
 def unique_counts(x: Array, /) -> UniqueCounts:
     """The different elements and how often they occur, as from `unique_all`."""
     found = _unique("unique_counts", x)
     return UniqueCounts(found.values, found.counts)
 
 
+@primitive
 def unique_inverse(x: Array, /) -> UniqueInverse:
     """The different elements and which of them each element is, as from `unique_all`."""
     found = _unique("unique_inverse", x)
     return UniqueInverse(found.values, found.inverse_indices)
 
 
+@primitive
 def unique_values(x: Array, /) -> Array:
     """The different elements, in ascending order, as from `unique_all`."""
     return _unique("unique_values", x).values

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from metalpy import dtypes
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.linalg.launching import Matrices, check_info, identity, launch_teams, stack
 
 __all__ = ["EighResult", "QRResult", "SVDResult", "cholesky", "eigh", "eigvalsh", "qr", "svd", "svdvals"]
@@ -38,6 +39,7 @@ class SVDResult(NamedTuple):
     Vh: Array
 
 
+@primitive
 def cholesky(x: Array, /, *, upper: bool = False) -> Array:
     """The triangular L with ``L @ L.conj().mT == x``, or its conjugate transpose if `upper`.
 
@@ -58,6 +60,7 @@ def cholesky(x: Array, /, *, upper: bool = False) -> Array:
     return given.result(out)
 
 
+@primitive
 def qr(x: Array, /, *, mode: Literal["reduced", "complete"] = "reduced") -> QRResult:
     """``x == Q @ R``, by Householder reflections. The diagonal of R is not negative.
 
@@ -91,6 +94,7 @@ def _qr(given: Matrices, columns: Array, m: int, n: int, vectors: int) -> tuple[
     return q, r
 
 
+@primitive
 def svd(x: Array, /, *, full_matrices: bool = True) -> SVDResult:
     """``x == U @ diag(S) @ Vh``, by Jacobi rotations of columns.
 
@@ -113,6 +117,7 @@ def svd(x: Array, /, *, full_matrices: bool = True) -> SVDResult:
     return SVDResult(given.result(stack(left)), given.result(values), given.result(vectors))
 
 
+@primitive
 def svdvals(x: Array, /) -> Array:
     """Singular values in descending order."""
     given = Matrices("svdvals", x)
@@ -148,6 +153,7 @@ def _jacobi(
     return sorted_values, sorted_work, sorted_vectors
 
 
+@primitive
 def eigh(x: Array, /) -> EighResult:
     """Eigenvalues and eigenvectors of Hermitian matrices, by Jacobi rotations. Reads the lower triangle of `x`."""
     given = Matrices("eigh", x, square=True)
@@ -155,6 +161,7 @@ def eigh(x: Array, /) -> EighResult:
     return EighResult(values, given.result(stack(vectors)))
 
 
+@primitive
 def eigvalsh(x: Array, /) -> Array:
     """Eigenvalues of Hermitian matrices in ascending order. Reads the lower triangle of `x`."""
     return _hermitian(Matrices("eigvalsh", x, square=True))[0]

@@ -13,6 +13,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.linalg.decompositions import svdvals
 from metalpy.linalg.launching import Matrices, norms, real_dtype
 from metalpy.ops.elementwise import assign, contiguous
@@ -32,6 +33,7 @@ def _floats(name: str, x: Any) -> Array:
     return x.astype(dtypes.float32, copy=False) if x.dtype.kind in "biu" else x
 
 
+@primitive
 def vector_norm(
     x: Array, /, *, axis: int | Sequence[int] | None = None, keepdims: bool = False, ord: float = 2
 ) -> Array:
@@ -79,6 +81,7 @@ def _rows(x: Array, shape: tuple[int, ...], length: int, order: float) -> Array:
     return out
 
 
+@primitive
 def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: float | Literal["fro", "nuc"] | None = "fro") -> Array:
     """Norms of the matrices along the last two axes.
 

@@ -10,6 +10,7 @@ import numpy as np
 from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.functions.products import matmul, matrix_transpose
 from metalpy.linalg.decompositions import svd
 from metalpy.linalg.launching import Matrices, check_info, identity, launch_teams, norms
@@ -52,6 +53,7 @@ def _substitute(given: Matrices, right: Array | None, columns: int) -> Array:
     return out
 
 
+@primitive
 def solve(x1: Array, x2: Array, /) -> Array:
     """The x with ``x1 @ x == x2``, by LU with partial pivoting. Waits for the device.
 
@@ -97,6 +99,7 @@ def _broadcast(x: Array, shape: tuple[int, ...]) -> Array:
     return out
 
 
+@primitive
 def inv(x: Array, /) -> Array:
     """Inverses of square matrices, by LU with partial pivoting. Waits for the device.
 
@@ -122,12 +125,14 @@ def _determinants(given: Matrices) -> tuple[Array, Array, Array]:
     return value, sign, logarithm
 
 
+@primitive
 def det(x: Array, /) -> Array:
     """Determinants of square matrices."""
     given = Matrices("det", x, square=True)
     return given.result(_determinants(given)[0])
 
 
+@primitive
 def slogdet(x: Array, /) -> SlogdetResult:
     """Sign and logarithm of the magnitude of determinants; 0 and minus infinity for singular matrices."""
     given = Matrices("slogdet", x, square=True)
@@ -135,6 +140,7 @@ def slogdet(x: Array, /) -> SlogdetResult:
     return SlogdetResult(given.result(sign), given.result(logarithm))
 
 
+@primitive
 def pinv(x: Array, /, *, rtol: Any = None) -> Array:
     """Pseudo-inverses, by singular values.
 

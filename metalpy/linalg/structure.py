@@ -10,6 +10,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.functions.products import vecdot
 from metalpy.ops.elementwise import assign
 from metalpy.ops.types import resolve
@@ -23,6 +24,7 @@ def _arrays(name: str, *given: Any) -> None:
             raise TypeError(f"{name} takes arrays, got {type(x).__name__}")
 
 
+@primitive
 def outer(x1: Array, x2: Array, /) -> Array:
     """The product of each element of a vector with each of another one.
 
@@ -37,6 +39,7 @@ def outer(x1: Array, x2: Array, /) -> Array:
     return x1[:, None] * x2
 
 
+@primitive
 def diagonal(x: Array, /, *, offset: int = 0) -> Array:
     """The diagonals of the matrices along the last two axes: a view.
 
@@ -52,6 +55,7 @@ def diagonal(x: Array, /, *, offset: int = 0) -> Array:
     return x._view_of(np.diagonal(x._host(), offset, -2, -1))
 
 
+@primitive
 def trace(x: Array, /, *, offset: int = 0, dtype: Any = None) -> Array:
     """Sums of diagonals.
 
@@ -78,6 +82,7 @@ def trace(x: Array, /, *, offset: int = 0, dtype: Any = None) -> Array:
     return vecdot(ones, own)
 
 
+@primitive
 def cross(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """Cross products of vectors of three elements along `axis`; the other axes broadcast.
 

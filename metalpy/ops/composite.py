@@ -11,6 +11,7 @@ from typing import Any
 from metalpy import dtypes
 from metalpy._core.driver import Device
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.creation import empty, full
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.elementwise import contiguous
@@ -62,6 +63,7 @@ def _axes(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     return tuple(sorted(axes)) or tuple(range(ndim))
 
 
+@primitive
 def var_mean(
     input: Array, dim: int | Sequence[int] | None = None, *, correction: float | None = None, keepdim: bool = False
 ) -> tuple[Array, Array]:
@@ -112,6 +114,7 @@ def _check_groups(name: str, input: Array, weight: Array | None, bias: Array | N
             raise ValueError(f"{name}: {what} has {x.size} elements, there are {channels} channels")
 
 
+@primitive
 def native_group_norm(
     input: Array, weight: Array | None, bias: Array | None, N: int, C: int, HxW: int, group: int, eps: float
 ) -> tuple[Array, Array, Array]:

@@ -1,0 +1,49 @@
+"""Rules of Fourier transforms along one axis: the transposed one goes the other way, divided where this one is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import metalpy as mp
+from metalpy.array import Array
+from metalpy.autograd.rules.table import rule
+
+_OTHER = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
+
+
+def _resized(x: Array, axis: int, extent: int) -> Array:
+    """With another extent along an axis: cut, or with zeros behind."""
+    axis %= x.ndim
+    before = (slice(None),) * axis
+    if x.shape[axis] >= extent:
+        return x[(*before, slice(extent))]
+    missing = (*x.shape[:axis], extent - x.shape[axis], *x.shape[axis + 1 :])
+    return mp.concat([x, mp.zeros(missing, dtype=x.dtype, device=x.device)], axis=axis)
+
+
+@rule("fft")
+def _fft(g: Array, y: Array, x: Array, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
+    return _resized(mp.fft.ifft(g, axis=axis, norm=_OTHER[norm]), axis, x.shape[axis])  # type: ignore[arg-type]
+
+
+@rule("ifft")
+def _ifft(g: Array, y: Array, x: Array, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
+    return _resized(mp.fft.fft(g, axis=axis, norm=_OTHER[norm]), axis, x.shape[axis])  # type: ignore[arg-type]
+
+
+@rule("rfft")
+def _rfft(g: Array, y: Array, x: Array, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
+    length = x.shape[axis] if n is None else n
+    whole = mp.fft.ifft(_resized(g, axis, length), axis=axis, norm=_OTHER[norm])  # type: ignore[arg-type]
+    return _resized(mp.real(whole), axis, x.shape[axis])
+
+
+@rule("irfft")
+def _irfft(g: Array, y: Array, x: Array, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
+    # Each number but the first, and the last of an even length, stands for two.
+    length = y.shape[axis]
+    half = mp.fft.rfft(g, axis=axis, norm=_OTHER[norm])  # type: ignore[arg-type]
+    places = mp.arange(half.shape[axis], device=x.device)
+    single = (places == 0) | (2 * places == length)
+    weights = mp.where(single, 1.0, 2.0).reshape((-1,) + (1,) * (x.ndim - 1 - axis % x.ndim))
+    return _resized(half * weights, axis, x.shape[axis])
