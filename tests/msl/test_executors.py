@@ -180,8 +180,9 @@ FILLED = [((1024,), (256,)), ((64, 7), (64, 3)), ((32, 32), (32, 8)), ((32, 12),
 
 
 @pytest.mark.parametrize("name", ["private_arrays", "leaving", "parted", "simdgroups", "nested_loops"])
-def test_launches_of_filled_simdgroups(libraries, tmp_path, rng, name):
+def test_launches_of_filled_simdgroups(libraries, tmp_path, rng, name, monkeypatch):
     """Code that is compiled for the first launch alone, and for any after the first that does not fit."""
+    monkeypatch.setenv("METALPY_EXECUTOR", "spmd")
     options = make_options()
     library = ShaderLibrary(compile_source(read_source(SOURCE.read_text()), options, Cache(tmp_path)), mp.device())
     kernel = library[name]
