@@ -169,7 +169,7 @@ def test_train_digits(tmp_path):
 
 
 def test_char_transformer(tmp_path):
-    said = trained("char_transformer.py", cwd=tmp_path)
+    said = trained("char_transformer.py", "--steps", "300", cwd=tmp_path)
     assert float(re.search(r"([\d.]+)% of the letters are the text's", said)[1]) >= 90
 
 
