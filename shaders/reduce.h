@@ -3,6 +3,8 @@
 #include <metal_stdlib>
 using namespace metal;
 
+#include "convert.h"
+
 namespace metalpy {
 
 // ---- shuffles for every type that is summed up in ----
@@ -23,26 +25,6 @@ template <typename T>
 inline T from_last_lane(T x) { return simd_broadcast(x, 31); }
 inline long from_last_lane(long x) { return as_type<long>(simd_broadcast(as_type<uint2>(x), 31)); }
 inline ulong from_last_lane(ulong x) { return as_type<ulong>(simd_broadcast(as_type<uint2>(x), 31)); }
-
-template <typename To>
-struct Convert {
-  template <typename From>
-  static To from(From x) { return To(x); }
-};
-
-template <>
-struct Convert<float2> {
-  static float2 from(float2 x) { return x; }
-  template <typename From>
-  static float2 from(From x) { return float2(float(x), 0.0f); }
-};
-
-template <>
-struct Convert<bool> {
-  static bool from(float2 x) { return x.x != 0.0f || x.y != 0.0f; }
-  template <typename From>
-  static bool from(From x) { return x != From(0); }
-};
 
 // ---- what an element counts ----
 

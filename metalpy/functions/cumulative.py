@@ -18,11 +18,12 @@ from metalpy.array import Array
 from metalpy.autograd.tape import primitive
 from metalpy.creation import full
 from metalpy.errors import UnsupportedError
+from metalpy.functions.manipulation import concat
 from metalpy.functions.statistics import accumulator_dtype, accumulator_result
 from metalpy.mps.shader import ShaderLibrary, compile_file
-from metalpy.ops.elementwise import assign, contiguous
+from metalpy.ops.elementwise import contiguous
 from metalpy.ops.reduction import Recipe, check_array, normal_axis, reduce
-from metalpy.ops.types import metal_name, resolve
+from metalpy.ops.types import metal_name
 from metalpy.shader_files import shader_folder
 
 __all__ = ["cumulative_prod", "cumulative_sum", "diff"]
@@ -93,7 +94,7 @@ def diff(
     if n == 0:
         return x
     parts = [check_array("diff", part) for part in (prepend, x, append) if part is not None]
-    made = x if len(parts) == 1 else _joined(parts, at)
+    made = x if len(parts) == 1 else concat(parts, axis=at)
     before = (slice(None),) * at
     for _ in range(n):
         later, earlier = made[(*before, slice(1, None))], made[(*before, slice(None, -1))]
@@ -165,20 +166,3 @@ def _library(device: Device, merge: str, *types: _Dtype) -> ShaderLibrary:
 
 
 # ---- diff ----
-
-
-def _joined(parts: list[Array], axis: int) -> Array:
-    first = parts[0]
-    around = [extent for at, extent in enumerate(first.shape) if at != axis]
-    dtype = first.dtype
-    for part in parts[1:]:
-        if part.ndim != first.ndim or [extent for at, extent in enumerate(part.shape) if at != axis] != around:
-            raise ValueError(f"diff cannot join arrays of shapes {first.shape} and {part.shape} along axis {axis}")
-        dtype = resolve("add", dtype, part.dtype)[2]
-    extents = [part.shape[axis] for part in parts]
-    out = allocate(Array, first.device, dtype, (*first.shape[:axis], sum(extents), *first.shape[axis + 1 :]))
-    end = 0
-    for part, extent in zip(parts, extents, strict=True):
-        assign(out[(*(slice(None),) * axis, slice(end, end + extent))], part)
-        end += extent
-    return out

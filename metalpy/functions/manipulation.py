@@ -113,7 +113,7 @@ def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
     at = _axis(axis, first.ndim)
     for x in given:
         if x.ndim != first.ndim or x.shape[:at] != first.shape[:at] or x.shape[at + 1 :] != first.shape[at + 1 :]:
-            raise ValueError(f"arrays of shapes {first.shape} and {x.shape} cannot be joined along axis {at}")
+            raise ValueError(f"cannot join arrays of shapes {first.shape} and {x.shape} along axis {at}")
     shape = (*first.shape[:at], sum(x.shape[at] for x in given), *first.shape[at + 1 :])
     out = allocate(Array, first.device, dtype, shape)
     start, before = 0, (slice(None),) * at

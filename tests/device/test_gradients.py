@@ -86,6 +86,8 @@ CASES = {
     "cumulative_sum": (lambda a: mp.cumulative_sum(a, axis=1) ** 2, lambda a: np.cumsum(a, axis=1) ** 2, (A,)),
     "cumulative_prod": (lambda a: mp.cumulative_prod(a, axis=0), lambda a: np.cumprod(a, axis=0), (A,)),
     "diff": (lambda a: mp.diff(a, axis=0) ** 2, lambda a: np.diff(a, axis=0) ** 2, (A,)),
+    "diff with more": (lambda a, b: mp.diff(a, axis=1, prepend=b, append=2 * b) ** 2,
+                       lambda a, b: np.diff(a, axis=1, prepend=b, append=2 * b) ** 2, (A, COLUMN)),
     "sort": (lambda a: mp.sort(a, axis=0) * mp.array(B), lambda a: np.sort(a, axis=0) * B, (A,)),
     "matmul": (lambda a, b: (a @ b.T) ** 2, None, (A, B)),
     "matmul of vectors": (lambda a, b: a @ b * a, None, (ROW, ROW + 1)),
