@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from metalpy.array import Array
+from metalpy.autograd.tape import primitive
 from metalpy.creation import asarray
 from metalpy.ops import elementwise
 
@@ -178,6 +179,7 @@ def ceil(x: Any, /) -> Array:
     return _unary("ceil", x)
 
 
+@primitive
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Array:
     """Each element, but `min` where it is less and `max` where it is greater; NaN where one of them is.
 

@@ -81,7 +81,6 @@ def _rows(x: Array, shape: tuple[int, ...], length: int, order: float) -> Array:
     return out
 
 
-@primitive
 def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: float | Literal["fro", "nuc"] | None = "fro") -> Array:
     """Norms of the matrices along the last two axes.
 

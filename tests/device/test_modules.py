@@ -155,7 +155,7 @@ def standardised(x, axes, eps=1e-5):
 def test_norms():
     x, w, b = normal(4, 6, 5), normal(6, 5), normal(6, 5)
     close(F.layer_norm(mp.array(x), (6, 5), mp.array(w), mp.array(b)), standardised(x, (1, 2)) * w + b)
-    layer = nn.RMSNorm(5)
+    layer = nn.RMSNorm(5, eps=1e-5)
     layer.weight[...] = w[0]
     close(layer(mp.array(x)), x / np.sqrt((x.astype(np.float64) ** 2).mean(-1, keepdims=True) + 1e-5) * w[0])
     group = nn.GroupNorm(3, 6)
@@ -180,7 +180,7 @@ def test_batch_norm():
     expected = (first - mean[:, None, None]) / np.sqrt(var[:, None, None] + 1e-5)
     close(layer(mp.array(first)), expected)
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
-    assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_var"]
+    assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
 
 
 def test_batch_norm_in_training_has_gradients():
@@ -260,12 +260,12 @@ LOSSES = {
     "huber": (lambda: F.huber_loss(mp.array(P), mp.array(Q), delta=0.7),
               np.where(np.abs(P - Q) < 0.7, (P - Q) ** 2 / 2, 0.7 * (np.abs(P - Q) - 0.35)).mean()),
     "cross entropy": (lambda: F.cross_entropy(mp.array(P), mp.array(CLASSES)), -PICKED.mean()),
-    "cross entropy of each": (lambda: nn.CrossEntropyLoss("none")(mp.array(P), mp.array(CLASSES)), -PICKED),
+    "cross entropy of each": (lambda: nn.CrossEntropyLoss(reduction="none")(mp.array(P), mp.array(CLASSES)), -PICKED),
     "cross entropy, smoothed": (lambda: F.cross_entropy(mp.array(P), mp.array(CLASSES), label_smoothing=0.2),
                                 -(0.8 * PICKED + 0.2 * log_softmax(P).mean(1)).mean()),
     "cross entropy of shares": (lambda: F.cross_entropy(mp.array(P), mp.array(SHARES)),
                                 -(SHARES * log_softmax(P)).sum(1).mean()),
-    "nll": (lambda: F.nll_loss(mp.log_softmax(mp.array(P)), mp.array(CLASSES), "sum"), -PICKED.sum()),
+    "nll": (lambda: F.nll_loss(mp.log_softmax(mp.array(P)), mp.array(CLASSES), reduction="sum"), -PICKED.sum()),
     "bce": (lambda: F.binary_cross_entropy_with_logits(mp.array(P), mp.array(SHARES)),
             -(SHARES * np.log(sigmoid(P)) + (1 - SHARES) * np.log(sigmoid(-P))).mean()),
 }  # fmt: skip
@@ -371,7 +371,8 @@ WRONG = {
     "targets": (lambda: F.cross_entropy(mp.ones((2, 3)), mp.ones(2)), "targets are integers"),
     "reduction": (lambda: F.mse_loss(mp.ones(2), mp.ones(2), "most"), "'mean', 'sum' or 'none'"),
     "approximation": (lambda: F.gelu(mp.ones(2), "some"), "'none' or 'tanh'"),
-    "two masks": (lambda: F.scaled_dot_product_attention(*[mp.ones((2, 2))] * 3, mp.ones((2, 2)), True), "of its own"),
+    "two masks": (lambda: F.scaled_dot_product_attention(*[mp.ones((2, 2))] * 3, mp.ones((2, 2)), is_causal=True),
+                  "of its own"),
 }  # fmt: skip
 
 
@@ -387,6 +388,6 @@ def test_options_of_activations():
     with pytest.raises(TypeError, match="has no option 'slope'; it has negative_slope"):
         nn.LeakyReLU(slope=1)
     with pytest.raises(TypeError, match="takes 0 options"):
-        nn.ReLU(1)
+        nn.Sigmoid(1)
     with pytest.raises(NotImplementedError, match="Module has no forward"):
         nn.Module()(1)

@@ -59,6 +59,11 @@ def _absolute(g: Array, y: Array, x: Array) -> Any:
     return g * mp.sign(x)  # of complex numbers too, whose derivative this is not: see the package on their gradients
 
 
+@rule("relu")
+def _relu(g: Array, y: Array, x: Array) -> Any:
+    return mp.where(y > 0, g, mp.zeros_like(g))
+
+
 @rule("conjugate")
 def _conjugate(g: Array, y: Array, x: Array) -> Any:
     return mp.conj(g)
@@ -118,6 +123,20 @@ def _extremum(g: Array, y: Array, a: Any, b: Any) -> Any:
     return _if_array(a, lambda: of(a, b)), _if_array(b, lambda: of(b, a))
 
 
+@rule("clip")
+def _clip(g: Array, y: Array, x: Array, min: Any = None, max: Any = None) -> Any:
+    # Elements at a bound are not cut off; where the bounds are the wrong way round, the upper one holds.
+    none = mp.zeros_like(g)
+    above: Any = False if max is None else (x > max) if min is None else (x > max) | (max < min)
+    below: Any = False if min is None else (x < min) if max is None else (x < min) & (min <= max)
+    inside = g if above is False else mp.where(above, none, g)
+    return (
+        inside if below is False else mp.where(below, none, inside),
+        _if_array(min, lambda: mp.where(below, g, none)),
+        _if_array(max, lambda: mp.where(above, g, none)),
+    )
+
+
 @rule("arctan2")
 def _atan2(g: Array, y: Array, a: Any, b: Any) -> Any:
     length = a * a + b * b
@@ -139,7 +158,12 @@ def _remainder(g: Array, y: Array, a: Any, b: Any) -> Any:
     return g, _if_array(b, lambda: -g * mp.floor(a / b))
 
 
-@rule("floor_divide", "nextafter", "copysign")
+@rule("copysign")
+def _copysign(g: Array, y: Array, a: Any, b: Any) -> Any:
+    return _if_array(a, lambda: g * mp.sign(a) * mp.sign(y)), _if_array(b, lambda: mp.zeros_like(b))
+
+
+@rule("floor_divide", "nextafter")
 def _no_slope(g: Array, y: Array, a: Any, b: Any) -> Any:
     return _if_array(a, lambda: mp.zeros_like(a)), _if_array(b, lambda: mp.zeros_like(b))
 

@@ -71,7 +71,8 @@ def _var(g: Array, y: Array, x: Array, axis: Axis = None, *, correction: float =
 @rule("std")
 def _std(g: Array, y: Array, x: Array, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Any:
     distance = x - mp.mean(x, axis=_axes(x, axis), keepdims=True)
-    scale = _kept(g / y, x, axis, keepdims) * (1 / (_count(x, axis) - correction))
+    slope = mp.where(y == 0, 0, g / mp.where(y == 0, 1, y))  # as the counterpart has it, where there is none
+    scale = _kept(slope, x, axis, keepdims) * (1 / (_count(x, axis) - correction))
     return scale * distance
 
 
@@ -98,19 +99,28 @@ def _cumulative_sum(
     axis = 0 if axis is None else axis % x.ndim
     if include_initial:
         g = g[(*(slice(None),) * axis, slice(1, None))]
-    return mp.flip(mp.cumulative_sum(mp.flip(g, axis=axis), axis=axis), axis=axis)
+    return _sums_from(g, axis)
 
 
 @rule("cumulative_prod")
 def _cumulative_prod(
     g: Array, y: Array, x: Array, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> Any:
-    # The sum, over all results from an element on, of gradient times result, over the element: not where that is 0.
+    # The sum, over all results from an element on, of gradient times result, over the element. The first 0 gets what
+    # the products without it give; behind it all products are 0.
     axis = 0 if axis is None else axis % x.ndim
     if include_initial:
         later = (*(slice(None),) * axis, slice(1, None))
         g, y = g[later], y[later]
-    return mp.flip(mp.cumulative_sum(mp.flip(g * y, axis=axis), axis=axis), axis=axis) / x
+    zero = x == 0
+    is_first = zero & (mp.cumulative_sum(zero.astype(mp.int32), axis=axis) == 1)
+    without = mp.cumulative_prod(mp.where(is_first, 1, x), axis=axis)
+    return mp.where(is_first, _sums_from(g * without, axis), _sums_from(g * y, axis) / mp.where(zero, 1, x))
+
+
+def _sums_from(x: Array, axis: int) -> Array:
+    """From each element on to the end."""
+    return mp.flip(mp.cumulative_sum(mp.flip(x, axis=axis), axis=axis), axis=axis)
 
 
 @rule("sort")
