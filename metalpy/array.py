@@ -89,7 +89,8 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
         """
         if len(self.shape) < 2:
             raise ValueError(f"mT needs two axes, the array has shape {self.shape}")
-        return self._view_of(self._host().swapaxes(-1, -2))
+        axes = range(len(self.shape))
+        return self.transpose(*axes[:-2], axes[-1], axes[-2])
 
     def __array_namespace__(self, /, *, api_version: str | None = None) -> ModuleType:
         """The module `metalpy`, which follows the Python array API.

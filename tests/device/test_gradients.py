@@ -7,6 +7,7 @@ import pytest
 
 import metalpy as mp
 from metalpy.fft.stockham import forget_tables
+from metalpy.ops import composite
 
 RNG = np.random.default_rng(7)
 
@@ -20,6 +21,7 @@ SIGNED = uniform(3, 4, low=-2, high=2)
 CUBE = uniform(2, 3, 4)
 SQUARE = uniform(2, 3, 3) + 2 * np.eye(3, dtype=np.float32)
 INDEX = np.array([[2, 0], [2, 1]])
+SIXES = uniform(2, 6, 2)
 ALONG = np.array([[1, 1, 0, 2]])
 
 
@@ -83,6 +85,15 @@ CASES = {
     "min": (lambda a: mp.min(a), lambda a: np.min(a), (A,)),
     "var": (lambda a: mp.var(a, axis=-1, correction=1), lambda a: np.var(a, axis=-1, ddof=1), (CUBE,)),
     "std": (lambda a: mp.std(a, axis=0), lambda a: np.std(a, axis=0), (A,)),
+    "var_mean": (lambda a: _both(composite.var_mean(a, (0, 2))),
+                 lambda a: _both((np.var(a, axis=(0, 2), ddof=1), np.mean(a, axis=(0, 2)))), (CUBE,)),
+    "var_mean of all": (lambda a: _both(composite.var_mean(a, correction=0.5, keepdim=True)),
+                        lambda a: _both((np.var(a, ddof=0.5, keepdims=True), np.mean(a, keepdims=True))), (CUBE,)),
+    "native_group_norm": (lambda a, w, b: _all_of(composite.native_group_norm(a, w, b, 2, 6, 2, 3, 0.1)),
+                          lambda a, w, b: _all_of(_group_norm(a, w, b, 3, 0.1)), (SIXES, uniform(6), uniform(6))),
+    "native_group_norm without weights": (
+        lambda a: _all_of(composite.native_group_norm(a, None, None, 2, 6, 2, 2, 0.1)),
+        lambda a: _all_of(_group_norm(a, np.ones(6), np.zeros(6), 2, 0.1)), (SIXES,)),
     "logsumexp": (lambda a: mp.logsumexp(a, axis=1), lambda a: np.log(np.exp(a).sum(axis=1)), (A,)),
     "softmax": (lambda a: mp.softmax(a, axis=0) ** 2, lambda a: softmax(a, 0) ** 2, (SIGNED,)),
     "log_softmax": (lambda a: mp.log_softmax(a) * a, lambda a: np.log(softmax(a)) * a, (SIGNED,)),
@@ -209,6 +220,23 @@ def _in_place(a):
     y = a * 2
     y += a * a
     return y
+
+
+def _both(found):
+    variance, mean = found
+    return variance * mean**2
+
+
+def _group_norm(a, weight, bias, groups, eps):
+    parts = a.reshape(2, groups, -1)
+    mean, rstd = parts.mean(-1), 1 / np.sqrt(parts.var(-1) + eps)
+    out = ((parts - mean[..., None]) * rstd[..., None]).reshape(a.shape)
+    return out * weight[:, None] + bias[:, None], mean, rstd
+
+
+def _all_of(found):
+    out, mean, rstd = found
+    return out.reshape(2, -1) ** 2 * (mean * rstd**2)[:, :1]
 
 
 def _symmetric(a):

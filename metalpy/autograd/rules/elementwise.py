@@ -40,7 +40,7 @@ _elementwise({
     "cosh": lambda x, y: mp.sinh(x),
     "tanh": lambda x, y: 1 - y * y,
     "arcsinh": lambda x, y: 1 / mp.sqrt(x * x + 1),
-    "arccosh": lambda x, y: 1 / mp.sqrt(x * x - 1),
+    "arccosh": lambda x, y: 1 / (mp.sqrt(x - 1) * mp.sqrt(x + 1)),
     "arctanh": lambda x, y: 1 / (1 - x * x),
 })  # fmt: skip
 
@@ -104,12 +104,12 @@ def _power(g: Array, y: Array, a: Any, b: Any) -> Any:
     # The exponent's gradient is y log a, which is 0 where a is 0; a constant exponent of 0 gives 0, not 0 * a ** -1.
     def of_base() -> Array:
         if not isinstance(b, Array):
-            return g * (b * a ** (b - 1)) if b != 0 else mp.zeros_like(a)
-        return g * b * mp.pow(a, mp.where(b == 0, 1, b - 1))
+            return g * conjugate(b * a ** (b - 1)) if b != 0 else mp.zeros_like(a)
+        return g * conjugate(b * mp.pow(a, mp.where(b == 0, 1, b - 1)))
 
     def of_exponent() -> Array:
-        base = a if isinstance(a, Array) else mp.full_like(b, a)
-        return g * y * mp.log(mp.where(base > 0, base, 1))
+        base = a if isinstance(a, Array) else mp.full(b.shape, a, device=b.device)
+        return g * conjugate(y * mp.log(mp.where(base != 0 if y.dtype.kind == "c" else base > 0, base, 1)))
 
     return _if_array(a, of_base), _if_array(b, of_exponent)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import metalpy as mp
 from metalpy.array import Array
-from metalpy.autograd.rules.table import rule
+from metalpy.autograd.rules.table import conjugate, rule
 
 Axis = int | Sequence[int] | None
 
@@ -52,7 +52,7 @@ def _prod(g: Array, y: Array, x: Array, axis: Axis = None, *, dtype: Any = None,
     filled = mp.where(zero, 1, x)
     zeros = _kept(mp.sum(zero, axis=axis, keepdims=keepdims), x, axis, keepdims)
     others = mp.prod(filled, axis=_axes(x, axis), keepdims=True) / filled
-    return _kept(g, x, axis, keepdims) * others * mp.astype(zeros == mp.astype(zero, zeros.dtype), x.dtype)
+    return _kept(g, x, axis, keepdims) * conjugate(others) * mp.astype(zeros == mp.astype(zero, zeros.dtype), x.dtype)
 
 
 @rule("max", "min")
@@ -66,6 +66,36 @@ def _extremum(g: Array, y: Array, x: Array, axis: Axis = None, *, keepdims: bool
 def _var(g: Array, y: Array, x: Array, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Any:
     distance = x - mp.mean(x, axis=_axes(x, axis), keepdims=True)
     return _kept(g, x, axis, keepdims) * distance * (2 / (_count(x, axis) - correction))
+
+
+@rule("var_mean")
+def _var_mean(
+    g: Any, y: Any, input: Array, dim: Axis = None, *, correction: float | None = None, keepdim: bool = False
+) -> Any:
+    axis = dim if isinstance(dim, int) or dim else None  # no axes are all of them here
+    of_variance = _var(g[0], y[0], input, axis, correction=1.0 if correction is None else correction, keepdims=keepdim)
+    return of_variance + _mean(g[1], y[1], input, axis, keepdims=keepdim)
+
+
+@rule("native_group_norm")
+def _group_norm(
+    g: Any, y: Any, input: Array, weight: Array | None, bias: Array | None, N: int, C: int, HxW: int, group: int,
+    eps: float,
+) -> Any:  # fmt: skip
+    mean, rstd = (x[..., None] for x in y[1:])
+    of_mean, of_rstd = (x[..., None] for x in g[1:])
+    of_out = g[0].reshape((N, C, HxW))
+    normal = (input.reshape((N, group, -1)) - mean) * rstd
+    scaled = (of_out if weight is None else of_out * weight.reshape((C, 1))).reshape(normal.shape)
+    slope = mp.mean(scaled * normal, axis=-1, keepdims=True)
+    of_input = rstd * (scaled - mp.mean(scaled, axis=-1, keepdims=True) - normal * slope)
+    of_input = of_input + (of_mean - of_rstd * rstd * rstd * normal) * (1 / max(1, normal.shape[-1]))
+    per_channel = mp.sum(of_out * normal.reshape(of_out.shape), axis=(0, 2))
+    return (
+        of_input.reshape(input.shape),
+        None if weight is None else per_channel.reshape(weight.shape),
+        None if bias is None else mp.sum(of_out, axis=(0, 2)).reshape(bias.shape),
+    )
 
 
 @rule("std")
@@ -114,8 +144,9 @@ def _cumulative_prod(
         g, y = g[later], y[later]
     zero = x == 0
     is_first = zero & (mp.cumulative_sum(zero.astype(mp.int32), axis=axis) == 1)
-    without = mp.cumulative_prod(mp.where(is_first, 1, x), axis=axis)
-    return mp.where(is_first, _sums_from(g * without, axis), _sums_from(g * y, axis) / mp.where(zero, 1, x))
+    without = conjugate(mp.cumulative_prod(mp.where(is_first, 1, x), axis=axis))
+    found = _sums_from(g * conjugate(y), axis) / conjugate(mp.where(zero, 1, x))
+    return mp.where(is_first, _sums_from(g * without, axis), found)
 
 
 def _sums_from(x: Array, axis: int) -> Array:
