@@ -24,7 +24,7 @@ NO_SLOPE = {
 # Noted, so that taking their gradient says that there is none.
 REFUSED = {"unique_all", "unique_counts", "unique_inverse", "unique_values", "view"}
 # Not functions of arrays, or those that make gradients.
-OTHERS = {"bool", "checkpoint", "custom_function", "e", "eye", "grad", "inf", "linspace", "load", "nan", "newaxis", "pi",
+OTHERS = {"bool", "checkpoint", "custom_function", "e", "eye", "grad", "inf", "linspace", "load", "nan", "newaxis", "no_grad", "pi",
           "save", "stop_gradient", "value_and_grad", "vjp"}  # fmt: skip
 
 IMAGE = (2, 3, 4, 4)

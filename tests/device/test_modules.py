@@ -37,6 +37,19 @@ ACTIVATIONS = {
     "sigmoid": (F.sigmoid, sigmoid),
     "softplus": (F.softplus, lambda x: np.logaddexp(x.astype(np.float64), 0)),
     "tanh": (F.tanh, np.tanh),
+    "relu6": (F.relu6, lambda x: np.clip(x, 0, 6)),
+    "hardtanh": (lambda x: F.hardtanh(x, -0.5, 2), lambda x: np.clip(x, -0.5, 2)),
+    "hardsigmoid": (F.hardsigmoid, lambda x: np.clip(x + 3, 0, 6) / 6),
+    "hardswish": (F.hardswish, lambda x: x * np.clip(x + 3, 0, 6) / 6),
+    "celu": (lambda x: F.celu(x, 0.5), lambda x: np.where(x > 0, x, 0.5 * np.expm1(x / 0.5))),
+    "selu": (F.selu, lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))),
+    "mish": (F.mish, lambda x: x * np.tanh(np.logaddexp(x, 0))),
+    "softsign": (F.softsign, lambda x: x / (1 + np.abs(x))),
+    "logsigmoid": (F.logsigmoid, lambda x: np.log(sigmoid(x))),
+    "glu": (F.glu, lambda x: x[:, :3] * sigmoid(x[:, 3:])),
+    "softplus of 2": (lambda x: F.softplus(x, 2.0), lambda x: np.logaddexp(2 * x, 0) / 2),
+    "normalize": (F.normalize, lambda x: x / np.sqrt((x * x).sum(1, keepdims=True))),
+    "pad": (lambda x: F.pad(x, (2, 1, -1, 3), value=4), lambda x: np.pad(x[1:], ((0, 3), (2, 1)), constant_values=4)),
     "softmax": (F.softmax, lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
     "log_softmax": (lambda x: F.log_softmax(x, axis=0), lambda x: x - np.log(np.exp(x).sum(0, keepdims=True))),
 }  # fmt: skip
@@ -141,6 +154,11 @@ def test_pooling():
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))[:, :, ::2, ::2]
     close(nn.MaxPool2d(3, stride=2, padding=1)(mp.array(x)), windows.max((-1, -2)))
+    close(nn.AvgPool1d(2)(mp.array(x[:, :, 0])), x[:, :, 0].reshape(2, 3, 4, 2).mean(-1))
+    close(nn.MaxPool1d(2)(mp.array(x[:, :, 0])), x[:, :, 0].reshape(2, 3, 4, 2).max(-1))
+    close(nn.AdaptiveAvgPool2d((3, 4))(mp.array(x)), blocks.mean((3, 5)))
+    uneven = np.stack([x[..., :3].mean((2, 3)), x[..., 2:6].mean((2, 3)), x[..., 5:].mean((2, 3))], axis=-1)
+    close(F.adaptive_avg_pool2d(mp.array(x), (1, 3)), uneven[:, :, None])
     negative = mp.array(-np.abs(x) - 1)
     assert (F.max_pool2d(negative, 3, 1, 1).numpy() < 0).all()  # nothing from beyond the edges
     gradient = mp.grad(lambda x: mp.sum(F.max_pool2d(x, 2)))(mp.array(x)).numpy()
@@ -245,6 +263,30 @@ def test_multi_head_attention():
     close(layer(mp.array(x), is_causal=True), project(layer.out_proj, found))
 
 
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_attention_in_one_matrix(batch_first):
+    """Both kinds of module, with the same weights."""
+    ours, x = nn.MultiheadAttention(12, 3, batch_first=batch_first), normal(2, 5, 12)
+    other = nn.MultiHeadAttention(12, 3)
+    ours.in_proj_bias[...] = normal(36)
+    for n, part in enumerate((other.q_proj, other.k_proj, other.v_proj)):
+        part.weight[...] = ours.in_proj_weight[12 * n : 12 * n + 12]
+        part.bias[...] = ours.in_proj_bias[12 * n : 12 * n + 12]
+    other.out_proj.load_state_dict(ours.out_proj.state_dict())
+    given = mp.array(x if batch_first else x.swapaxes(0, 1))
+    expected = other(mp.array(x), is_causal=True).numpy()
+    masked = mp.array(np.triu(np.ones((5, 5), bool), 1))
+    for options in ({"is_causal": True}, {"attn_mask": masked}, {"attn_mask": masked, "need_weights": False}):
+        found, weights = ours(given, given, given, **options)
+        close(found, expected if batch_first else expected.swapaxes(0, 1))
+    assert weights is None
+    _, weights = ours(given, given, given, key_padding_mask=mp.array([[False] * 5, [False, True] * 2 + [True]]))
+    np.testing.assert_allclose(weights.numpy().sum(-1), np.ones((2, 5)), rtol=1e-5)
+    assert not weights.numpy()[1][:, [1, 3, 4]].any()
+    _, single = ours(*[given[0] if batch_first else given[:, 0]] * 3)
+    assert single.shape == (5, 5)
+
+
 def log_softmax(x):
     return x - np.log(np.exp(x).sum(1, keepdims=True))
 
@@ -266,6 +308,21 @@ LOSSES = {
     "cross entropy of shares": (lambda: F.cross_entropy(mp.array(P), mp.array(SHARES)),
                                 -(SHARES * log_softmax(P)).sum(1).mean()),
     "nll": (lambda: F.nll_loss(mp.log_softmax(mp.array(P)), mp.array(CLASSES), reduction="sum"), -PICKED.sum()),
+    "smooth l1": (lambda: F.smooth_l1_loss(mp.array(P), mp.array(Q), beta=0.7),
+                  np.where(np.abs(P - Q) < 0.7, (P - Q) ** 2 / 1.4, np.abs(P - Q) - 0.35).mean()),
+    "cross entropy, weighted": (lambda: F.cross_entropy(mp.array(P), mp.array(CLASSES), weight=mp.array(SHARES[0])),
+                                -(PICKED * SHARES[0][CLASSES]).sum() / SHARES[0][CLASSES].sum()),
+    "cross entropy, ignoring": (lambda: F.cross_entropy(mp.array(P), mp.array(np.where(CLASSES == 1, -100, CLASSES))),
+                                -PICKED[CLASSES != 1].mean()),
+    "bce of probabilities": (lambda: F.binary_cross_entropy(mp.array(SHARES), mp.array(SHARES[::-1].copy())),
+                             -(SHARES[::-1] * np.log(SHARES) + (1 - SHARES[::-1]) * np.log(1 - SHARES)).mean()),
+    "bce, weighted": (lambda: F.binary_cross_entropy_with_logits(
+        mp.array(P), mp.array(SHARES), reduction="sum", pos_weight=mp.array([1.0, 2.0, 3.0])),
+        -(np.array([1, 2, 3]) * SHARES * np.log(sigmoid(P)) + (1 - SHARES) * np.log(sigmoid(-P))).sum()),
+    "divergence": (lambda: nn.KLDivLoss(reduction="batchmean")(mp.log_softmax(mp.array(P)), mp.array(SHARES)),
+                   (SHARES * (np.log(SHARES) - log_softmax(P))).sum() / 5),
+    "cosine": (lambda: nn.CosineSimilarity()(mp.array(P), mp.array(Q)),
+               (P * Q).sum(1) / np.sqrt((P * P).sum(1) * (Q * Q).sum(1))),
     "bce": (lambda: F.binary_cross_entropy_with_logits(mp.array(P), mp.array(SHARES)),
             -(SHARES * np.log(sigmoid(P)) + (1 - SHARES) * np.log(sigmoid(-P))).mean()),
 }  # fmt: skip
@@ -360,7 +417,58 @@ def test_sequences_of_modules():
     assert repr(net).splitlines()[1] == "  (0): Linear(in_features=2, out_features=3, bias=True)"
 
 
+def test_modules_by_name():
+    net = nn.ModuleDict({"first": nn.Linear(2, 3)})
+    net["second"] = nn.Sequential(nn.Identity(), nn.Linear(3, 1, bias=False))
+    assert [name for name, _ in net.named_parameters()] == ["first.weight", "first.bias", "second.1.weight"]
+    assert (list(net), len(net), "first" in net) == (["first", "second"], 2, True)
+    assert net.get_submodule("second.1") is net["second"][1]
+    with pytest.raises(KeyError, match=r"no module 'third'; named_modules"):
+        net.get_submodule("third")
+    seen = []
+    assert net.apply(lambda module: seen.append(type(module).__name__)) is net
+    assert seen == ["Linear", "Identity", "Linear", "Sequential", "ModuleDict"]
+    assert {x.dtype.name for x in net.bfloat16().parameters()} == {"bfloat16"}
+    assert {x.dtype.name for x in net.half().parameters()} == {"float16"}
+    assert {x.dtype.name for x in net.float().parameters()} == {"float32"}
+    net.add_module("third", nn.ReLU(inplace=True))
+    assert [name for name, _ in net.named_children()] == ["first", "second", "third"]
+
+
+def test_padding_rows_have_no_gradient():
+    layer = nn.Embedding(5, 2, padding_idx=-1)
+    assert layer.weight[4].tolist() == [0, 0]
+    gradient = mp.grad(lambda layer: mp.sum(layer(mp.array([4, 1, 4]))))(layer)["weight"]
+    assert gradient.tolist() == [[0, 0], [1, 1], [0, 0], [0, 0], [0, 0]]
+
+
+def test_slopes_at_zero():
+    x = mp.array([-1.0, 0.0, 1.0])
+    for name, expected in (("relu", [0, 0, 1]), ("leaky_relu", [0.01, 0.01, 1]), ("relu6", [0, 0, 1])):
+        found = mp.grad(lambda x, name=name: mp.sum(getattr(F, name)(x)))(x)
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
+
+
+def test_same_padding():
+    x, w = normal(1, 2, 5, 6), normal(3, 2, 2, 3)
+    padded = np.pad(x, ((0, 0), (0, 0), (0, 1), (1, 1)))
+    expected = reference_conv2d(padded, w, None, (1, 1), (0, 0), (1, 1), 1)
+    close(F.conv2d(mp.array(x), mp.array(w), padding="same"), expected)
+    close(nn.functional.conv2d(mp.array(padded), mp.array(w), padding="valid"), expected)
+
+
+def test_weights_of_losses_are_buffers():
+    loss = nn.CrossEntropyLoss(weight=mp.array([1.0, 2.0]))
+    assert list(loss.state_dict()) == ["weight"]
+    assert not list(loss.parameters())
+
+
 WRONG = {
+    "same with steps": (lambda: F.conv2d(mp.ones((1, 1, 4, 4)), mp.ones((1, 1, 2, 2)), stride=2, padding="same"),
+                        "'same' with a stride of 1"),
+    "targets of another shape": (lambda: F.mse_loss(mp.ones((3, 1)), mp.ones(3)), "of the shape of its argument"),
+    "halves": (lambda: F.glu(mp.ones((2, 3))), "two halves"),
+    "batch": (lambda: nn.BatchNorm1d(3)(mp.ones((2, 4))), "with C = 3"),
     "channels": (lambda: F.conv2d(mp.ones((1, 3, 4, 4)), mp.ones((2, 4, 2, 2))), "3 channels in 1 groups"),
     "rank": (lambda: F.conv2d(mp.ones((3, 4, 4)), mp.ones((2, 3, 2, 2))), "takes images"),
     "window": (lambda: F.conv2d(mp.ones((1, 1, 2, 2)), mp.ones((1, 1, 3, 3))), "does not fit into an image"),

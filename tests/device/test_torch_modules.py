@@ -307,6 +307,8 @@ OPTIMIZERS = [
     ("Adam", {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
     ("AdamW", {"lr": 0.05}),
     ("AdamW", {"lr": 0.05, "weight_decay": 0.3}),
+    ("Adam", {"lr": 0.3, "amsgrad": True}),
+    ("AdamW", {"lr": 0.3, "amsgrad": True, "betas": (0.5, 0.5)}),
 ]
 
 
@@ -328,6 +330,71 @@ def test_twenty_steps(case):
         close(value, expected, 1e-4)
     for key, value in theirs.state_dict().items():
         close(ours.state_dict()[key], value, 2e-4, key)
+
+
+SCHEDULERS = [
+    ("LambdaLR", (lambda epoch: 1 / (1 + epoch),), {}),
+    ("StepLR", (3,), {"gamma": 0.5}),
+    ("MultiStepLR", ([2, 5, 5],), {}),
+    ("ExponentialLR", (0.8,), {}),
+    ("ConstantLR", (0.25, 4), {}),
+    ("LinearLR", (), {}),
+    ("LinearLR", (), {"start_factor": 0.1, "end_factor": 0.7, "total_iters": 8}),
+    ("PolynomialLR", (7,), {"power": 2.0}),
+    ("CosineAnnealingLR", (6,), {"eta_min": 0.01}),
+]
+
+
+def optimizers():
+    ours, theirs = pairs("Linear", (2, 2), {})
+    return optim.SGD(ours, lr=0.3), torch.optim.SGD(theirs.parameters(), lr=0.3)
+
+
+@pytest.mark.parametrize("case", SCHEDULERS, ids=lambda case: f"{case[0]} {case[2]}")
+def test_scheduler(case):
+    name, args, options = case
+    own, other = optimizers()
+    ours = getattr(optim.lr_scheduler, name)(own, *args, **options)
+    theirs = getattr(torch.optim.lr_scheduler, name)(other, *args, **options)
+    for epoch in range(15):
+        np.testing.assert_allclose(ours.get_last_lr(), theirs.get_last_lr(), rtol=1e-6, atol=1e-9, err_msg=str(epoch))
+        assert own.lr == ours.get_last_lr()[0]
+        other.step()
+        ours.step()
+        theirs.step()
+    fresh = getattr(optim.lr_scheduler, name)(optimizers()[0], *args, **options)
+    fresh.load_state_dict(ours.state_dict())
+    assert fresh.get_last_lr() == ours.get_last_lr()
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter")
+def test_one_scheduler_after_another():
+    rates = []
+    for library, optimizer in zip((optim, torch.optim), optimizers(), strict=True):
+        kinds = library.lr_scheduler
+        parts = [kinds.LinearLR(optimizer, 0.1, total_iters=3), kinds.CosineAnnealingLR(optimizer, 5)]
+        scheduler = kinds.SequentialLR(optimizer, parts, [3])
+        rates.append([])
+        for _ in range(9):
+            rates[-1].append(scheduler.get_last_lr()[0])
+            optimizer.step() if library is torch.optim else None
+            scheduler.step()
+    np.testing.assert_allclose(rates[0], rates[1], rtol=1e-6)
+    with pytest.raises(ValueError, match="change at 1 milestones"):
+        optim.lr_scheduler.SequentialLR(optimizers()[0], parts, [])
+
+
+@pytest.mark.parametrize(
+    "options", [{"patience": 1}, {"mode": "max", "patience": 0, "cooldown": 2, "min_lr": 0.1}], ids=str
+)
+def test_plateaus(options):
+    own, other = optimizers()
+    ours = optim.lr_scheduler.ReduceLROnPlateau(own, factor=0.5, **options)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(other, factor=0.5, **options)
+    for measure in (3, 2, 2.1, 2, 1.99999, 1, 4, 4, 4, 4, 5, 6, 5, 4):
+        ours.step(measure)
+        theirs.step(measure)
+        np.testing.assert_allclose(ours.get_last_lr(), theirs.get_last_lr(), rtol=1e-6)
 
 
 def test_clipping():

@@ -220,6 +220,20 @@ def test_threads_do_not_see_each_other():
     assert found == {n: [2 * n, 4 * n] for n in range(1, 5)}
 
 
+def test_no_grad():
+    def loss(x):
+        with mp.no_grad():
+            scale = mp.max(x) * 1
+            scale += 0.0
+        return mp.sum(x / scale) + constant(x)
+
+    @mp.no_grad()
+    def constant(x):
+        return mp.sum(x * x)
+
+    assert mp.grad(loss)(mp.array([1.0, 4.0])).tolist() == [0.25, 0.25]
+
+
 def test_every_primitive_has_a_rule():
     mp.sum, mp.linalg, mp.fft, mp.nn, composite  # noqa: B018  # imports all functions
     unary = {

@@ -102,12 +102,12 @@ def _divide(g: Array, y: Array, a: Any, b: Any) -> Any:
 @rule("power")
 def _power(g: Array, y: Array, a: Any, b: Any) -> Any:
     # The exponent's gradient is y log a, which is 0 where a is 0; a constant exponent of 0 gives 0, not 0 * a ** -1.
-    def of_base() -> Array:
+    def of_base() -> Any:
         if not isinstance(b, Array):
             return g * conjugate(b * a ** (b - 1)) if b != 0 else mp.zeros_like(a)
         return g * conjugate(b * mp.pow(a, mp.where(b == 0, 1, b - 1)))
 
-    def of_exponent() -> Array:
+    def of_exponent() -> Any:
         base = a if isinstance(a, Array) else mp.full(b.shape, a, device=b.device)
         return g * conjugate(y * mp.log(mp.where(base != 0 if y.dtype.kind == "c" else base > 0, base, 1)))
 
