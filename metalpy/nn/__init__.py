@@ -1,6 +1,6 @@
 """Modules of neural networks, and the functions they are made of."""
 
-from metalpy.nn import functional
+from metalpy.nn import functional, init
 from metalpy.nn.attention import *  # noqa: F403
 from metalpy.nn.attention import __all__ as _attention
 from metalpy.nn.layers import *  # noqa: F403
@@ -9,5 +9,5 @@ from metalpy.nn.module import Module, ModuleDict, ModuleList, Parameter, Sequent
 from metalpy.nn.stateless import *  # noqa: F403
 from metalpy.nn.stateless import __all__ as _stateless
 
-__all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential", "functional", *_attention, *_layers,
+__all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential", "functional", "init", *_attention, *_layers,
            *_stateless]  # fmt: skip

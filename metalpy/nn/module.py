@@ -279,21 +279,37 @@ class ModuleList(Module):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         super().__init__()
-        self._items = list(modules)
+        self._items: dict[str, Module] = {}
+        self.extend(modules)
 
     def append(self, module: Module) -> Self:
         """Add a module at the end; returns the list."""
-        self._items.append(module)
+        self._items[str(len(self._items))] = module
         return self
 
-    def __getitem__(self, index: int) -> Module:
-        return self._items[index]
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end; returns the list."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """A module, or a list of the same kind with some of them."""
+        found = list(self)[index]
+        return self._of(found) if isinstance(found, list) else found
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._items[list(self._items)[index]] = module
+
+    @classmethod
+    def _of(cls, modules: list[Module]) -> Self:
+        return cls(modules)
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __iter__(self) -> Iterator[Module]:
-        return iter(self._items)
+        return iter(self._items.values())
 
 
 class ModuleDict(Module):
@@ -329,10 +345,24 @@ class ModuleDict(Module):
 
 
 class Sequential(ModuleList):
-    """Modules, or functions, that are called one after the other, each with what the one before returned."""
+    """Modules, or functions, that are called one after the other, each with what the one before returned.
+
+    Parameters
+    ----------
+    *modules : Module or callable
+        Or one dict of them, whose keys are their names.
+    """
 
     def __init__(self, *modules: Any) -> None:
-        super().__init__(modules)
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            super().__init__()
+            self._items.update(modules[0])
+        else:
+            super().__init__(modules)
+
+    @classmethod
+    def _of(cls, modules: list[Module]) -> Self:
+        return cls(*modules)
 
     def forward(self, x: Any) -> Any:
         for module in self:

@@ -463,6 +463,62 @@ def test_weights_of_losses_are_buffers():
     assert not list(loss.parameters())
 
 
+def test_lists_of_modules_are_cut_and_changed():
+    net = nn.Sequential({"first": nn.Linear(2, 3), "act": mp.tanh, "last": nn.Linear(3, 1)})
+    assert [name for name, _ in net.named_parameters()] == ["first.weight", "first.bias", "last.weight", "last.bias"]
+    x = mp.ones((4, 2))
+    close(net(x), net[-1](mp.tanh(net[0](x))).numpy())
+    head = net[:2]
+    assert (type(head), len(head), head(x).shape) == (nn.Sequential, 2, (4, 3))
+    net[-1] = nn.Linear(3, 5, bias=False)
+    assert net(x).shape == (4, 5)
+    assert [name for name, _ in net.named_parameters()] == ["first.weight", "first.bias", "last.weight"]
+    modules = nn.ModuleList([nn.Linear(1, 1)]).append(nn.Linear(1, 2)).extend([nn.Linear(1, 3)])
+    assert [name for name, _ in modules.named_parameters()][::2] == ["0.weight", "1.weight", "2.weight"]
+    assert [part.out_features for part in modules[1:]] == [2, 3]
+
+
+INITIAL = {  # mean and deviation of weights of 40 x 30 x 2 x 3
+    "uniform_": ((-1, 3), 1, 4 / math.sqrt(12)),
+    "normal_": ((2, 0.5), 2, 0.5),
+    "constant_": ((3,), 3, 0),
+    "zeros_": ((), 0, 0),
+    "ones_": ((), 1, 0),
+    "xavier_uniform_": ((2,), 0, 2 * math.sqrt(2 / 420)),
+    "xavier_normal_": ((), 0, math.sqrt(2 / 420)),
+    "kaiming_uniform_": ((1, "fan_out"), 0, math.sqrt(1 / 240)),
+    "kaiming_normal_": ((0, "fan_in", "relu"), 0, math.sqrt(2 / 180)),
+    "trunc_normal_": ((0, 1, -1, 1), 0, 0.5396),
+}
+
+
+@pytest.mark.parametrize("name", INITIAL)
+def test_initial_values(name):
+    args, mean, deviation = INITIAL[name]
+    mp.mps.manual_seed(3)
+    x = mp.empty((40, 30, 2, 3))
+    assert getattr(nn.init, name)(x, *args) is x
+    host = x.numpy()
+    assert host.mean() == pytest.approx(mean, abs=0.06 * deviation)
+    assert host.std() == pytest.approx(deviation, rel=0.04)
+    if "uniform" in name:
+        bound = math.sqrt(3) * deviation
+        assert np.abs(host - mean).max() <= bound * (1 + 1e-6)
+    if name == "trunc_normal_":
+        assert np.abs(host).max() <= 1
+
+
+def test_initial_values_refuse():
+    with pytest.raises(ValueError, match="two axes or more"):
+        nn.init.xavier_uniform_(mp.empty(3))
+    with pytest.raises(ValueError, match="'fan_in' or 'fan_out'"):
+        nn.init.kaiming_normal_(mp.empty((3, 3)), mode="fan")
+    with pytest.raises(ValueError, match="not of 'some'"):
+        nn.init.calculate_gain("some")
+    with pytest.raises(ValueError, match="at most 2 std outside"):
+        nn.init.trunc_normal_(mp.empty(3), mean=10)
+
+
 WRONG = {
     "same with steps": (lambda: F.conv2d(mp.ones((1, 1, 4, 4)), mp.ones((1, 1, 2, 2)), stride=2, padding="same"),
                         "'same' with a stride of 1"),
