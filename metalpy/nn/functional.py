@@ -262,7 +262,8 @@ def layer_norm(
     eps : float
         Added to the variance.
     """
-    return _scaled(_standardised(x, _last_axes("layer_norm", x, normalized_shape), eps), weight, bias)
+    normal = _standardised(x, _last_axes("layer_norm", x, normalized_shape), eps)
+    return _scaled(normal, weight, bias).astype(x.dtype, copy=False)
 
 
 def _last_axes(name: str, x: Array, extents: int | Sequence[int]) -> tuple[int, ...]:
@@ -272,7 +273,13 @@ def _last_axes(name: str, x: Array, extents: int | Sequence[int]) -> tuple[int, 
     return tuple(range(-len(shape), 0))
 
 
+def _wide(x: Array) -> Array:
+    """As float32 if it is narrower: squares go beyond float16, and sums lose what little bfloat16 has."""
+    return x.astype(mp.float32, copy=False) if x.dtype.itemsize == 2 else x
+
+
 def _standardised(x: Array, axes: tuple[int, ...], eps: float) -> Array:
+    x = _wide(x)
     distance = x - mp.mean(x, axis=axes, keepdims=True)
     variance = mp.mean(distance * distance, axis=axes, keepdims=True)
     return distance / mp.sqrt(variance + eps)
@@ -288,11 +295,12 @@ def rms_norm(
 ) -> Array:
     """Divided by the root of the mean of the squares over the last axes, then scaled.
 
-    Parameters are those of `layer_norm`; `eps` is by default the precision of the dtype.
+    Parameters are those of `layer_norm`; `eps` is by default the precision of float32, in which it is computed.
     """
     axes = _last_axes("rms_norm", x, normalized_shape)
-    eps = float(mp.finfo(x.dtype).eps) if eps is None else eps
-    return _scaled(x / mp.sqrt(mp.mean(x * x, axis=axes, keepdims=True) + eps), weight, None)
+    wide = _wide(x)
+    scale = mp.sqrt(mp.mean(wide * wide, axis=axes, keepdims=True) + (2.0**-23 if eps is None else eps))
+    return _scaled(wide / scale, weight, None).astype(x.dtype, copy=False)
 
 
 def group_norm(
@@ -302,7 +310,8 @@ def group_norm(
     if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups:
         raise ValueError(f"group_norm in {num_groups} groups does not fit shape {x.shape}")
     grouped = x.reshape((x.shape[0], num_groups, -1))
-    return _by_channel(_standardised(grouped, (-1,), eps).reshape(x.shape), weight, bias)
+    normal = _standardised(grouped, (-1,), eps).reshape(x.shape)
+    return _by_channel(normal, weight, bias).astype(x.dtype, copy=False)
 
 
 def _by_channel(x: Array, weight: Array | None, bias: Array | None) -> Array:
@@ -324,16 +333,17 @@ def batch_norm(
     if training or running_mean is None or running_var is None:
         if running_mean is not None and running_var is not None:
             count = x.size // x.shape[1]
-            own = mp.stop_gradient(x)
+            own = _wide(mp.stop_gradient(x))
             _move(running_mean, mp.mean(own, axis=axes), momentum)
             _move(running_var, mp.var(own, axis=axes, correction=float(count > 1)), momentum)
-        return _by_channel(_standardised(x, axes, eps), weight, bias)
-    normal = (x - running_mean.reshape(shape)) / mp.sqrt(running_var.reshape(shape) + eps)
-    return _by_channel(normal, weight, bias)
+        return _by_channel(_standardised(x, axes, eps), weight, bias).astype(x.dtype, copy=False)
+    mean, variance = (_wide(part).reshape(shape) for part in (running_mean, running_var))
+    normal = (x - mean) / mp.sqrt(variance + eps)
+    return _by_channel(normal, weight, bias).astype(x.dtype, copy=False)
 
 
 def _move(running: Array, value: Array, momentum: float) -> None:
-    running += momentum * (value - running)
+    running += (momentum * (value - running)).astype(running.dtype, copy=False)
 
 
 def dropout(x: Array, p: float = 0.5, training: bool = True) -> Array:

@@ -182,6 +182,28 @@ def test_norms():
     close(group(mp.array(x)), expected)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_norms_of_narrow_floats(dtype):
+    """Squares of these numbers are beyond float16."""
+    x = mp.array(normal(4, 6, 5) * 400, dtype=dtype)
+    host, tolerance = x.numpy().astype(np.float64), 1e-3 if dtype == "float16" else 8e-3
+    layer = nn.BatchNorm1d(6, dtype=dtype)
+    found = {
+        "layer": F.layer_norm(x, 5), "root": F.rms_norm(x, 5), "group": F.group_norm(x, 2), "batch": layer(x)
+    }  # fmt: skip
+    expected = {
+        "layer": standardised(host, (2,)), "root": host / np.sqrt((host**2).mean(-1, keepdims=True)),
+        "group": standardised(host.reshape(4, 2, 15), (2,)).reshape(host.shape), "batch": standardised(host, (0, 2)),
+    }  # fmt: skip
+    for name, y in found.items():
+        assert y.dtype.name == dtype
+        np.testing.assert_allclose(
+            y.numpy().astype(float), expected[name], rtol=tolerance, atol=tolerance, err_msg=name
+        )
+    assert layer.running_mean.dtype.name == dtype
+    np.testing.assert_allclose(layer.running_mean.numpy().astype(float), 0.1 * host.mean((0, 2)), rtol=2 * tolerance)
+
+
 def test_batch_norm():
     layer = nn.BatchNorm2d(3)
     first, second = normal(4, 3, 5, 5) + 2, normal(4, 3, 5, 5) * 2
