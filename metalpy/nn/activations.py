@@ -20,6 +20,7 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "mish",
+    "prelu",
     "relu",
     "relu6",
     "selu",
@@ -38,9 +39,16 @@ def relu(x: Array) -> Array:
     return mp.maximum(x, 0)
 
 
-def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+def leaky_relu(x: Array, negative_slope: float | Array = 0.01) -> Array:
     """Each element, times `negative_slope` if it is not positive."""
     return mp.where(x > 0, x, negative_slope * x)
+
+
+def prelu(x: Array, weight: Array) -> Array:
+    """As `leaky_relu`, with a slope for all, or one for each channel along axis 1."""
+    if weight.size == 1 or x.ndim < 2:
+        return leaky_relu(x, weight.reshape(-1))
+    return leaky_relu(x, weight.reshape((-1,) + (1,) * (x.ndim - 2)))
 
 
 def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:

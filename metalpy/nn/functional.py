@@ -9,14 +9,16 @@ import numpy as np
 
 import metalpy as mp
 from metalpy.array import Array
-from metalpy.nn import activations, losses
+from metalpy.nn import activations, losses, upsampling
 from metalpy.nn.activations import *  # noqa: F403
 from metalpy.nn.losses import *  # noqa: F403
+from metalpy.nn.upsampling import *  # noqa: F403
 from metalpy.ops.windows import Pair, fold, pair, unfold, window_count
 
 __all__ = [
     *activations.__all__,
     *losses.__all__,
+    *upsampling.__all__,
     "adaptive_avg_pool2d",
     "avg_pool1d",
     "avg_pool2d",

@@ -20,6 +20,8 @@ __all__ = [
     "BatchNorm2d",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -29,6 +31,7 @@ __all__ = [
     "Linear",
     "MaxPool1d",
     "MaxPool2d",
+    "PReLU",
     "RMSNorm",
 ]
 
@@ -141,6 +144,67 @@ class Conv1d(_Convolution):
     ) -> None:  # fmt: skip
         super().__init__(in_channels, out_channels, (kernel_size,), bias, device, dtype,
                          stride=stride, padding=padding, dilation=dilation, groups=groups)  # fmt: skip
+
+
+class _Transposed(_Convolution):
+    """Convolutions whose weights have the channels of the argument first."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, window: tuple[int, ...], bias: bool, device: Any, dtype: Any,
+        **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(out_channels, in_channels, window, False, device, dtype, **options)
+        if bias:
+            self.bias = _uniform((out_channels,), math.prod(self.weight.shape[1:]), device, dtype)
+
+    def extra_repr(self) -> str:
+        inner, out, *window = self.weight.shape
+        listed = "".join(f", {name}={value}" for name, value in self.options.items())
+        return f"{inner}, {out * self.options['groups']}, kernel_size={tuple(window)}{listed}"
+
+
+class ConvTranspose2d(_Transposed):
+    """`functional.conv_transpose2d` with weights of its own, ``(in_channels, out_channels / groups, *kernel_size)``."""
+
+    _function = staticmethod(F.conv_transpose2d)
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0,
+        output_padding: Pair = 0, groups: int = 1, bias: bool = True, dilation: Pair = 1, device: Any = None,
+        dtype: Any = mp.float32,
+    ) -> None:  # fmt: skip
+        super().__init__(in_channels, out_channels, pair(kernel_size), bias, device, dtype, stride=stride,
+                         padding=padding, output_padding=output_padding, groups=groups, dilation=dilation)  # fmt: skip
+
+
+class ConvTranspose1d(_Transposed):
+    """`functional.conv_transpose1d` with weights of its own; parameters as for `ConvTranspose2d`."""
+
+    _function = staticmethod(F.conv_transpose1d)
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0,
+        output_padding: int = 0, groups: int = 1, bias: bool = True, dilation: int = 1, device: Any = None,
+        dtype: Any = mp.float32,
+    ) -> None:  # fmt: skip
+        super().__init__(in_channels, out_channels, (kernel_size,), bias, device, dtype, stride=stride,
+                         padding=padding, output_padding=output_padding, groups=groups, dilation=dilation)  # fmt: skip
+
+
+class PReLU(Module):
+    """`functional.prelu` with a weight of its own, for all or for each of `num_parameters` channels."""
+
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = mp.float32
+    ) -> None:
+        super().__init__()
+        self.weight = mp.full((num_parameters,), init, dtype=dtype, device=device)
+
+    def forward(self, x: Array) -> Array:
+        return F.prelu(x, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.weight.size}"
 
 
 class Embedding(Module):

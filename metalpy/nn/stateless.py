@@ -30,6 +30,7 @@ __all__ = [
     "MSELoss",
     "Mish",
     "NLLLoss",
+    "PixelShuffle",
     "ReLU",
     "ReLU6",
     "SiLU",
@@ -39,6 +40,7 @@ __all__ = [
     "Softplus",
     "Softsign",
     "Tanh",
+    "Upsample",
 ]
 
 
@@ -86,6 +88,8 @@ LeakyReLU = _module("LeakyReLU", F.leaky_relu, negative_slope=0.01, inplace=Fals
 ELU = _module("ELU", F.elu, alpha=1.0, inplace=False)
 CELU = _module("CELU", F.celu, alpha=1.0, inplace=False)
 SELU = _module("SELU", F.selu, inplace=False)
+PixelShuffle = _module("PixelShuffle", F.pixel_shuffle, upscale_factor=1)
+Upsample = _module("Upsample", F.interpolate, size=None, scale_factor=None, mode="nearest", align_corners=False)
 GELU = _module("GELU", F.gelu, approximate="none")
 GLU = _module("GLU", F.glu, dim=-1)
 SiLU = _module("SiLU", F.silu, inplace=False)

@@ -309,53 +309,6 @@ def test_attention_in_one_matrix(batch_first):
     assert single.shape == (5, 5)
 
 
-def log_softmax(x):
-    return x - np.log(np.exp(x).sum(1, keepdims=True))
-
-
-P, Q = normal(5, 3), normal(5, 3)
-CLASSES = np.array([2, 0, 1, 1, 2])
-SHARES = np.exp(normal(5, 3))
-SHARES /= SHARES.sum(1, keepdims=True)
-PICKED = log_softmax(P.astype(np.float64))[np.arange(5), CLASSES]
-LOSSES = {
-    "mse": (lambda: F.mse_loss(mp.array(P), mp.array(Q)), ((P - Q) ** 2).mean()),
-    "l1": (lambda: nn.L1Loss(reduction="sum")(mp.array(P), mp.array(Q)), np.abs(P - Q).sum()),
-    "huber": (lambda: F.huber_loss(mp.array(P), mp.array(Q), delta=0.7),
-              np.where(np.abs(P - Q) < 0.7, (P - Q) ** 2 / 2, 0.7 * (np.abs(P - Q) - 0.35)).mean()),
-    "cross entropy": (lambda: F.cross_entropy(mp.array(P), mp.array(CLASSES)), -PICKED.mean()),
-    "cross entropy of each": (lambda: nn.CrossEntropyLoss(reduction="none")(mp.array(P), mp.array(CLASSES)), -PICKED),
-    "cross entropy, smoothed": (lambda: F.cross_entropy(mp.array(P), mp.array(CLASSES), label_smoothing=0.2),
-                                -(0.8 * PICKED + 0.2 * log_softmax(P).mean(1)).mean()),
-    "cross entropy of shares": (lambda: F.cross_entropy(mp.array(P), mp.array(SHARES)),
-                                -(SHARES * log_softmax(P)).sum(1).mean()),
-    "nll": (lambda: F.nll_loss(mp.log_softmax(mp.array(P)), mp.array(CLASSES), reduction="sum"), -PICKED.sum()),
-    "smooth l1": (lambda: F.smooth_l1_loss(mp.array(P), mp.array(Q), beta=0.7),
-                  np.where(np.abs(P - Q) < 0.7, (P - Q) ** 2 / 1.4, np.abs(P - Q) - 0.35).mean()),
-    "cross entropy, weighted": (lambda: F.cross_entropy(mp.array(P), mp.array(CLASSES), weight=mp.array(SHARES[0])),
-                                -(PICKED * SHARES[0][CLASSES]).sum() / SHARES[0][CLASSES].sum()),
-    "cross entropy, ignoring": (lambda: F.cross_entropy(mp.array(P), mp.array(np.where(CLASSES == 1, -100, CLASSES))),
-                                -PICKED[CLASSES != 1].mean()),
-    "bce of probabilities": (lambda: F.binary_cross_entropy(mp.array(SHARES), mp.array(SHARES[::-1].copy())),
-                             -(SHARES[::-1] * np.log(SHARES) + (1 - SHARES[::-1]) * np.log(1 - SHARES)).mean()),
-    "bce, weighted": (lambda: F.binary_cross_entropy_with_logits(
-        mp.array(P), mp.array(SHARES), reduction="sum", pos_weight=mp.array([1.0, 2.0, 3.0])),
-        -(np.array([1, 2, 3]) * SHARES * np.log(sigmoid(P)) + (1 - SHARES) * np.log(sigmoid(-P))).sum()),
-    "divergence": (lambda: nn.KLDivLoss(reduction="batchmean")(mp.log_softmax(mp.array(P)), mp.array(SHARES)),
-                   (SHARES * (np.log(SHARES) - log_softmax(P))).sum() / 5),
-    "cosine": (lambda: nn.CosineSimilarity()(mp.array(P), mp.array(Q)),
-               (P * Q).sum(1) / np.sqrt((P * P).sum(1) * (Q * Q).sum(1))),
-    "bce": (lambda: F.binary_cross_entropy_with_logits(mp.array(P), mp.array(SHARES)),
-            -(SHARES * np.log(sigmoid(P)) + (1 - SHARES) * np.log(sigmoid(-P))).mean()),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_loss(name):
-    ours, expected = LOSSES[name]
-    close(ours(), expected)
-
-
 class Block(nn.Module):
     def __init__(self):
         super().__init__()
@@ -479,12 +432,6 @@ def test_same_padding():
     close(nn.functional.conv2d(mp.array(padded), mp.array(w), padding="valid"), expected)
 
 
-def test_weights_of_losses_are_buffers():
-    loss = nn.CrossEntropyLoss(weight=mp.array([1.0, 2.0]))
-    assert list(loss.state_dict()) == ["weight"]
-    assert not list(loss.parameters())
-
-
 def test_lists_of_modules_are_cut_and_changed():
     net = nn.Sequential({"first": nn.Linear(2, 3), "act": mp.tanh, "last": nn.Linear(3, 1)})
     assert [name for name, _ in net.named_parameters()] == ["first.weight", "first.bias", "last.weight", "last.bias"]
@@ -500,48 +447,74 @@ def test_lists_of_modules_are_cut_and_changed():
     assert [part.out_features for part in modules[1:]] == [2, 3]
 
 
-INITIAL = {  # mean and deviation of weights of 40 x 30 x 2 x 3
-    "uniform_": ((-1, 3), 1, 4 / math.sqrt(12)),
-    "normal_": ((2, 0.5), 2, 0.5),
-    "constant_": ((3,), 3, 0),
-    "zeros_": ((), 0, 0),
-    "ones_": ((), 1, 0),
-    "xavier_uniform_": ((2,), 0, 2 * math.sqrt(2 / 420)),
-    "xavier_normal_": ((), 0, math.sqrt(2 / 420)),
-    "kaiming_uniform_": ((1, "fan_out"), 0, math.sqrt(1 / 240)),
-    "kaiming_normal_": ((0, "fan_in", "relu"), 0, math.sqrt(2 / 180)),
-    "trunc_normal_": ((0, 1, -1, 1), 0, 0.5396),
-}
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_transposed_convolutions(name):
+    """``<conv(x), y> == <x, transposed(y)>``: what makes it the transposed one."""
+    options = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, **CONVOLUTIONS[name]}
+    stride, padding, dilation, size = (
+        v if isinstance(v, tuple) else (v, v) for v in map(options.get, ("stride", "padding", "dilation", "size"))
+    )
+    x, w = normal(2, 4, 7, 9), normal(8, 4 // options["groups"], *size)
+    forward = reference_conv2d(x, w, None, stride, padding, dilation, options["groups"])
+    y = normal(*forward.shape)
+    more = tuple(
+        (x.shape[2 + n] + 2 * padding[n] - dilation[n] * (w.shape[2 + n] - 1) - 1) % stride[n] for n in range(2)
+    )
+    found = F.conv_transpose2d(mp.array(y), mp.array(w), None, stride, padding, more, options["groups"], dilation)
+    assert found.shape == x.shape
+    np.testing.assert_allclose((found.numpy() * x).sum(), (forward * y).sum(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", INITIAL)
-def test_initial_values(name):
-    args, mean, deviation = INITIAL[name]
-    mp.mps.manual_seed(3)
-    x = mp.empty((40, 30, 2, 3))
-    assert getattr(nn.init, name)(x, *args) is x
-    host = x.numpy()
-    assert host.mean() == pytest.approx(mean, abs=0.06 * deviation)
-    assert host.std() == pytest.approx(deviation, rel=0.04)
-    if "uniform" in name:
-        bound = math.sqrt(3) * deviation
-        assert np.abs(host - mean).max() <= bound * (1 + 1e-6)
-    if name == "trunc_normal_":
-        assert np.abs(host).max() <= 1
+def test_upsampling():
+    x = normal(2, 8, 3, 4)
+    close(F.interpolate(mp.array(x), scale_factor=2), x.repeat(2, 2).repeat(2, 3))
+    close(nn.Upsample(size=(3, 2))(mp.array(x)), x[..., ::2])
+    close(
+        F.interpolate(mp.array(x[:, :, 0]), size=7, mode="linear", align_corners=True),
+        np.stack([np.interp(np.linspace(0, 3, 7), range(4), row) for row in x[:, :, 0].reshape(-1, 4)]).reshape(
+            2, 8, 7
+        ),
+    )
+    shuffled = F.pixel_shuffle(mp.array(x), 2).numpy()
+    assert shuffled.shape == (2, 2, 6, 8)
+    for c, i, j in np.ndindex(2, 2, 2):
+        np.testing.assert_array_equal(shuffled[:, c, i::2, j::2], x[:, 4 * c + 2 * i + j])
+    slopes = normal(8)
+    close(F.prelu(mp.array(x), mp.array(slopes)), np.where(x > 0, x, slopes[:, None, None] * x))
 
 
-def test_initial_values_refuse():
-    with pytest.raises(ValueError, match="two axes or more"):
-        nn.init.xavier_uniform_(mp.empty(3))
-    with pytest.raises(ValueError, match="'fan_in' or 'fan_out'"):
-        nn.init.kaiming_normal_(mp.empty((3, 3)), mode="fan")
-    with pytest.raises(ValueError, match="not of 'some'"):
-        nn.init.calculate_gain("some")
-    with pytest.raises(ValueError, match="at most 2 std outside"):
-        nn.init.trunc_normal_(mp.empty(3), mean=10)
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_transformers(norm_first):
+    layer = nn.TransformerEncoderLayer(12, 3, 16, batch_first=True, norm_first=norm_first, dropout=0.0)
+    x = mp.array(normal(2, 5, 12))
+
+    def feed(x):
+        return layer.linear2(F.relu(layer.linear1(x)))
+
+    def attend(x):
+        return layer.self_attn(x, x, x, is_causal=True)[0]
+
+    if norm_first:
+        middle = x + attend(layer.norm1(x))
+        expected = middle + feed(layer.norm2(middle))
+    else:
+        middle = layer.norm1(x + attend(x))
+        expected = layer.norm2(middle + feed(middle))
+    close(layer(x, is_causal=True), expected.numpy())
+    encoder = nn.TransformerEncoder(layer, 2, norm=nn.Identity())
+    assert encoder.layers[0].linear1.weight is not encoder.layers[1].linear1.weight
+    assert len(dict(encoder.named_parameters())) == 2 * len(dict(layer.named_parameters()))
+    close(encoder(x, is_causal=True), layer(layer(x, is_causal=True), is_causal=True).numpy())
 
 
 WRONG = {
+    "output padding": (lambda: F.conv_transpose2d(mp.ones((1, 1, 2, 2)), mp.ones((1, 1, 2, 2)), output_padding=1),
+                       "below the stride"),
+    "transposed channels": (lambda: F.conv_transpose1d(mp.ones((1, 3, 2)), mp.ones((2, 1, 2))), "3 channels in 1 groups"),
+    "interpolation": (lambda: F.interpolate(mp.ones((1, 1, 2)), 3, mode="bilinear"), "or 'linear'"),
+    "size and scale": (lambda: F.interpolate(mp.ones((1, 1, 2)), 3, 2.0), "one of size and scale_factor"),
+    "pixels": (lambda: F.pixel_shuffle(mp.ones((6, 2, 2)), 2), "a multiple of 4 channels"),
+    "activation": (lambda: nn.TransformerEncoderLayer(4, 2, activation="tanh"), "'relu', 'gelu' or a function"),
     "same with steps": (lambda: F.conv2d(mp.ones((1, 1, 4, 4)), mp.ones((1, 1, 2, 2)), stride=2, padding="same"),
                         "'same' with a stride of 1"),
     "targets of another shape": (lambda: F.mse_loss(mp.ones((3, 1)), mp.ones(3)), "of the shape of its argument"),

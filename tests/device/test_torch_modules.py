@@ -52,6 +52,29 @@ MODULES = [
     ("BatchNorm2d", (4,), {"track_running_stats": False}, (IMAGE,)),
     ("MultiheadAttention", (12, 3), {}, (normal(5, 2, 12), normal(4, 2, 12, seed=1), normal(4, 2, 12, seed=2))),
     ("MultiheadAttention", (12, 3), {"batch_first": True, "bias": False}, (normal(2, 5, 12),) * 3),
+    ("TransformerEncoderLayer", (12, 3, 16, 0.0), {}, (normal(5, 2, 12),)),
+    (
+        "TransformerEncoderLayer",
+        (12, 3, 16, 0.0),
+        {"activation": "gelu", "batch_first": True, "norm_first": True, "bias": False},
+        (normal(2, 5, 12),),
+    ),
+    ("ConvTranspose1d", (4, 6, 3), {"stride": 2, "padding": 1, "output_padding": 1}, (normal(2, 4, 5),)),
+    ("ConvTranspose2d", (4, 6, 3), {}, (IMAGE,)),
+    (
+        "ConvTranspose2d",
+        (4, 6, (3, 2)),
+        {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2), "groups": 2, "dilation": (2, 1)},
+        (IMAGE,),
+    ),
+    ("PReLU", (), {}, (IMAGE,)),
+    ("PReLU", (4,), {"init": 0.1}, (IMAGE,)),
+    ("PixelShuffle", (2,), {}, (normal(2, 8, 3, 4),)),
+    ("Upsample", (), {"scale_factor": 2}, (IMAGE,)),
+    ("Upsample", (), {"size": (9, 4)}, (IMAGE,)),
+    ("Upsample", (), {"scale_factor": (1.7, 2.5), "mode": "bilinear"}, (IMAGE,)),
+    ("Upsample", (), {"size": (3, 9), "mode": "bilinear", "align_corners": True}, (IMAGE,)),
+    ("Upsample", (), {"size": 13, "mode": "linear"}, (normal(2, 4, 5),)),
     ("MaxPool1d", (3,), {"stride": 2, "padding": 1}, (normal(2, 4, 11),)),
     ("MaxPool2d", (2,), {}, (IMAGE,)),
     ("MaxPool2d", ((3, 2),), {"stride": (1, 2), "padding": (1, 0)}, (IMAGE,)),
@@ -204,6 +227,22 @@ def test_a_model_of_torch():
     for n in range(2):
         close(ours["heads"][n](found), theirs["heads"][n](expected))
     assert [type(m).__name__ for m in ours.modules()] == [type(m).__name__ for m in theirs.modules()]
+
+
+def test_encoders():
+    def build(nn):
+        layer = nn.TransformerEncoderLayer(12, 4, 16, batch_first=True)
+        return nn.TransformerEncoder(layer, 2, norm=nn.LayerNorm(12)).eval()
+
+    ours, theirs = build(nn), build(torch.nn)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    x, padding = normal(2, 5, 12), np.array([[False] * 3 + [True] * 2, [False] * 5])
+    causal = np.triu(np.ones((5, 5), bool), 1)
+    with torch.no_grad():
+        expected = theirs(torch.tensor(x), torch.tensor(causal), torch.tensor(padding)).numpy()
+    found = ours(mp.array(x), mp.array(causal), mp.array(padding)).numpy()
+    np.testing.assert_allclose(found[~padding], expected[~padding], rtol=2e-5, atol=2e-5)
 
 
 LOGITS, OTHERS = normal(6, 4), normal(6, 4, seed=2)
