@@ -118,6 +118,8 @@ CASES = {
     "solve for a vector": (lambda a, b: mp.linalg.solve(a, b), np.linalg.solve, (SQUARE[0], uniform(3))),
     "det": (lambda a: mp.linalg.det(a), np.linalg.det, (SQUARE,)),
     "slogdet": (lambda a: mp.linalg.slogdet(a)[1], lambda a: np.linalg.slogdet(a)[1], (SQUARE,)),
+    "slogdet of complex": (lambda a, b: _turned(mp.linalg.slogdet(a + 1j * b)),
+                           lambda a, b: _turned(np.linalg.slogdet(a + 1j * b)), (SQUARE, SQUARE[::-1] - 2)),
     "cholesky": (lambda a: mp.linalg.cholesky(a @ mp.matrix_transpose(a)),
                  lambda a: np.linalg.cholesky(a @ a.swapaxes(-1, -2)), (SQUARE,)),
     "upper cholesky": (lambda a: mp.linalg.cholesky(a @ a.T, upper=True), lambda a: np.linalg.cholesky(a @ a.T).T,
@@ -220,6 +222,11 @@ def _in_place(a):
     y = a * 2
     y += a * a
     return y
+
+
+def _turned(found):
+    sign, logarithm = found
+    return abs(sign - (0.3 + 2j)) + logarithm
 
 
 def _both(found):

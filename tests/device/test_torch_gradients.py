@@ -142,6 +142,9 @@ CASES = {
                               ("determinants", lambda m, a, b: m.linalg.det(a @ b.mT)))},
     "complex cumulative product": (lambda x, y: abs(mp.cumulative_prod(x + 1j * y, axis=1)),
                                    lambda x, y: abs(torch.cumprod(x + 1j * y, 1)), (X, Y)),
+    "slogdet of complex": (lambda x, y: sum(abs(part + 2j) for part in mp.linalg.slogdet(x + 1j * y)),
+                           lambda x, y: sum(abs(part + 2j) for part in torch.linalg.slogdet(x + 1j * y)),
+                           (SQUARE, normal(2, 3, 3))),
     "mT": (lambda x: x.mT * 2, lambda x: x.mT * 2, (CUBE,)),
     "T": (lambda x: x.T * 2, lambda x: x.T * 2, (X,)),
 }  # fmt: skip

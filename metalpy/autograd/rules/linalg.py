@@ -11,7 +11,6 @@ import metalpy as mp
 from metalpy.array import Array
 from metalpy.autograd.rules.indexing import placed
 from metalpy.autograd.rules.table import adjoint, conjugate, rule
-from metalpy.errors import GradientError
 
 
 def _per_matrix(x: Array) -> Array:
@@ -38,9 +37,10 @@ def _det(g: Array, y: Array, x: Array) -> Any:
 
 @rule("slogdet")
 def _slogdet(g: Any, y: Any, x: Array) -> Any:
-    if x.dtype.kind == "c":
-        raise GradientError("slogdet has a gradient for real matrices; take that of the logarithm of abs(det(x))")
-    return _per_matrix(g[1]) * adjoint(mp.linalg.inv(x))
+    slope = g[1]
+    if x.dtype.kind == "c":  # the sign turns; that of a real determinant jumps
+        slope = slope - 1j * mp.imag(mp.conj(g[0]) * y[0])
+    return _per_matrix(slope) * adjoint(mp.linalg.inv(x))
 
 
 @rule("cholesky")
