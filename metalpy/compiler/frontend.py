@@ -69,7 +69,7 @@ _COMPILE_FLAGS = (
     # A function may hold a barrier: no call moves into or out of divergent control flow.
     "-fconvergent-functions "
     # The output: unoptimised IR meant to be optimised, with the types of what the user wrote.
-    "-fPIC -fvisibility=hidden -fno-plt -O2 -Xclang -disable-llvm-passes -Xclang -disable-lifetime-markers "
+    "-fPIC -fvisibility=hidden -fno-plt -O2 -Xclang -disable-llvm-passes "
     "-g -fstandalone-debug -gomit-unreferenced-methods "
     # Warnings that are as true of Metal as of C++.
     "-Wno-everything -Warray-bounds -Wassign-enum -Wbitwise-op-parentheses -Wdangling-else -Wdeprecated-declarations "
