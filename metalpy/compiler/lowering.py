@@ -134,7 +134,7 @@ def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Pr
     made = vectorize(str(module), _THREAD, program.max_threads[k], shape)
     module = _verified(with_checks(made.module, machine.triple), program.kernels[k].name)
     _keep_only(module, {made.entry})
-    _simplify(module, machine, made.entry, made.regroups)
+    _simplify(module, machine, made.regroups)
     stack = _stack_size(module, machine)
     flags = KERNEL_SIMDGROUPS | _variables_flag(module)
     record = _record(module.triple, made.entry, flags, static_memory, program.max_threads[k], stack)
@@ -261,7 +261,7 @@ def _run_passes(
     passes.run(module, builder)
 
 
-def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, entry: str, regroups: bool) -> None:
+def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, regroups: bool) -> None:
     """Optimise a vector program, whose scalar form has been through all passes.
 
     What they would do once more takes as long as emitting the code, and finds little: variables become registers,
@@ -282,11 +282,6 @@ def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, entry: str, r
     for function in module.functions:
         if not function.is_declaration:
             simplify.run(function, builder)
-    unroll = llvm.create_new_function_pass_manager()
-    unroll.add_loop_unroll_pass()
-    every = module.get_function(entry)  # the simdgroups that have all lanes are in there
-    unroll.run(every, builder)
-    simplify.run(every, builder)
 
 
 def _constants(program: Program, values: Mapping[int, object]) -> dict[str, str]:
