@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
@@ -34,24 +35,25 @@ kernel void signed_products(device long* o, device const long* a, device const l
 )
 
 
-def optimised(monkeypatch, text, kernel):
-    """The module that the kernel's machine code is made of, and the executor."""
-    seen = []
-    measure = lowering._stack_size
-    monkeypatch.setattr(
-        lowering, "_stack_size", lambda module, machine: seen.append(str(module)) or measure(module, machine)
-    )
+def lowered(monkeypatch, text, kernel):
     monkeypatch.setenv("METALPY_EXECUTOR", "spmd")
     program = compile_program(read_source(text), make_options())
-    lowered = lowering.lower(program, [k.name for k in program.kernels].index(kernel), {})
-    return (seen[-1], lowered)
+    return lowering.lower(program, [k.name for k in program.kernels].index(kernel), {})
+
+
+def optimised(monkeypatch, text, kernel):
+    """The module that the kernel's machine code is made of, and the executor."""
+    options = lowering.linker_options
+    monkeypatch.setattr(lowering, "linker_options", lambda *cpu: [*options(*cpu), "--lto-emit-llvm"])
+    made = lowered(monkeypatch, text, kernel)
+    return str(llvm.parse_bitcode(made.code)), made.executor
 
 
 @pytest.mark.parametrize("kernel", ["unsigned_products", "signed_products"])
 def test_upper_halves_of_products_need_no_wider_integers(monkeypatch, kernel):
     """LLVM multiplies vectors of 128-bit integers lane by lane."""
-    module, lowered = optimised(monkeypatch, HIGH_PRODUCTS, kernel)
-    assert lowered.executor == "spmd"
+    module, executor = optimised(monkeypatch, HIGH_PRODUCTS, kernel)
+    assert executor == "spmd"
     assert not re.search(r"mul [^\n]*i128", module)
 
 
@@ -94,10 +96,10 @@ def test_large_kernels_are_left_to_the_reference_executor(monkeypatch):
         HEADER
         + "kernel void k(device uint* o, uint i [[thread_position_in_grid]]) {{\n  uint x = o[i];\n{}\n  o[i] = x;\n}}"
     )
-    assert optimised(monkeypatch, text.format(steps[: len(steps) // 10].rpartition("\n")[0]), "k")[1].executor == "spmd"
-    lowered = optimised(monkeypatch, text.format(steps), "k")[1]
-    assert lowered.executor == "reference"
-    assert "lines of IR" in lowered.reason
+    assert lowered(monkeypatch, text.format(steps[: len(steps) // 10].rpartition("\n")[0]), "k").executor == "spmd"
+    made = lowered(monkeypatch, text.format(steps), "k")
+    assert made.executor == "reference"
+    assert "lines of IR" in made.reason
 
 
 def test_kernels_that_inlining_makes_large_are_not_inlined(monkeypatch):
@@ -111,7 +113,7 @@ def test_kernels_that_inlining_makes_large_are_not_inlined(monkeypatch):
         + f"[[clang::noinline]] uint f0(uint x) {{ return x >> 1; }}\n{levels}\n"
         + "kernel void k(device uint* o, uint i [[thread_position_in_grid]]) { o[i] = f20(o[i]); }"
     )
-    assert "inlined" in optimised(monkeypatch, text, "k")[1].reason
+    assert "inlined" in lowered(monkeypatch, text, "k").reason
 
 
 def test_atomics_in_threadgroup_memory_are_plain(monkeypatch):
@@ -179,8 +181,8 @@ kernel void shared_elements(device half* o, device const half* a, uint lane [[th
 
 @pytest.mark.parametrize("kernel", ["tile", "some_of_a_tile", "left_neighbours", "columns", "shared_elements"])
 def test_rows_of_lanes_are_loaded_as_vectors(monkeypatch, kernel):
-    module, lowered = optimised(monkeypatch, ROWS, kernel)
-    assert lowered.executor == "spmd"
+    module, executor = optimised(monkeypatch, ROWS, kernel)
+    assert executor == "spmd"
     # Threadgroups in which the lanes lie anyhow are another function's, which gathers.
     whole = re.search(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
     assert whole and "masked.gather" not in whole[0]
@@ -307,8 +309,8 @@ kernel void wait(device uint* o, volatile device const uint* flags, uint i [[thr
 }
 """
     )
-    module, lowered = optimised(monkeypatch, text, "wait")
-    assert lowered.executor == "spmd"
+    module, executor = optimised(monkeypatch, text, "wait")
+    assert executor == "spmd"
     (whole,) = re.findall(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
     assert "masked.load" in whole and not re.search(r"= load <32 x i32>", whole)
 

@@ -44,7 +44,7 @@ class Kind:
         return any(len(outcomes) > 1 for outcomes in self.outcomes)
 
 
-def group_function(kinds: Sequence[Kind], frame: int, max_threads: int, shared: bool) -> str:
+def group_function(kinds: Sequence[Kind], frame: int, count: int, shared: bool) -> str:
     """``void mp.group(ptr group)``: all simdgroups of a threadgroup.
 
     Parameters
@@ -53,12 +53,11 @@ def group_function(kinds: Sequence[Kind], frame: int, max_threads: int, shared: 
         The last one serves all threadgroups that the others do not.
     frame : int
         Bytes that a simdgroup keeps from one barrier to the next.
-    max_threads : int
-        The most threads that a threadgroup may have.
+    count : int
+        How many frames there are.
     shared : bool
         Whether there are threadgroup variables.
     """
-    count = -(-max_threads // WIDTH) if kinds[0].outcomes else 1
     size = max(frame, 64)
     out = [
         "define hidden void @mp.group(ptr noalias readonly captures(none) %group) nounwind null_pointer_is_valid "

@@ -36,11 +36,14 @@ class Vectorized:
         ``void (ptr group)``.
     regroups : bool
         Whether it takes vectors of more than the lanes apart, or makes such: records, matrices.
+    frames : int
+        Bytes of the simdgroups' frames, all together; 0 if they use none.
     """
 
     module: str
     entry: str
     regroups: bool
+    frames: int
 
 
 def vectorize(module: str, name: str, max_threads: int, shape: str = "") -> Vectorized:
@@ -75,10 +78,12 @@ def vectorize(module: str, name: str, max_threads: int, shape: str = "") -> Vect
     known = set(re.findall(r'^(?:declare|define) [^\n@]*@("[^"]+"|[\w.$-]+)\(', rest, re.M))
     declarations = "\n".join(line for n, line in declared.items() if n not in known)
     frame = max(body.frame_bytes for body in bodies)
-    loop = group_function(kinds, frame, max_threads, "mp_threadgroup_variable" in known)
+    count = -(-max_threads // WIDTH) if kinds[0].outcomes else 1
+    loop = group_function(kinds, frame, count, "mp_threadgroup_variable" in known)
     parts = [rest, declarations, *(text for body in bodies for text in body.texts), loop]
     made = "\n".join(parts)
-    return Vectorized(made, "mp.group", any(int(count) > WIDTH for count in _SHUFFLED.findall(made)))
+    regroups = any(int(lanes) > WIDTH for lanes in _SHUFFLED.findall(made))
+    return Vectorized(made, "mp.group", regroups, frame * count)
 
 
 @dataclass
