@@ -13,12 +13,13 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 import numpy as np
 
 from ..errors import CompileError, MetalError
-from .assembly import Assembly, adapted
+from .assembly import Assembly, adapted, inlining, sealed
 from .checks import may_recurse
 from .convergence import order_meetings
 from .conversions import conversions_for
@@ -37,7 +38,6 @@ __all__ = ["becomes_loop", "inline_all_but", "lower"]
 
 KERNEL_VERSION = 2
 KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS, KERNEL_VARIABLES = 1, 2, 4, 8  # flags of mp_native_kernel
-_EXPORTED = ("mp_kernel", "mp_executor")  # what the runtime, and `Lowered.read`, look for
 _THREAD, _GROUP = "__mp_thread", "__mp_group"  # entry points: one thread, all threads of a group (see entry.h)
 _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
 # What accesses promise of their addresses beyond a scalar's alignment; variables, the group, do have theirs.
@@ -84,81 +84,108 @@ def lower(
     text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants))
     text += "\n".join(constants.values())
     text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
-    recurses = may_recurse(assembly, k)
-    with _lock:
+    work = _Work(program, k, sealed(text, {_THREAD, _GROUP}), may_recurse(assembly, k), machine)
+    reason = "METALPY_EXECUTOR=reference"
+    if chosen_executor() == SPMD:
+        try:
+            return _lower_spmd(work, shape)
+        except Unsupported as unsupported:
+            reason = str(unsupported)
+    return _lower_reference(work, reason)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A kernel to be lowered.
+
+    Attributes
+    ----------
+    text : str
+        What it reaches, as LLVM assembly.
+    recurses : bool
+        Whether a function there may call itself.
+    given : llvm.TargetMachine or None
+        What to compile for, if not for the processor that METALPY_CPU names.
+    """
+
+    program: Program
+    k: int
+    text: str
+    recurses: bool
+    given: llvm.TargetMachine | None
+
+    @property
+    def max_threads(self) -> int:
+        return self.program.max_threads[self.k]
+
+    def parsed(self, text: str) -> tuple[llvm.ModuleRef, llvm.TargetMachine]:
+        """The module, with loops for calls to oneself, and what it is for."""
         initialize()
-        module = llvm.parse_assembly(text)
-        given = machine is not None
-        machine = machine or target_machine()
+        module, machine = llvm.parse_assembly(text), self.given or target_machine()
         aim(module, machine)
-        _keep_only(module, {_THREAD, _GROUP})
-        _run_passes(module, machine, reachable_only=True)
-        if recurses:
+        if self.recurses:
             _make_loops(module, machine)
-        if chosen_executor() == SPMD:
-            try:
-                return _lower_spmd(module, machine, program, k, shape, given)
-            except Unsupported as unsupported:
-                reason = str(unsupported)
-        else:
-            reason = "METALPY_EXECUTOR=reference"
+        return module, machine
+
+
+def _lower_spmd(work: _Work, shape: str) -> Lowered:
+    """The kernel as a program for whole simdgroups; raises Unsupported if it cannot be vectorised.
+
+    The linker optimises it and makes the machine code, unless another processor was given.
+    """
+    refuse_large_when_inlined(work.text, _THREAD)
+    initialize()
+    with Linker([] if work.given else linker_options(*processor())) as linker:
+        with _lock:
+            module, machine = work.parsed(inlining(sealed(work.text, {_THREAD}), _THREAD, _RENDEZVOUS))
+            if work.program.inputs:
+                module = _place_inputs(module, machine, work.program, work.k, _THREAD)
+            module, static_memory = _place_threadgroup_variables(module, machine)
+            _run_passes(module, plain_machine(machine), vectorize=False)
+            made = vectorize(str(module), _THREAD, work.max_threads, shape)
+            stack, has_memory = stack_of_vector_program(made.module, made.frames)
+            flags = KERNEL_SIMDGROUPS | KERNEL_VARIABLES * has_memory
+            record = _record(made.entry, flags, static_memory, work.max_threads, stack)
+            text = "\n".join([with_checks(made.module, machine.triple), record, _label(SPMD)])
+            module = _verified(text, work.program.kernels[work.k].name)
+            if work.given:
+                _simplify(module, machine, made.regroups)
+                native = machine.emit_object(module)
+                return Lowered(linker.link(native, *conversions_for(native, machine.triple)), SPMD)
+            program = module.as_bitcode()
+        code = linker.link(program)
+        if others := conversions_for(code, machine.triple):
+            code = linker.link(program, *others)
+        return Lowered(code, SPMD)
+
+
+def _lower_reference(work: _Work, reason: str) -> Lowered:
+    """The kernel as a program for one thread, which the runtime runs for each."""
+    program = work.program
+    with _lock:
+        module, machine = work.parsed(work.text)
+        _run_passes(module, machine, reachable_only=True)
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
         speaks = any(f.is_declaration and f.name == "mp_kernel_message" for f in module.functions)
         entry = _THREAD if uses_fibers or speaks else _GROUP
         if program.inputs:
-            module = _place_inputs(module, machine, program, k, entry)
+            module = _place_inputs(module, machine, program, work.k, entry)
         module, static_memory = _place_threadgroup_variables(module, machine)
-        _keep_only(module, {entry})
-        if uses_fibers:
-            module = _allow_inlining_meetings(module)
-            _inline_all(module, entry)  # so that every meeting is in one function, where its order is known
-        if (text := str(module)) != (checked := with_checks(text, machine.triple)):
-            module = llvm.parse_assembly(checked)
+        text = sealed(str(module), {entry})
+        if uses_fibers:  # so that every meeting is in one function, where its order is known
+            text = inlining(text, entry, _RENDEZVOUS)
+        module = llvm.parse_assembly(with_checks(text, machine.triple))
         _run_passes(module, machine)
         if uses_fibers:
             module = llvm.parse_assembly(order_meetings(str(module)))
         stack = stack_size(module, machine)
         flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | KERNEL_VARIABLES * has_variables(module)
-        record = _record(entry, flags, static_memory, program.max_threads[k], stack, declared=True)
+        record = _record(entry, flags, static_memory, work.max_threads, stack, declared=True)
         text = f'target triple = "{module.triple}"\n{record}{_label(REFERENCE, reason)}'
         module.link_in(llvm.parse_assembly(text))
         with Linker() as linker:
             native = machine.emit_object(module)
             return Lowered(linker.link(native, *conversions_for(native, machine.triple)), REFERENCE, reason)
-
-
-def _lower_spmd(
-    module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int, shape: str, given: bool
-) -> Lowered:
-    """The kernel as a program for whole simdgroups; raises Unsupported if it cannot be vectorised.
-
-    The linker optimises it and makes the machine code, unless the `machine` was `given`.
-    """
-    with Linker([] if given else linker_options(*processor())) as linker:
-        module = module.clone()
-        if program.inputs:
-            module = _place_inputs(module, machine, program, k, _THREAD)
-        module, static_memory = _place_threadgroup_variables(module, machine)
-        _keep_only(module, {_THREAD})
-        module = _allow_inlining_meetings(module)
-        refuse_large_when_inlined(str(module), _THREAD)
-        _inline_all(module, _THREAD)
-        _run_passes(module, plain_machine(machine), vectorize=False)
-        made = vectorize(str(module), _THREAD, program.max_threads[k], shape)
-        stack, has_memory = stack_of_vector_program(made.module, made.frames)
-        flags = KERNEL_SIMDGROUPS | KERNEL_VARIABLES * has_memory
-        record = _record(made.entry, flags, static_memory, program.max_threads[k], stack)
-        text = "\n".join([with_checks(made.module, machine.triple), record, _label(SPMD)])
-        module = _verified(text, program.kernels[k].name)
-        _keep_only(module, {made.entry, *_EXPORTED})
-        if not given:
-            code = linker.link(module.as_bitcode())
-            if others := conversions_for(code, machine.triple):
-                code = linker.link(module.as_bitcode(), *others)
-            return Lowered(code, SPMD)
-        _simplify(module, machine, made.regroups)
-        native = machine.emit_object(module)
-        return Lowered(linker.link(native, *conversions_for(native, machine.triple)), SPMD)
 
 
 def _verified(text: str, kernel: str) -> llvm.ModuleRef:
@@ -232,23 +259,6 @@ def _inline_all(module: llvm.ModuleRef, entry: str) -> None:
         attributes = b" ".join(function.attributes)
         if not function.is_declaration and function.name != entry and b"noinline" not in attributes:
             function.add_function_attribute("alwaysinline")
-
-
-def _allow_inlining_meetings(module: llvm.ModuleRef) -> llvm.ModuleRef:
-    """Drop the attributes of functions that hold meetings and are not to be inlined.
-
-    Lanes that call such a function from different places must not meet inside it.
-    """
-    apart = [f.name for f in module.functions if b"noinline" in b" ".join(f.attributes) and not f.is_declaration]
-    if not apart:
-        return module
-    text = str(module)
-    assembly = Assembly(text)
-    for name in apart:
-        if any(_RENDEZVOUS.fullmatch(other) for other in assembly.reachable([name], constructors=False)):
-            head = assembly.definition(name).partition("\n")[0]
-            text = text.replace(head, re.sub(r" #\d+(?=[^()]*\{$)", "", head))
-    return llvm.parse_assembly(text)
 
 
 def _run_passes(
