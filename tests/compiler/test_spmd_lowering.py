@@ -332,3 +332,65 @@ def test_labels_made_of_blocks_are_no_variables_names(monkeypatch):
     variables = {name.partition(".")[0] for name in re.findall(r"^  %([\w.]+) = alloca", module, re.M)}
     assert {"a", "b"} <= loops
     assert not loops & variables
+
+
+SUMS = (
+    HEADER
+    + """
+[[max_total_threads_per_threadgroup(128)]]
+kernel void sums(device uint* out, const device uint* in, uint i [[thread_position_in_grid]],
+                 uint local [[thread_index_in_threadgroup]], uint size [[threads_per_threadgroup]]) {
+  threadgroup uint shared[128];
+  uint own = in[i];
+  for (uint distance = 1; distance < 128; distance *= 2) {
+    shared[local] = own;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    own += local >= distance ? shared[local - distance] : 0;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+  }
+  out[i] = own + size;
+}
+"""
+)
+
+
+def vectorized(monkeypatch, text):
+    """What the vectoriser makes of the kernel ``sums``."""
+    seen = []
+
+    def watched(*arguments):
+        seen.append(vectorize(*arguments))
+        return seen[0]
+
+    vectorize = lowering.vectorize
+    monkeypatch.setattr(lowering, "vectorize", watched)
+    lowered(monkeypatch, text, "sums")
+    return seen[0].module
+
+
+def test_short_regions_are_written_for_each_simdgroup_of_a_full_threadgroup(monkeypatch):
+    """Then what crosses barriers stays in registers."""
+    assert '"full.0.rows":' in vectorized(monkeypatch, SUMS)
+    module, _ = optimised(monkeypatch, SUMS, "sums")
+    (whole,) = re.findall(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
+    assert len(re.findall(r" alloca \[", whole)) == 1  # frames, for threadgroups of other sizes
+
+
+@pytest.mark.parametrize(("threads", "group"), [(512, 128), (500, 128), (512, 64), (300, 96), (200, 100), (128, 32)])
+def test_sums_in_threadgroups_that_are_full_or_not(threads, group):
+    source = np.random.default_rng(11).integers(0, 1 << 20, threads, np.uint32)
+    out = mp.zeros(threads, np.uint32)
+    mp.mps.compile_shader(SUMS).sums(out, mp.array(source), threads=threads, group_size=group)
+    parts = [source[i : i + group] for i in range(0, threads, group)]
+    expected = np.concatenate([np.cumsum(part, dtype=np.uint32) + np.uint32(part.size) for part in parts])
+    assert np.asarray(out).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["for (uint j = 0; j < size; ++j) own = own * 3u + in[j];", "uint a[9]; a[in[i] % 9] = own; own = a[own % 9];"],
+)
+def test_regions_with_loops_or_private_arrays_are_written_once(monkeypatch, more):
+    """Copies of them would take long to compile, and save nothing."""
+    module = vectorized(monkeypatch, SUMS.replace("shared[local] = own;", f"{more} shared[local] = own;"))
+    assert '"to.rows":' in module and '"full.0.rows":' not in module
