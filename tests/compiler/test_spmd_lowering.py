@@ -394,3 +394,30 @@ def test_regions_with_loops_or_private_arrays_are_written_once(monkeypatch, more
     """Copies of them would take long to compile, and save nothing."""
     module = vectorized(monkeypatch, SUMS.replace("shared[local] = own;", f"{more} shared[local] = own;"))
     assert '"to.rows":' in module and '"full.0.rows":' not in module
+
+
+PLANE = (
+    HEADER
+    + """
+[[max_total_threads_per_threadgroup(128)]]
+kernel void turned(device float* out, const device float* in, constant uint& width, uint2 at [[thread_position_in_grid]],
+                   uint2 local [[thread_position_in_threadgroup]], uint2 size [[threads_per_threadgroup]]) {
+  threadgroup float tile[128];
+  const float own = in[at.y * width + at.x];
+  tile[local.y * size.x + local.x] = own;
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  out[at.y * width + at.x] = own + tile[(size.y - 1 - local.y) * size.x + size.x - 1 - local.x];
+}
+"""
+)
+
+
+@pytest.mark.parametrize("group", [(16, 8), (32, 4), (64, 2), (128, 1), (16, 4), (8, 16), (16, 3)])
+def test_planes_of_threads_in_threadgroups_that_are_full_or_not(group):
+    """Of lanes in rows, in rows of 16, and anyhow."""
+    (columns, rows), grid = group, (group[0] * 3, group[1] * 2)
+    source = np.random.default_rng(12).random(grid[::-1], np.float32)
+    out = mp.zeros(grid[::-1], dtype=np.float32)
+    mp.mps.compile_shader(PLANE).turned(out, mp.array(source), grid[0], threads=grid, group_size=group)
+    tiles = source.reshape(2, rows, 3, columns)
+    np.testing.assert_array_equal(np.asarray(out), (tiles + tiles[:, ::-1, :, ::-1]).reshape(grid[::-1]))
