@@ -8,7 +8,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import re
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -172,6 +176,7 @@ def compile_program(
         separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
         found = harvest(expanded(), source.name)
         unit = _Unit(source, options, found, separated, lexed, store or default_cache())
+        _import_other_half()
         made, warnings = unit.compile(parts or part_count(len(found.entries)), keep or str)
         kernels, constants, limits = read_kernels([part.assembly.surroundings for part in made], found)
         if unit.overload_sets:
@@ -209,6 +214,18 @@ def _finished(assembly: Assembly, numbers: range, options: Options, keep: Callab
         return _Part(numbers, assembly, offence)
     ir = _without_call_flags(assembly.pruned(_roots(numbers)), options)
     return _Part(numbers, assembly, None, ir, keep(ir))
+
+
+def _import_other_half() -> None:
+    """Import what lowers kernels, LLVM included, while clang runs: it takes longer than clang does."""
+    name = f"{__package__}.lowering"
+
+    def load() -> None:
+        with contextlib.suppress(ImportError):  # who lowers a kernel will hear of it
+            importlib.import_module(name)
+
+    if name not in sys.modules:
+        threading.Thread(target=load, name="metalpy import").start()
 
 
 def _roots(numbers: Sequence[int]) -> list[str]:
