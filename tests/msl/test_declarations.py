@@ -150,7 +150,8 @@ kernel void k(coherent(device) device uint* o, volatile coherent device uint* n 
 
 
 @pytest.mark.parametrize(
-    "name", ["tensor", "visible_function_table", "texture", "sampler", "imageblock", "command_buffer", "array", "extents"]
+    "name",
+    ["tensor", "visible_function_table", "texture", "sampler", "imageblock", "command_buffer", "array", "extents"],
 )
 def test_a_buffer_may_have_the_name_of_a_type(device, name):
     source = HEADER + f"kernel void k(device uint* {name}, constant uint& n, uint i [[thread_position_in_grid]]) "
