@@ -25,6 +25,7 @@ from .conversions import conversions_for
 from .division import with_checks
 from .executor import REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
+from .iterations import keep_in_iterations
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
 from .spmd.size import refuse_large_when_inlined
@@ -82,6 +83,7 @@ def lower(
     text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants))
     text += "\n".join(constants.values())
     text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
+    text = keep_in_iterations(text)
     recurses = may_recurse(assembly, k)
     with _lock:
         initialize()

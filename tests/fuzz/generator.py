@@ -268,12 +268,9 @@ class Generator:
         return None if scope.loop == "uniform" else scope.loop
 
     def arm(self, scope: Scope) -> list[Stmt]:
-        """A block that may end with a jump; where that leaves a loop no simdgroup function stands before it.
-
-        Whether lanes wait there for those that come in later iterations is not defined.
-        """
+        """A block that may end with a jump."""
         if self.can_jump(scope) and self.random.random() < 0.3:
-            return [*self.block(replace(scope, simd=False), self.random.randint(0, 2)), self.jump(scope)]
+            return [*self.block(scope, self.random.randint(0, 2)), self.jump(scope)]
         return self.block(scope, self.random.randint(1, 3))
 
     def jump(self, scope: Scope) -> Stmt:
@@ -284,12 +281,12 @@ class Generator:
             kinds.append("return")
         kind = self.random.choice(kinds)
         if kind == "return" and scope.function is not None:
-            return Stmt("return", exprs=[self.expr(scope.function.result, replace(scope, simd=False), 2)])
+            return Stmt("return", exprs=[self.expr(scope.function.result, scope, 2)])
         return Stmt(kind)
 
     def make_jump(self, scope: Scope) -> Stmt:
         condition = self.uniform_bool(scope) if scope.loop == "uniform" else self.expr(BOOL, scope, 3)
-        before = self.block(replace(scope, simd=False, uniform=False, depth=5), self.random.randint(0, 1))
+        before = self.block(replace(scope, uniform=False, depth=5), self.random.randint(0, 1))
         return Stmt("if", exprs=[condition], blocks=[[*before, self.jump(scope)], []])
 
     def make_loop(self, scope: Scope) -> Stmt:
