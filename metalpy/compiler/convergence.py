@@ -20,13 +20,13 @@ from dataclasses import dataclass, field
 
 from .order import Loop, weak_order
 
-__all__ = ["FUNCTION", "MEETING", "Block", "blocks_of", "order_meetings", "targets_replaced"]
+__all__ = ["Block", "blocks_of", "order_meetings", "targets_replaced"]
 
-FUNCTION = re.compile(r"^define [^\n]*\{\n.*?^\}$", re.MULTILINE | re.DOTALL)
+_FUNCTION = re.compile(r"^define [^\n]*\{\n.*?^\}$", re.MULTILINE | re.DOTALL)
 _LABEL = re.compile(r'^([\w.$-]+|"[^"]+"):')
-_TERMINATOR = re.compile(r"^\s+(?:br|switch|ret|unreachable|indirectbr)\b")
+_TERMINATORS = ("  br ", "  switch ", "  ret ", "  unreachable", "  indirectbr ")
 _TARGET = re.compile(r'label %([\w.$-]+|"[^"]+")')
-MEETING = re.compile(r"\bcall\b[^\n@]*@mp_(?:simdgroup_barrier|simd_(?!lane\b)\w+)\(")
+_MEETING = re.compile(r"\bcall\b[^\n@]*@mp_(?:simdgroup_barrier|simd_(?!lane\b)\w+)\(")
 _REPEAT, _STAYS = "call void @mp_repeat()", "call i1 @mp_stays()"  # of iterations.py
 _DECLARATIONS = {
     "mp_site": "declare void @mp_site(i32)",
@@ -47,7 +47,7 @@ class Block:
 
     @property
     def meets(self) -> bool:
-        return any(MEETING.search(line) for line in self.body)
+        return any(_MEETING.search(line) for line in self.body)
 
     @property
     def repeats(self) -> bool:
@@ -60,11 +60,11 @@ def order_meetings(ir: str) -> str:
 
     def ordered(match: re.Match[str]) -> str:
         text = match[0]
-        if not MEETING.search(text) and _REPEAT not in text and _STAYS not in text:
+        if not _MEETING.search(text) and _REPEAT not in text and _STAYS not in text:
             return text
         return _ordered_function(text, numbers)
 
-    text = FUNCTION.sub(ordered, ir)
+    text = _FUNCTION.sub(ordered, ir)
     if text == ir:
         return ir
     missing = [line for name, line in _DECLARATIONS.items() if not re.search(rf"^declare [^\n]*@{name}\(", text, re.M)]
@@ -96,12 +96,12 @@ def _ordered_function(text: str, numbers: Iterator[int]) -> str:
 def blocks_of(lines: list[str]) -> list[Block]:
     blocks = [Block("", [], [])]  # the entry block may have no label; nothing branches to it
     for line in lines:
-        label = _LABEL.match(line)
+        label = _LABEL.match(line) if line[:1] not in (" ", "") else None
         if label and not blocks[-1].body and not blocks[-1].head:
             blocks[-1] = Block(label[1], [line], [])
         elif label:
             blocks.append(Block(label[1], [line], []))
-        elif blocks[-1].terminator or _TERMINATOR.match(line):
+        elif blocks[-1].terminator or line.startswith(_TERMINATORS):
             blocks[-1].terminator.append(line)
         else:
             blocks[-1].body.append(line)
@@ -121,7 +121,7 @@ def _with_site(line: str, numbers: Iterator[int], in_loop: bool) -> list[str]:
             return []
     elif _STAYS in line:
         return [line.partition("=")[0] + "= and i1 false, false"]
-    elif not MEETING.search(line):
+    elif not _MEETING.search(line):
         return [line]
     return [f"  call void @mp_site(i32 {next(numbers)})", line]
 

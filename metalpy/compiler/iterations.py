@@ -17,7 +17,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from .convergence import FUNCTION, MEETING, Block, blocks_of, targets_replaced
+from .assembly import Assembly
+from .convergence import Block, blocks_of, targets_replaced
 from .order import Loop, weak_order
 
 __all__ = ["MARKS", "keep_in_iterations"]
@@ -27,42 +28,48 @@ MARKS = {
     "mp_stays": "declare i1 @mp_stays()",
 }
 _ATTRIBUTES = "convergent nounwind willreturn memory(inaccessiblemem: readwrite)"
-_NAME = re.compile(r'@([\w.$-]+|"[^"]+")\(')
-_CALL = re.compile(r'\bcall\b[^\n@]*@([\w.$-]+|"[^"]+")\(')
+_CALL = re.compile(r'\bcall\b[^\n@]*@(?:([\w.$-]+)|"([^"]+)")\(')
+_SIMDGROUP = re.compile(r"mp_simdgroup_barrier|mp_simd_(?!lane$)\w+")
 _OURS = re.compile(r"_ZNK?(?:4__mp|5metal)")  # the loops of the headers have no ways out
 
 
-def keep_in_iterations(ir: str) -> str:
-    """The text of a module that is not optimised yet, with its loops marked; unchanged if it needs no marks."""
-    if not MEETING.search(ir):
-        return ir
-    meeting = _meeting_functions(ir)
+def keep_in_iterations(ir: str, assembly: Assembly, entry: str) -> str:
+    """The text of a module that is not optimised yet, with its loops marked; unchanged if it needs no marks.
 
-    def kept(match: re.Match[str]) -> str:
-        name = _NAME.search(match[0])
-        return _kept(match[0], meeting) if name and name[1] in meeting and not _OURS.match(name[1]) else match[0]
-
-    text = FUNCTION.sub(kept, ir)
-    if text == ir:
+    Parameters
+    ----------
+    ir : str
+        What `entry` of `assembly` reaches. The entry itself, which has no loops, may have another name.
+    """
+    meeting = _meeting_functions(assembly, entry)
+    places = []
+    for name in meeting:
+        if not _OURS.match(name):
+            head = re.search(rf'^define [^\n@]*@"?{re.escape(name)}"?\(', ir, re.MULTILINE)
+            if head is not None:
+                places.append((head.start(), ir.index("\n}\n", head.end()) + 2))
+    parts, end = [], 0
+    for start, stop in sorted(places):
+        parts += [ir[end:start], _kept(ir[start:stop], meeting)]
+        end = stop
+    text = "".join((*parts, ir[end:]))
+    if len(text) == len(ir):
         return ir
     return text + "".join(f"\n{declaration} {_ATTRIBUTES}" for declaration in MARKS.values()) + "\n"
 
 
-def _meeting_functions(ir: str) -> set[str]:
-    """The names of the functions that call a simdgroup function, directly or not."""
-    callers: dict[str, set[str]] = {}
-    found = set()
-    for function in FUNCTION.findall(ir):
-        head = _NAME.search(function)
-        if head is None:
-            continue
-        for callee in _CALL.findall(function):
-            callers.setdefault(callee, set()).add(head[1])
-        if MEETING.search(function):
-            found.add(head[1])
+def _meeting_functions(assembly: Assembly, entry: str) -> set[str]:
+    """The names of the functions that `entry` reaches and that call a simdgroup function, directly or not."""
+    users: dict[str, list[str]] = {}
+    reached = assembly.reachable([entry], constructors=False)
+    for name in reached:
+        if assembly.is_function(name):
+            for other in assembly.uses(name):
+                users.setdefault(other, []).append(name)
+    found = {name for name in reached if _SIMDGROUP.fullmatch(name)}
     waiting = list(found)
     while waiting:
-        new = callers.get(waiting.pop(), set()) - found
+        new = set(users.get(waiting.pop(), ())) - found
         found |= new
         waiting += new
     return found
@@ -179,8 +186,5 @@ class _Function:
 
 
 def _meets(block: Block, meeting: Collection[str]) -> bool:
-    return any(
-        MEETING.search(line) or any(name in meeting for name in _CALL.findall(line))
-        for line in block.body
-        if "call" in line
-    )
+    calls = (_CALL.search(line) for line in block.body if "call " in line)
+    return any((call[1] or call[2]) in meeting for call in calls if call)

@@ -83,7 +83,7 @@ def lower(
     text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants))
     text += "\n".join(constants.values())
     text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
-    text = keep_in_iterations(text)
+    text = keep_in_iterations(text, assembly, f"__mp_thread_{k}")
     recurses = may_recurse(assembly, k)
     with _lock:
         initialize()
