@@ -1,8 +1,8 @@
 """Keep simdgroup functions in the iteration of a loop in which they are written, whatever the optimiser does.
 
-Lanes meet where the optimised control flow lets them (`convergence.py`, `spmd/flow.py`), and LLVM keeps no promise about
-that: it lets a branch skip the test at a loop's head, so that one loop becomes two, and an arm that ends with `break`
-has never been part of the loop. Before it runs, every loop that holds such functions therefore gets
+Lanes meet where the optimised control flow lets them (`convergence.py`, `spmd/flow.py`), and LLVM makes no promise
+about that: it lets a branch skip the test at a loop's head, so that one loop becomes two, and an arm that ends with
+`break` has never been part of the loop. Before it runs, every loop that holds such functions therefore gets
 
 * ``mp_repeat()``, a call on its only way back to the head, which nothing can be moved past;
 * a way back from each arm that calls such a function and then may leave: ``br i1 mp_stays()``, which is never taken,
