@@ -30,6 +30,8 @@ MARKS = {
 _ATTRIBUTES = "convergent nounwind willreturn memory(inaccessiblemem: readwrite)"
 _CALL = re.compile(r'\bcall\b[^\n@]*@(?:([\w.$-]+)|"([^"]+)")\(')
 _SIMDGROUP = re.compile(r"mp_simdgroup_barrier|mp_simd_(?!lane$)\w+")
+_MADE = re.compile(r"\s+(%[\w.$-]+) = ")
+_LOCAL = re.compile(r"%(?!struct\.|class\.|union\.)[\w.$-]+")  # types are none
 _OURS = re.compile(r"_ZNK?(?:4__mp|5metal)")  # the loops of the headers have no ways out
 
 
@@ -77,7 +79,7 @@ def _meeting_functions(assembly: Assembly, entry: str) -> set[str]:
 
 def _kept(text: str, meeting: Collection[str]) -> str:
     first, *lines, last = text.split("\n")
-    function = _Function({block.name: block for block in blocks_of(lines)}, meeting)
+    function = _Function(first, {block.name: block for block in blocks_of(lines)}, meeting)
     function.mark()
     body = [line for block in function.blocks.values() for line in (*block.head, *block.body, *block.terminator)]
     return "\n".join([first, *body, last])
@@ -86,8 +88,9 @@ def _kept(text: str, meeting: Collection[str]) -> str:
 class _Function:
     """The blocks of one function, and the loops among them that hold meetings."""
 
-    def __init__(self, blocks: dict[str, Block], meeting: Collection[str]) -> None:
+    def __init__(self, head: str, blocks: dict[str, Block], meeting: Collection[str]) -> None:
         self.blocks = blocks
+        self._arguments = _LOCAL.findall(head)
         self._edges = {name: [t for t in block.targets if t in blocks] for name, block in blocks.items()}
         self._number = {name: i for i, name in enumerate(blocks)}
         self._meets = [name for name, block in blocks.items() if _meets(block, meeting)]
@@ -134,9 +137,7 @@ class _Function:
         only = self.blocks[backs[0]]
         if len(backs) == 1 and only is not header and only.targets == [loop.header]:
             only.body.append(call)
-            if not any(" = phi " in line for line in only.body):
-                return only.name
-            return None
+            return only.name if self._stands_alone(only) else None
         latch = f"mp.latch.{len(self.blocks)}"
         end = max((self.blocks[name] for name in backs), key=lambda block: self._number[block.name])
         hint = re.search(r", !llvm\.loop ![0-9]+", end.terminator[-1])
@@ -145,6 +146,16 @@ class _Function:
         jump = f"  br label %{loop.header}{hint[0] if hint else ''}"
         self.blocks[latch] = Block(latch, ["", f"{latch}:"], [call], [jump])
         return latch
+
+    def _stands_alone(self, block: Block) -> bool:
+        """Whether a block may be entered from anywhere: it uses nothing but arguments, variables and its own values."""
+        known = set(self._arguments)
+        for line in (*next(iter(self.blocks.values())).body, *block.body):
+            made = _MADE.match(line)
+            if made:
+                known.add(made[1])
+        lines = (line.partition(" = ")[2] or line for line in block.body)
+        return all(" phi " not in f" {line}" and known.issuperset(_LOCAL.findall(line)) for line in lines)
 
     def _may_skip(self, loop: Loop, members: Collection[str], name: str) -> bool:
         """Whether an iteration may end without coming to a block."""
