@@ -197,6 +197,11 @@ def test_an_arm_that_sets_a_flag_which_ends_the_loop(n):
     np.testing.assert_array_equal(got, np.where(n < 7, (n == n[:, None]).sum(1), 0))
 
 
+def test_a_loop_whose_body_ends_by_leaving(n):
+    got = run("int j = -1;\nwhile (j < 6) { j++; if (n != j) continue; result = simd_sum(1); break; }", n)
+    np.testing.assert_array_equal(got, np.where(n < 7, (n == n[:, None]).sum(1), 0))
+
+
 def test_a_loop_in_an_arm_that_leaves_another_loop(n):
     got = run(
         """for (int j = 0; j < 7; j++) {
