@@ -8,7 +8,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import re
+import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -160,6 +164,7 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
         found = harvest(expanded(), source.name)
         unit = _Unit(source, options, found, separated, store or default_cache())
+        _import_other_half()
         texts, warnings = unit.compile(parts or part_count(len(found.entries)))
         assemblies = [Assembly(text) for text in texts]
         numbers = [range(part, len(found.entries), len(texts)) for part in range(len(texts))]
@@ -186,6 +191,18 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         warnings=(*map(_skipped_note, found.skipped), *warnings),
         inputs=_input_symbols(texts[0], len(found.inputs)),
     )
+
+
+def _import_other_half() -> None:
+    """Import what lowers kernels, LLVM included, while clang runs: it takes longer than clang does."""
+    name = f"{__package__}.lowering"
+
+    def load() -> None:
+        with contextlib.suppress(ImportError):  # who lowers a kernel will hear of it
+            importlib.import_module(name)
+
+    if name not in sys.modules:
+        threading.Thread(target=load, name="metalpy import").start()
 
 
 def _roots(numbers: Sequence[int]) -> list[str]:
