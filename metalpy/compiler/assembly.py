@@ -14,7 +14,8 @@ from functools import cached_property
 
 __all__ = ["Assembly", "adapted", "inlining", "sealed"]
 
-_SYMBOL = re.compile(r'@("[^"\n]+"|[\w.$-]+)')
+_SYMBOL = re.compile(r'@("[^"\n]+"|[-a-zA-Z$._0-9]+)')  # a set of ASCII characters is twice as fast as \w
+_GLOBAL, _FUNCTION = re.compile("\n@"), re.compile("\nde(?:fine|clare) ")
 _CALL = re.compile(rf"\bcall [^\n@]*{_SYMBOL.pattern}\(")
 # The module's own lines: what all of it is made for, types, groups of definitions, attributes, named metadata.
 _COMMON = re.compile(r"^(?:target |source_filename|%|\$|attributes |!llvm\.(?!dbg\.)[\w.]+ = )[^\n]*$", re.M)
@@ -70,18 +71,16 @@ class Assembly:
     def _spans(self) -> dict[str, tuple[int, int]]:
         spans = {}
         begin, end = self._functions
-        for prefix, closing, first, last in (
-            ("\n@", "\n", 0, begin),
-            ("\ndefine ", "\n}\n", begin, end),
-            ("\ndeclare ", "\n", begin, end),
-        ):
-            at = self._text.find(prefix, first, last)
-            while at >= 0:
+        for next_start, first, last in ((_GLOBAL, 0, begin), (_FUNCTION, begin, end)):
+            start = next_start.search(self._text, first, last)
+            while start is not None:
+                at = start.start()
                 name = _SYMBOL.search(self._text, at)
                 assert name is not None
+                closing = "\n}\n" if start[0] == "\ndefine " else "\n"
                 stop = self._text.index(closing, name.end()) + len(closing) - 1
                 spans[name[1].strip('"')] = (at + 1, stop)
-                at = self._text.find(prefix, stop, last)
+                start = next_start.search(self._text, stop, last)
         return spans
 
     @cached_property

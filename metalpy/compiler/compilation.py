@@ -10,7 +10,7 @@ import hashlib
 import os
 import threading
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -64,13 +64,13 @@ def _compile(source: Source, options: Options, store: Cache, noted: dict[str, An
         return Compilation(data, store, source, options)
     from .frontend import compile_program
 
-    program = compile_program(source, options, store)
+    program = compile_program(source, options, store, keep=lambda part: _keep(part, store))
     facts: dict[str, Any] = {
         "constants": [asdict(c) for c in program.constants],
         "max_threads": list(program.max_threads),
         "inputs": list(program.inputs),
         "warnings": [list(w) for w in program.warnings],
-        "ir": _keep(program.ir, store),
+        "ir": program.kept,
     }
     record = pack(facts, program.kernels)
     if source.is_closed:
@@ -78,21 +78,12 @@ def _compile(source: Source, options: Options, store: Cache, noted: dict[str, An
     return Compilation(record, store, source, options, program)
 
 
-def _keep(ir: Sequence[str], store: Cache) -> list[str]:
-    """Store the parts of a program's IR, side by side if there are several; returns their keys."""
-
-    def keep(part: str) -> str:
-        data = part.encode("utf-8", "surrogateescape")
-        key = make_key("ir", hashlib.blake2b(data).hexdigest())
-        store.store(key, _IR, zlib.compress(data, 1))
-        return key
-
-    if len(ir) == 1:
-        return [keep(ir[0])]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(len(ir)) as pool:
-        return list(pool.map(keep, ir))
+def _keep(part: str, store: Cache) -> str:
+    """Store a part of a program's IR; returns its key."""
+    data = part.encode("utf-8", "surrogateescape")
+    key = make_key("ir", hashlib.blake2b(data).hexdigest())
+    store.store(key, _IR, zlib.compress(data, 1))
+    return key
 
 
 class Compilation:

@@ -10,7 +10,7 @@ import os
 import threading
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from ..errors import MetalError, UnsupportedError
 
@@ -59,9 +59,21 @@ def run_tool(command: list[str], data: bytes = b"") -> subprocess.CompletedProce
     import subprocess  # here and above: a cached program must not wait for imports that it does not need
 
     try:
-        return subprocess.run(command, input=data, capture_output=True, check=False, cwd="/")
+        with _unread_output() as output:
+            result = subprocess.run(command, input=data, stdout=output, stderr=subprocess.PIPE, check=False, cwd="/")
+            output.seek(0)
+            return subprocess.CompletedProcess(command, result.returncode, output.read(), result.stderr)
     except OSError as error:
         raise MetalError(f"cannot run {command[0]}: {error.strerror}") from error
+
+
+def _unread_output() -> IO[bytes]:
+    """A file for megabytes of output: a tool that writes into a pipe waits until a thread of this process may read."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("metalpy"), "w+b")
+    import tempfile
+
+    return tempfile.TemporaryFile()
 
 
 class Linker:
