@@ -33,7 +33,7 @@ _LEXEMES = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _NAME = re.compile(r'[ \t]*(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>)')
-_BLANK = r"(?:\s|//[^\n]*|/\*.*?\*/)*"
+_BLANK = r"(?:\s|//[^\n]*+|(?>/\*.*?\*/))*+"  # never tried in another way: there are exponentially many
 _GUARD = re.compile(
     rf"\A{_BLANK}\#[ \t]*ifndef[ \t]+(?P<name>\w+)[^\n]*\n{_BLANK}\#[ \t]*define[ \t]+(?P=name)\b", re.DOTALL
 )

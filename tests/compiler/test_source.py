@@ -197,6 +197,15 @@ def test_guard_that_is_no_guard(files):
     assert source.text.count("int x;") == 2
 
 
+def test_long_comments_before_the_first_token(files):
+    """Looking for a guard behind them is done once, not in every way in which they can be divided."""
+    banners = "/" * 400 + "\n" + "/* one */ // two // three\n" * 100
+    folder = files(x_h=banners + "int x;\n", y_h=banners + "#ifndef Y\n#define Y\nint y;\n#endif\n")
+    source = read_source('#include "x.h"\n#include "y.h"\n' * 2, include_dirs=(str(folder),))
+    assert source.text.count("int x;") == 2
+    assert source.text.count("int y;") == 1
+
+
 def test_own_headers_for_other_compilers():
     """What only metalpy has is spliced in for a compiler that is not metalpy's, and stays an include for ours."""
     text = (
