@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import CompileError, Diagnostic
@@ -147,7 +148,7 @@ class _Splicer:
         out = [line_mark(1, shown(name))]
         done = 0
         # The include guard's own #ifndef does not make what it encloses conditional.
-        depth = conditional_depth - (1 if _GUARD.match(text) else 0)
+        depth = conditional_depth - _is_guarded(text)
         for match in _LEXEMES.finditer(text):
             directive = match["directive"]
             if directive is None or directive.startswith("pragma"):
@@ -182,7 +183,7 @@ class _Splicer:
         back = line_mark(line + 1, shown(includer)).rstrip("\n")
         content = _read(path)
         is_once = _ONCE.search(content) is not None
-        is_guarded = is_once or _GUARD.match(content) is not None
+        is_guarded = is_once or _is_guarded(content)
         if is_guarded and (path in self._done or path in self._stack):
             return ""
         if len(self._stack) > MAX_INCLUDE_DEPTH or self._stack.count(path) > 8:
@@ -210,6 +211,20 @@ class _Splicer:
         if name.startswith(self._own_headers) and (STANDARD_HEADERS / name).is_file():
             return str(STANDARD_HEADERS / name)
         return None
+
+
+@lru_cache(maxsize=256)
+def _is_guarded(text: str) -> bool:
+    """Whether an include guard holds all of a file: others begin with ``#ifndef`` and the default of a macro, too."""
+    if _GUARD.match(text) is None:
+        return False
+    depth = 0
+    for match in _LEXEMES.finditer(text):
+        directive = match["directive"] or ""
+        depth += directive.startswith("if") - (directive == "endif")
+        if directive == "endif" and depth == 0:
+            return re.compile(rf"{_BLANK}\Z", re.DOTALL).match(text, match.end()) is not None
+    return False
 
 
 def _read(path: str) -> str:

@@ -197,6 +197,21 @@ def test_guard_that_is_no_guard(files):
     assert source.text.count("int x;") == 2
 
 
+def test_default_of_a_macro_is_no_guard(files):
+    """A list of macro calls that is included several times, with other definitions of the macro."""
+    folder = files(list_h="#ifndef ITEM\n#define ITEM(x)\n#endif\n\nITEM(a)\n#undef ITEM\n")
+    text = '#define ITEM(x) int x;\n#include "list.h"\n#define ITEM(x) float x##x;\n#include "list.h"\n'
+    source = read_source(text, include_dirs=(str(folder),))
+    assert source.text.count("ITEM(a)") == 2
+
+
+@pytest.mark.parametrize("end", ["#endif\n", "#endif // X\n\n", "#endif /* X */\n// the end"])
+def test_guards_end_where_the_file_does(files, end):
+    folder = files(x_h=f"#ifndef X\n#define X\n#if 1\nint x;\n#endif\n{end}")
+    source = read_source('#include "x.h"\n#include "x.h"\n', include_dirs=(str(folder),))
+    assert source.text.count("int x;") == 1
+
+
 def test_long_comments_before_the_first_token(files):
     """Looking for a guard behind them is done once, not in every way in which they can be divided."""
     banners = "/" * 400 + "\n" + "/* one */ // two // three\n" * 100
