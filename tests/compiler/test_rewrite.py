@@ -162,6 +162,15 @@ def test_rewrites(text):
     assert squeezed(text) == REWRITES[text]
 
 
+def test_defaulted_constructor_behind_a_directive():
+    """The constructor goes; the directives in front of it stay."""
+    head = "#if A\nstruct S\n#else\nstruct alignas(8) S\n#endif\n{\n  int x;\n#ifdef B\n  int y;\n#endif\n"
+    text = head + "#ifdef C\npublic: S() = default;\n  inline S(thread const S&) = default;\n#endif\n};\n"
+    assert rewritten(text) == text.replace("S() = default;", " " * 14).replace(
+        "inline S(thread const S&) = default;", " " * 36
+    )
+
+
 def test_macro_bodies_are_rewritten_in_place():
     text = "#define ARG(n) device float* x [[buffer(n)]] \\\n  , uint i [[thread_position_in_grid]]\n#define TILE threadgroup float t[8];\n"
     out = rewritten(text)
