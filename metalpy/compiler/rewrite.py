@@ -198,8 +198,8 @@ def _initializer_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
 
 def _declares_variable(text: str, tokens: list[Token], at: int) -> bool:
     """Whether ``threadgroup`` at `at` declares a variable: ``threadgroup T name`` and then ``[ ; = ,``."""
-    if at > 0 and tokens[at - 1].text == "<":
-        return False  # tensor<threadgroup T, ...>
+    if at > 0 and tokens[at - 1].text in ("<", ","):
+        return False  # tensor<threadgroup T, ...>, f<3, threadgroup T>(x)
     words = 0
     i = at + 1
     while i < len(tokens):

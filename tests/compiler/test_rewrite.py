@@ -146,6 +146,7 @@ REWRITES = {
     "(threadgroup half*)raw": "( half*)raw",
     "Loader<threadgroup float*> l;": "Loader< float*> l;",
     "auto t = tensor<threadgroup T, extents>(p, e);": "auto t = tensor< T, extents>(p, e);",
+    "f<op::min, threadgroup T, threadgroup U, true>(a, b);": "f<op::min, T, U, true>(a, b);",
     "float norm() const threadgroup { return 1; }": "float norm() const { return 1; }",
     "alignas(16) threadgroup T tile[W * 2];": "alignas(16) threadgroup T tile[W * 2];",
     "constant bool flip [[function_constant(0)]];": "extern bool flip ;",
