@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .language import Expr, Function, Place, Program, Stmt, Var, expressions
 from .operations import text_of
 
@@ -74,7 +76,9 @@ class _Printer:
         )
         variables += "".join(f"  {variable(var)}\n" for var in program.vars if "." not in var.text)
         shared = "".join(f"  {line}\n" for line in self.shared)
-        signature = f"kernel void fuzz({', '.join(parameters)})"
+        # Of a kernel that says how large its threadgroups are, and is launched so, loops over simdgroups may be gone.
+        most = f"[[max_total_threads_per_threadgroup({math.prod(program.group)})]]\n" if program.seed % 2 else ""
+        signature = f"{most}kernel void fuzz({', '.join(parameters)})"
         return f"{_HEAD}{structs}{functions}{signature} {{\n{head}{shared}{variables}{body}}}\n"
 
     def function(self, f: Function) -> str:
