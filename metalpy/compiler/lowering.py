@@ -26,6 +26,7 @@ from .conversions import conversions_for
 from .division import with_checks
 from .executor import REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
+from .iterations import keep_in_iterations
 from .passes import linker_options
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
@@ -84,6 +85,7 @@ def lower(
     text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants))
     text += "\n".join(constants.values())
     text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
+    text = keep_in_iterations(text, assembly, f"__mp_thread_{k}")
     work = _Work(program, k, sealed(text, {_THREAD, _GROUP}), may_recurse(assembly, k), machine)
     reason = "METALPY_EXECUTOR=reference"
     if chosen_executor() == SPMD:

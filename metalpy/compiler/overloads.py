@@ -151,6 +151,8 @@ def _sets(text: Text, finder: Finder, definitions: Iterable[Definition]) -> list
         found = _overload(text.tokens, definition)
         if found is not None:
             template = [t.text for t in found.head[: _template_end(found.head)]]
+            if template:  # templates may differ in what they return alone, as by enable_if
+                template += [t.text for t in found.returned if t.text not in _ERASED]
             key = (
                 id(definition.scope), *definition.branches, found.name_text, *template, found.is_method,
                 *(p if number_kind(p) is None else None for p in found.types),
