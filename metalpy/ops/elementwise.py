@@ -104,7 +104,7 @@ def _launch_unary(library: ShaderLibrary, out: Array, a: Array) -> None:
     if a.contiguous and out.contiguous and a.shape == out.shape and a.size <= _LARGEST:
         library.dense(out, a)
     else:
-        launch_strided(library, "strided", [out, a])
+        launch_strided(library, "strided", (out, a))
 
 
 # ---- copies ----
@@ -127,7 +127,7 @@ def assign(out: Array, a: Array) -> None:
             out._host()[...] = a.numpy()
         else:
             names = [metal_name(unsigned)] * 3
-            launch_strided(_library(out.device, "positive", *names), "strided", [out, a], kinds=(unsigned, unsigned))
+            launch_strided(_library(out.device, "positive", *names), "strided", (out, a), kinds=(unsigned, unsigned))
         return
     library = _library(
         out.device, "positive", metal_name(a.dtype), metal_name(compute_dtype(a.dtype)), metal_name(out.dtype)
@@ -200,7 +200,7 @@ def _two_arrays(plan: _Plan, a: Array, b: Array) -> Array:
     else:
         out = allocate(Array, a.device, plan.result, broadcast_shapes(shape, b.shape))
     if out.size:
-        launch_strided(plan.library, "strided", [out, a, b])
+        launch_strided(plan.library, "strided", (out, a, b))
     return out
 
 
@@ -213,7 +213,7 @@ def _array_and_number(name: str, plan: _Plan, dense: str, strided: str, x: Array
     if x.contiguous and 0 < x.size <= _LARGEST:
         getattr(plan.library, dense)(out, x, value)
     elif x.size:
-        launch_strided(plan.library, strided, [out, x], (value,))
+        launch_strided(plan.library, strided, (out, x), (value,))
     return out
 
 
@@ -371,5 +371,5 @@ def _run(name: str, out: Array, a: Any, b: Any, types: tuple[np.dtype[Any], ...]
     if dense:
         library[kind](out, *arrays, *tail)
     else:
-        launch_strided(library, kind, [out, *arrays], tail)
+        launch_strided(library, kind, (out, *arrays), tail)
     return library

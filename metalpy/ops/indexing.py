@@ -271,6 +271,6 @@ def _offsets(view: Array, indices: list[tuple[int, Any]], shape: tuple[int, ...]
             index = index.astype(dtypes.int64)
         name = "offsets_int" if index.dtype == dtypes.int32 else "offsets_long"
         facts = _AXIS.pack(view.shape[axis], view.strides[axis] // view.itemsize, not made, 0)
-        launch_strided(kernels(view.device), name, [out, index], (facts,))
+        launch_strided(kernels(view.device), name, (out, index), (facts,))
         made = True
     return out

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from metalpy._core.prepared import PreparedLaunch, layout_key
+from metalpy._core.views import extent_bytes, overlaps
 from metalpy.array import Array
 from metalpy.errors import UnsupportedError
 from metalpy.mps.shader import ShaderLibrary
@@ -55,30 +57,6 @@ def collapse(shape: tuple[int, ...], strides: list[Strides]) -> tuple[tuple[int,
             for own, new in zip(steps, strides, strict=True):
                 own.append(new[axis])
     return tuple(extents), [tuple(own) for own in steps]
-
-
-def extent_bytes(x: Array) -> tuple[int, int]:
-    """Offsets in the block of the first byte of `x` and of the one behind its last; `x` has elements."""
-    reach = [(extent - 1) * step for extent, step in zip(x.shape, x.strides, strict=True)]
-    low = x.offset + sum(step for step in reach if step < 0)
-    return low, x.offset + sum(step for step in reach if step > 0) + x.itemsize
-
-
-def overlaps(x: Array, y: Array) -> bool:
-    """True if the two may have bytes in common."""
-    if x._block is None or x._block is not y._block:
-        return _same_memory(x, y)
-    (low, high), (other_low, other_high) = extent_bytes(x), extent_bytes(y)
-    return low < other_high and other_low < high
-
-
-def _same_memory(x: Array, y: Array) -> bool:
-    """As `overlaps`, for arrays over different blocks: wrapped memory may be in several."""
-    if x._block is None or y._block is None:
-        return False
-    (low, high), (other_low, other_high) = extent_bytes(x), extent_bytes(y)
-    start, other_start = x._block.address, y._block.address
-    return start + low < other_start + other_high and other_start + other_low < start + high
 
 
 def strided_memory(x: Array) -> tuple[Array, int]:
@@ -135,10 +113,14 @@ def _broadcast(shape: tuple[int, ...], own: tuple[int, ...], strides: Strides) -
     return (0,) * missing + tuple(0 if extent == 1 else step for extent, step in zip(own, strides, strict=True))
 
 
+_prepared: dict[tuple[Any, ...], PreparedLaunch] = {}
+_MOST_PREPARED = 4096
+
+
 def launch_strided(
     library: ShaderLibrary,
     name: str,
-    arrays: list[Array],
+    arrays: tuple[Array, ...],
     tail: tuple[Any, ...] = (),
     kinds: tuple[Any, ...] | None = None,
 ) -> None:
@@ -149,20 +131,29 @@ def launch_strided(
     library : ShaderLibrary
     name : str
         A kernel that takes the arrays as memory, then `tail`, then the Layout of shaders/layout.h. There may be others
-        for common steps along rows, see `row_kernel`.
-    arrays : list of Array
+        for common steps along rows, see `row_kernel`. It decides which dtypes the arrays have.
+    arrays : tuple of Array
     tail : tuple
     kinds : tuple of numpy.dtype or None, optional
         The elements as the kernel takes them, where it is not as their arrays have them.
     """
+    key = layout_key(library, name, arrays)
+    prepared = _prepared.get(key)
+    if prepared is None:
+        prepared = _prepare(library, name, arrays, kinds or (None,) * len(arrays))
+        if len(_prepared) >= _MOST_PREPARED:
+            _prepared.clear()
+        _prepared[key] = prepared
+    prepared(arrays, tail)
+
+
+def _prepare(
+    library: ShaderLibrary, name: str, arrays: tuple[Array, ...], kinds: tuple[np.dtype[Any] | None, ...]
+) -> PreparedLaunch:
     layout, grid, spans, steps = walk(arrays[0].shape, *[(x.shape, x.strides, x.itemsize) for x in arrays])
-    memories = []
-    for number, x in enumerate(arrays):
-        low, count = spans[number]
-        kind = x.dtype if kinds is None else kinds[number] or x.dtype
-        memories.append(x._derive(kind, (count,), None, x.offset + low))
     kernel = row_kernel(library, name, steps)
-    kernel(*memories, *tail, layout, threads=grid, group_size=row_groups(kernel, grid))
+    covered = tuple((low, count, kind) for (low, count), kind in zip(spans, kinds, strict=True))
+    return PreparedLaunch(kernel, grid, row_groups(kernel, grid), (layout,), covered)
 
 
 def row_kernel(library: ShaderLibrary, name: str, steps: str) -> Any:

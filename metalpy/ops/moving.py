@@ -44,7 +44,7 @@ def select(condition: Array, a: Array, b: Array, out: Array | None = None) -> Ar
         launch_strided(
             kernels(out.device),
             f"select_{size}",
-            [out, condition, a, b],
+            (out, condition, a, b),
             kinds=(UNSIGNED[size], None, UNSIGNED[size], UNSIGNED[size]),
         )
     return out
