@@ -84,6 +84,16 @@ kernel void offsets(device long* out                 [[buffer(0)]],
   set_element<SO>(out, row, 0, i, axis.is_first ? found : found + element<SO>(out, row, 0, i));
 }
 
+/// The first lane's number, in a way that tells the compiler that all have it; GPUs broadcast 32 bits.
+static int shared_by_all(int x) { return simd_broadcast_first(x); }
+static long shared_by_all(long x) { return as_type<long>(simd_broadcast_first(as_type<uint2>(x))); }
+
+template <int STEP, int N, typename I>
+static long index_of(const device I* index, Row<N> row, uint i) {
+  const I own = element<STEP>(index, row, 2, i);
+  return long(STEP == 0 ? shared_by_all(own) : own);
+}
+
 /// Elements at the indices of one array; `index` has a step of 0 along the other axes, `x` along its own.
 template <typename T, typename I, int SO, int SX, int SI>
 kernel void take_at(device T* out                    [[buffer(0)]],
@@ -96,8 +106,8 @@ kernel void take_at(device T* out                    [[buffer(0)]],
                     uint3 position                   [[thread_position_in_grid]]) {
   const Row<3> row = row_of(group, layout);
   const uint i = position.x;
-  const I own = SI == 0 ? simd_broadcast_first(index[row.start[2]]) : element<SI>(index, row, 2, i);
-  set_element<SO>(out, row, 0, i, element<SX>(x + axis.start + place_of(long(own), axis, wrong), row, 1, i));
+  const long at = place_of(index_of<SI>(index, row, i), axis, wrong);
+  set_element<SO>(out, row, 0, i, element<SX>(x + axis.start + at, row, 1, i));
 }
 
 template <typename T, typename I, int SV, int SX, int SI>
@@ -111,22 +121,14 @@ kernel void put_at(const device T* values            [[buffer(0)]],
                    uint3 position                    [[thread_position_in_grid]]) {
   const Row<3> row = row_of(group, layout);
   const uint i = position.x;
-  const I own = SI == 0 ? simd_broadcast_first(index[row.start[2]]) : element<SI>(index, row, 2, i);
-  const T value = element<SV>(values, row, 0, i);
-  const long at = long(own) < 0 ? long(own) + axis.extent : long(own);
+  const long own = index_of<SI>(index, row, i);
+  const long at = own < 0 ? own + axis.extent : own;
   if (at < 0 || at >= axis.extent) {
-    wrong->index = long(own);
+    wrong->index = own;
     wrong->found = 1;
   } else {
-    set_element<SX>(x + axis.start + at * axis.step, row, 1, i, value);
+    set_element<SX>(x + axis.start + at * axis.step, row, 1, i, element<SV>(values, row, 0, i));
   }
-}
-
-/// The offset of element i of a row; if it is that of all, in a way that tells the compiler so.
-template <int STEP>
-static long offset_of(const device long* offsets, Row<3> row, uint i) {
-  const long found = element<STEP>(offsets, row, 2, i);
-  return STEP == 0 ? as_type<long>(simd_broadcast_first(as_type<uint2>(found))) : found;  // GPUs broadcast 32 bits
 }
 
 template <typename T, int SO, int SX, int SI>
@@ -139,7 +141,7 @@ kernel void take(device T* out                       [[buffer(0)]],
                  uint3 position                      [[thread_position_in_grid]]) {
   const Row<3> row = row_of(group, layout);
   const uint i = position.x;
-  set_element<SO>(out, row, 0, i, element<SX>(x + start + offset_of<SI>(offsets, row, i), row, 1, i));
+  set_element<SO>(out, row, 0, i, element<SX>(x + start + index_of<SI>(offsets, row, i), row, 1, i));
 }
 
 template <typename T, int SV, int SX, int SI>
@@ -152,7 +154,7 @@ kernel void put(const device T* values               [[buffer(0)]],
                 uint3 position                       [[thread_position_in_grid]]) {
   const Row<3> row = row_of(group, layout);
   const uint i = position.x;
-  set_element<SX>(x + start + offset_of<SI>(offsets, row, i), row, 1, i, element<SV>(values, row, 0, i));
+  set_element<SX>(x + start + index_of<SI>(offsets, row, i), row, 1, i, element<SV>(values, row, 0, i));
 }
 
 // As put, but adds; elements are floats, and may be named more than once.

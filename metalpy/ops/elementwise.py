@@ -15,12 +15,13 @@ import numpy as np
 from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy._core.driver import Device
+from metalpy._core.views import overlaps
 from metalpy.array import Array
 from metalpy.autograd.tape import primitive_family, refuse_in_place
 from metalpy.creation import asarray
 from metalpy.errors import LaunchValueError
 from metalpy.mps.shader import ShaderLibrary, compile_file
-from metalpy.ops.layout import broadcast_shapes, launch_strided, overlaps
+from metalpy.ops.layout import broadcast_shapes, launch_strided
 from metalpy.ops.types import WEAK, compute_dtype, metal_name, resolve
 from metalpy.shader_files import shader_folder
 

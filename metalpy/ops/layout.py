@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from metalpy._core.prepared import PreparedLaunch, layout_key
-from metalpy._core.views import extent_bytes, overlaps
+from metalpy._core.views import extent_bytes
 from metalpy.array import Array
 from metalpy.errors import UnsupportedError
 from metalpy.mps.shader import ShaderLibrary
@@ -20,9 +20,7 @@ __all__ = [
     "Strides",
     "broadcast_shapes",
     "collapse",
-    "extent_bytes",
     "launch_strided",
-    "overlaps",
     "strided_memory",
     "walk",
 ]
