@@ -30,6 +30,7 @@ Strides: TypeAlias = tuple[int, ...]
 MAX_RANK = 16  # of the kernels' Layout
 _LARGEST_GRID = 0xFFFFFFFF
 _row_kernels: dict[tuple[ShaderLibrary, str, str], Any] = {}
+_STEPS = {0: "0", 1: "1", 2: "2", -1: "r"}  # those that kernels may know
 _NARROW = 32  # a row of fewer elements leaves lanes of a simdgroup idle
 
 
@@ -73,7 +74,7 @@ def walk(
     """How kernels walk over arrays, of shape, strides and itemsize each, that broadcast to `shape`.
 
     Returns the Layout of shaders/layout.h; the grid; for each array where the memory that it covers starts, in bytes
-    from its first element, and how many elements that memory has; and the arrays' steps along rows, if 0 or 1.
+    from its first element, and how many elements that memory has; and the arrays' steps along rows: 0, 1, 2, r for -1, or - for others.
     """
     extents, strides = collapse(shape, [_broadcast(shape, own, steps) for own, steps, _ in arrays])
     if len(extents) > MAX_RANK:
@@ -98,7 +99,7 @@ def walk(
         columns.append(struct.pack(f"={MAX_RANK + 1}q", *elements, *[0] * (MAX_RANK - len(elements)), -low // itemsize))
     head = struct.pack(f"=I{MAX_RANK}I4x", len(extents), *extents, *[0] * (MAX_RANK - len(extents)))
     last = [steps[-1] // own[2] if steps else 1 for steps, own in zip(strides, arrays, strict=True)]
-    return head + b"".join(columns), grid, tuple(spans), "".join(str(step) if step in (0, 1) else "-" for step in last)
+    return head + b"".join(columns), grid, tuple(spans), "".join(_STEPS.get(step, "-") for step in last)
 
 
 def _last(entries: tuple[int, ...], axis: int) -> tuple[int, ...]:
