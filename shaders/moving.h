@@ -19,6 +19,22 @@ kernel void select(device T* out                     [[buffer(0)]],
   set_element<SO>(out, row, 0, i, element<SC>(condition, row, 1, i) ? then : otherwise);
 }
 
+/// As select, with a number in place of `b`; or of `a`, if the elements of the array are those of `b`.
+template <typename T, int SO, int SC, int SA>
+kernel void select_number(device T* out                [[buffer(0)]],
+                          const device bool* condition [[buffer(1)]],
+                          const device T* a            [[buffer(2)]],
+                          constant T& number           [[buffer(3)]],
+                          constant uchar& is_a         [[buffer(4)]],
+                          constant Layout<3>& layout   [[buffer(5)]],
+                          uint3 group                  [[threadgroup_position_in_grid]],
+                          uint3 position               [[thread_position_in_grid]]) {
+  const Row<3> row = row_of(group, layout);
+  const uint i = position.x;
+  const T own = element<SA>(a, row, 2, i);
+  set_element<SO>(out, row, 0, i, uchar(element<SC>(condition, row, 1, i)) != is_a ? own : number);
+}
+
 /// The part of matrices on and below a diagonal, or on and above it; zeros elsewhere.
 struct Triangle {
   uint rows, columns;

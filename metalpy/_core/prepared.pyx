@@ -5,7 +5,6 @@ that memory, without an array object for it and without looking again at what ca
 """
 
 cimport cython
-from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
 
 from metalpy._abi cimport MP_ARGUMENT_BUFFER, mp_argument, mp_dispatch

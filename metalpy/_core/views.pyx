@@ -30,7 +30,7 @@ def view_at(ArrayBase x not None, tuple key not None):
     cdef Py_ssize_t[MOST_AXES] extents
     cdef Py_ssize_t[MOST_AXES] steps
     cdef Py_ssize_t ndim = len(x.shape)
-    cdef Py_ssize_t axis = 0, place = 0, taken = 0, new = 0, extent, step, start, stop, stride, rest
+    cdef Py_ssize_t axis = 0, place = 0, taken = 0, new = 0, extent, step, start, stop, stride, _rest
     cdef int64_t offset = <int64_t>x.offset
     cdef bint has_ellipsis = False
     for part in key:
@@ -50,7 +50,7 @@ def view_at(ArrayBase x not None, tuple key not None):
             place += 1
             continue
         if part is Ellipsis:
-            for rest in range(ndim - taken):
+            for _rest in range(ndim - taken):
                 extents[place], steps[place] = x.shape[axis], x.strides[axis]
                 place += 1
                 axis += 1

@@ -82,15 +82,15 @@ def broadcast_arrays(*arrays: Array) -> list[Array]:
 
 def _joined(name: str, arrays: Any) -> tuple[list[Array], np.dtype[Any]]:
     """The arrays to be joined, and their common dtype."""
-    given = [asarray(x) for x in arrays]
+    given = [x if type(x) is Array else asarray(x) for x in arrays]
     if not given:
         raise ValueError(f"{name} needs at least one array")
+    device, dtype, is_mixed = given[0].device, given[0].dtype, False
     for x in given:
-        if x.device is not given[0].device:
-            raise LaunchValueError(f"{name}: arrays are on devices {given[0].device} and {x.device}")
-    if all(x.dtype == given[0].dtype for x in given):
-        return given, given[0].dtype
-    return given, promoted(*[x.dtype for x in given])
+        if x.device is not device:
+            raise LaunchValueError(f"{name}: arrays are on devices {device} and {x.device}")
+        is_mixed = is_mixed or x.dtype is not dtype
+    return given, promoted(*[x.dtype for x in given]) if is_mixed else dtype
 
 
 @primitive

@@ -25,7 +25,7 @@ from metalpy.ops.layout import broadcast_shapes, launch_strided
 from metalpy.ops.types import WEAK, compute_dtype, metal_name, resolve
 from metalpy.shader_files import shader_folder
 
-__all__ = ["assign", "assign_safely", "binary", "contiguous", "copied", "in_place", "is_operand", "unary"]
+__all__ = ["assign", "assign_safely", "binary", "clipped", "contiguous", "copied", "in_place", "is_operand", "unary"]
 
 _LARGEST = 0xFFFFFFFF  # elements of one launch
 _UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
@@ -46,8 +46,8 @@ UNARY = {
 }  # fmt: skip
 BINARY = {
     "add": "Add", "arctan2": "Arctan2", "bitwise_and": "BitwiseAnd", "bitwise_or": "BitwiseOr",
-    "bitwise_xor": "BitwiseXor", "copysign": "Copysign", "equal": "Equal", "floor_divide": "FloorDivide",
-    "greater": "Greater", "greater_equal": "GreaterEqual", "hypot": "Hypot", "left_shift": "LeftShift",
+    "bitwise_xor": "BitwiseXor", "clip": "Clip", "copysign": "Copysign", "equal": "Equal",
+    "floor_divide": "FloorDivide", "greater": "Greater", "greater_equal": "GreaterEqual", "hypot": "Hypot", "left_shift": "LeftShift",
     "less": "Less", "less_equal": "LessEqual", "logaddexp": "LogAddExp", "logical_and": "LogicalAnd",
     "logical_or": "LogicalOr", "logical_xor": "LogicalXor", "maximum": "Maximum", "minimum": "Minimum",
     "multiply": "Multiply", "nextafter": "NextAfter", "not_equal": "NotEqual", "power": "Power",
@@ -232,6 +232,38 @@ def _binary(name: str, a: Any, b: Any) -> Array:
     if library is not None:
         _remember(device, name, a, b, types, library)
     return out
+
+
+_clip_plans: dict[tuple[np.dtype[Any], Device], tuple[ShaderLibrary, Callable[..., bytes]] | None] = {}
+
+
+def clipped(x: Array, low: Any, high: Any) -> Array | None:
+    """`x` between two Python numbers in one launch, if they fit into its dtype and kernels compute in that."""
+    key = x.dtype, x.device
+    if key not in _clip_plans:
+        _clip_plans[key] = _clip_plan(*key)
+    plan = _clip_plans[key]
+    if plan is None or (x.dtype.kind != "f" and (type(low) is not int or type(high) is not int)):
+        return None
+    try:
+        bounds = plan[1](low, high)
+    except (struct.error, OverflowError):
+        return None
+    out = allocate(Array, x.device, x.dtype, x.shape)
+    if x.contiguous and 0 < x.size <= _LARGEST:
+        plan[0].dense_scalar(out, x, bounds)
+    elif x.size:
+        launch_strided(plan[0], "strided_scalar", (out, x), (bounds,))
+    return out
+
+
+def _clip_plan(dtype: np.dtype[Any], device: Device) -> tuple[ShaderLibrary, Callable[..., bytes]] | None:
+    code = _PACKED.get(dtype.name)
+    if code is None or dtype.kind == "b":
+        return None
+    name = metal_name(dtype)
+    bounds = f"Bounds<{name}>"
+    return _library(device, "clip", name, name, bounds, bounds, name), struct.Struct(f"=2{code}").pack
 
 
 def _remember(

@@ -74,7 +74,8 @@ def walk(
     """How kernels walk over arrays, of shape, strides and itemsize each, that broadcast to `shape`.
 
     Returns the Layout of shaders/layout.h; the grid; for each array where the memory that it covers starts, in bytes
-    from its first element, and how many elements that memory has; and the arrays' steps along rows: 0, 1, 2, r for -1, or - for others.
+    from its first element, and how many elements that memory has; and the arrays' steps along rows:
+    0, 1, 2, r for -1, or - for others.
     """
     extents, strides = collapse(shape, [_broadcast(shape, own, steps) for own, steps, _ in arrays])
     if len(extents) > MAX_RANK:

@@ -42,6 +42,7 @@ def metal_name(dtype: np.dtype[Any]) -> str:
         raise UnsupportedError(f"there is no arithmetic on elements of dtype {dtype!r}") from None
 
 
+@cache
 def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype in which kernels compute: float32 for narrower floats, as NumPy does."""
     return dtypes.float32 if dtype.name in ("float16", "bfloat16") else dtype
