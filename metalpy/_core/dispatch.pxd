@@ -47,3 +47,4 @@ cdef class Kernel:
 
 
 cdef int shape_of(const mp_dispatch *dispatch) noexcept
+cdef void default_group(int rank, const uint32_t *grid, uint64_t most, uint32_t *group) noexcept

@@ -11,9 +11,9 @@ class PreparedLaunch:
         self,
         kernel: Kernel,
         threads: tuple[int, int, int],
-        group_size: tuple[int, int, int],
+        group_size: tuple[int, int, int] | None,
         constants: tuple[Any, ...],
-        covered: tuple[tuple[int, int, np.dtype[Any] | None], ...],
+        covered: tuple[tuple[int, int | None, np.dtype[Any] | None], ...],
     ) -> None: ...
     def __call__(self, arrays: tuple[ArrayBase, ...], values: tuple[Any, ...] = ()) -> None: ...
     @property

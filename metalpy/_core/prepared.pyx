@@ -9,7 +9,7 @@ from libc.stdint cimport uint64_t
 
 from metalpy._abi cimport MP_ARGUMENT_BUFFER, mp_argument, mp_dispatch
 from metalpy._core.array cimport ArrayBase
-from metalpy._core.dispatch cimport Kernel, shape_of
+from metalpy._core.dispatch cimport Kernel, default_group, shape_of
 from metalpy._core.driver cimport Queue
 from metalpy._core.encode cimport Encoder, return_encoder, take_encoder
 from metalpy._core.graph cimport recorders
@@ -27,14 +27,17 @@ cdef class PreparedLaunch:
     ----------
     kernel : Kernel
         Its first arguments are arrays, then come values, then `constants`.
-    threads, group_size : tuple of 3 ints
+    threads : tuple of 3 ints
+    group_size : tuple of 3 ints or None
+        None for what a launch with one dimension gets by default.
     constants : tuple
     covered : tuple of tuple
         For each array: bytes from its first element to the lowest in memory, which is not positive; elements from the
-        lowest to the highest; the dtype that the kernel takes them for, None for the array's own.
+        lowest to the highest, None for a contiguous array as it is; the dtype that the kernel takes them for, None for
+        the array's own.
     """
 
-    def __init__(self, Kernel kernel not None, tuple threads not None, tuple group_size not None, tuple constants,
+    def __init__(self, Kernel kernel not None, tuple threads not None, tuple group_size, tuple constants,
                  tuple covered not None):
         cdef Py_ssize_t number
         if len(covered) > MOST_ARRAYS:
@@ -42,7 +45,8 @@ cdef class PreparedLaunch:
         self.kernel = kernel
         self.threads, self.group_size = threads, group_size
         for number in range(3):
-            self.grid[number], self.group[number] = threads[number], group_size[number]
+            self.grid[number] = threads[number]
+            self.group[number] = 0 if group_size is None else group_size[number]
         self.constants = constants
         self.covered = tuple([(count, dtype) for _, count, dtype in covered])
         self.count = len(covered)
@@ -95,6 +99,11 @@ cdef class PreparedLaunch:
             for number in range(3):
                 dispatch.threads[number], dispatch.group_size[number] = self.grid[number], self.group[number]
             pipeline = kernel.pipeline
+            if self.group_size is None:
+                if pipeline is None and not kernel.most:
+                    pipeline = kernel.loaded()
+                default_group(1, dispatch.threads, kernel.most or pipeline.limits.max_total_threads_per_threadgroup,
+                              dispatch.group_size)
             if pipeline is None or pipeline.serves:
                 pipeline = kernel.suitable(shape_of(&dispatch)) if kernel.most else kernel.loaded()
             dispatch.pipeline = pipeline.handle
@@ -113,9 +122,11 @@ cdef class PreparedLaunch:
         for number in range(self.count):
             array = <ArrayBase?>arrays[number]
             count, dtype = self.covered[number]
-            memories.append(array._derive(array.dtype if dtype is None else dtype, (count,), None,
+            memories.append(array if count is None else
+                            array._derive(array.dtype if dtype is None else dtype, (count,), None,
                                           array.offset + self.low[number]))
-        self.kernel(*memories, *values, *self.constants, threads=self.threads, group_size=self.group_size)
+        threads = self.threads[0] if self.group_size is None else self.threads
+        self.kernel(*memories, *values, *self.constants, threads=threads, group_size=self.group_size)
         return 0
 
 
