@@ -178,10 +178,12 @@ template <uint RADIX>
 void join_rows(threadgroup float2* to, const threadgroup float2* from, const device float2* roots,
                const device float2* factors, uint length, uint done, uint rows, Member member) {
   uint groups = length / RADIX;
+  // Each of these takes a quarter of a second to compile: those that powers of two need.
   if (groups % 32 == 0) {
-    if (done == 1) return join_rows_together<RADIX, 1>(to, from, factors, length, done, rows, member);
-    if (done == 8) return join_rows_together<RADIX, 8>(to, from, factors, length, done, rows, member);
-    if (done % 32 == 0) return join_rows_together<RADIX, 0>(to, from, factors, length, done, rows, member);
+    if (RADIX == 8 && done == 1) return join_rows_together<RADIX, 1>(to, from, factors, length, done, rows, member);
+    if (RADIX == 8 && done == 8) return join_rows_together<RADIX, 8>(to, from, factors, length, done, rows, member);
+    if (RADIX % 2 == 0 && done % 32 == 0)
+      return join_rows_together<RADIX, 0>(to, from, factors, length, done, rows, member);
   }
   for (uint i = member.index; i < rows * groups; i += member.width) {
     uint row = rows == 1 ? 0 : quotient(i, groups, rows * groups);
