@@ -48,6 +48,12 @@ def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtypes.float32 if dtype.name in ("float16", "bfloat16") else dtype
 
 
+@cache
+def is_real_float(dtype: np.dtype[Any]) -> bool:
+    """True for float16, bfloat16 and float32."""
+    return dtype.name in ("float16", "bfloat16", "float32")  # names are slow
+
+
 # Functions that NumPy has not, and those of its that take the same types.
 _LIKE = {"erf": "cbrt"}
 
