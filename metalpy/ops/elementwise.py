@@ -49,8 +49,8 @@ BINARY = {
     "bitwise_xor": "BitwiseXor", "clip": "Clip", "copysign": "Copysign", "equal": "Equal",
     "floor_divide": "FloorDivide", "greater": "Greater", "greater_equal": "GreaterEqual", "hypot": "Hypot",
     "left_shift": "LeftShift", "less": "Less", "less_equal": "LessEqual", "logaddexp": "LogAddExp",
-    "logical_and": "LogicalAnd", "logical_or": "LogicalOr", "logical_xor": "LogicalXor",
-    "maximum": "Maximum", "minimum": "Minimum", "multiply": "Multiply", "nextafter": "NextAfter", "not_equal": "NotEqual", "power": "Power",
+    "logical_and": "LogicalAnd", "logical_or": "LogicalOr", "logical_xor": "LogicalXor", "maximum": "Maximum",
+    "minimum": "Minimum", "multiply": "Multiply", "nextafter": "NextAfter", "not_equal": "NotEqual", "power": "Power",
     "remainder": "Remainder", "right_shift": "RightShift", "subtract": "Subtract", "true_divide": "TrueDivide",
 }  # fmt: skip
 _REFLECTED = {
