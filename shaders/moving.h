@@ -80,11 +80,6 @@ static long place_of(long index, constant Axis& axis, device Wrong* wrong) {
   return is_wrong ? 0 : at * axis.step;
 }
 
-kernel void report_wrong(const device Wrong* wrong   [[buffer(0)]],
-                         constant long& extent       [[buffer(1)]]) {
-  if (wrong->found) MP_REPORT_ERROR("index %ld is out of bounds for an axis of %ld elements", wrong->index, extent);
-}
-
 /// Offsets of indexed elements: each index array adds its index times the step of its axis.
 template <typename I, int SO, int SI>
 kernel void offsets(device long* out                 [[buffer(0)]],
@@ -196,3 +191,8 @@ kernel void accumulate(const device uint* values            [[buffer(0)]],
 }
 
 }  // namespace metalpy
+
+/// Reports what another kernel has found.
+kernel void check_indices(const device metalpy::Wrong* wrong [[buffer(0)]], constant long& extent [[buffer(1)]]) {
+  if (wrong->found) MP_REPORT_ERROR("index %ld is out of bounds for an axis of %ld elements", wrong->index, extent);
+}

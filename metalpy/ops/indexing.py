@@ -162,7 +162,7 @@ def _run(prepared: PreparedLaunch, arrays: tuple[Array, Array, Array, Array], ex
 def _reporter(device: Device, extent: int) -> PreparedLaunch:
     """The launch that reports an index that another one has found to be out of bounds."""
     one = (1, 1, 1)
-    return PreparedLaunch(kernels(device).report_wrong, one, one, (_EXTENT.pack(extent),), ((0, 2, None),))
+    return PreparedLaunch(kernels(device).check_indices, one, one, (_EXTENT.pack(extent),), ((0, 2, None),))
 
 
 # ---- keys of any kind ----
