@@ -80,9 +80,17 @@ def _one_index(x: Array, parts: tuple[Any, ...]) -> tuple[Array, int, Any] | Non
     index = parts[place]
     if isinstance(index, list):
         index = np.asarray(index)
-    if index.dtype.kind not in "iu":
+    is_mask = index.dtype.kind == "b" and index.ndim > 0
+    if not is_mask and index.dtype.kind not in "iu":
         return None
     axis, view = 0, x
+    if is_mask and (index.ndim > 1 or len(parts) > 1):  # those of one axis alone are as quick as indices
+        if len(parts) > 1 or index.shape != x.shape or not x.contiguous:
+            return None
+        view, index = x.reshape(-1), index.reshape(-1)
+    if is_mask:
+        _check_mask(index.shape, view.shape)
+        index = np.flatnonzero(np.asarray(index))
     if len(parts) > 1:
         before = parts[:place]
         slices = sum(type(part) is slice for part in parts)
@@ -90,12 +98,14 @@ def _one_index(x: Array, parts: tuple[Any, ...]) -> tuple[Array, int, Any] | Non
             axis = x.ndim - slices - 2
         axis += len(before)
         view = x[(*before, slice(None), *parts[place + 1 :])]
-    return None if not view.shape or view.size == 0 or index.size == 0 else (view, axis, index)
+    if not view.shape or view.size == 0 or index.size == 0:
+        return None
+    return view, axis, index if is_mask else _checked(index, view.shape[axis])
 
 
 def _at_index(name: str, x: Array, axis: int, index: Any, other: Array | None = None) -> Array:
     """`take` elements of `x` at the indices of an array, whose axes take the place of `axis`, or `put` them there."""
-    index, wrong = _placed(x, index, x.shape[axis])
+    index, wrong = _placed(x, index)
     if other is None:
         other = allocate(Array, x.device, x.dtype, (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
     key = layout_key((x.device, axis, x.itemsize, index.itemsize), name, (other, x, index))
@@ -109,7 +119,7 @@ def _at_index(name: str, x: Array, axis: int, index: Any, other: Array | None = 
     return other
 
 
-def _placed(x: Array, index: Any, extent: int) -> tuple[Array, Array]:
+def _placed(x: Array, index: Any) -> tuple[Array, Array]:
     """An index array as kernels take it, and memory for the index that is out of bounds.
 
     Those of the host have been looked at and need none, so that something stands in its place.
@@ -121,7 +131,7 @@ def _placed(x: Array, index: Any, extent: int) -> tuple[Array, Array]:
         wrong = allocate(Array, x.device, dtypes.int64, (2,))
         wrong._fill(bytes(16))
         return index, wrong
-    index = array(_checked(index, extent), device=x.device)
+    index = array(index, device=x.device)
     return index, index
 
 
@@ -226,7 +236,7 @@ def take_along(x: Array, indices: Array, axis: int) -> Array:
         return out
     if not x.size:
         raise IndexError(f"there is nothing to take from an array of shape {x.shape}")
-    index, wrong = _placed(x, indices, x.shape[axis])
+    index, wrong = _placed(x, indices)
     key = layout_key((x.device, axis, x.itemsize, index.itemsize), "along", (out, x, index))
     prepared = _prepared.get(key)
     if prepared is None:
