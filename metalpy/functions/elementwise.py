@@ -187,10 +187,14 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Array:
     ----------
     x : Array
     min, max : Array or number, optional
-            They broadcast against `x`. The result has its dtype, unless they are of a higher kind, as floats beside
+        They broadcast against `x`. The result has its dtype, unless they are of a higher kind, as floats beside
         integers.
     """
     found = x = asarray(x)
+    if type(min) in (int, float) and type(max) in (int, float):
+        at_once = elementwise.clipped(x, min, max)
+        if at_once is not None:
+            return at_once
     if min is not None:
         found = _bounded("maximum", found, min)
     if max is not None:
