@@ -101,6 +101,9 @@ def run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     """Do what the command line says; returns the exit status."""
     if given.output and len(given.files) != 1:
         parser.error("-o takes exactly one FILE")
+    paths = (given.output, given.files[0])
+    if given.output and all(map(os.path.exists, paths)) and os.path.samefile(*paths):
+        parser.error(f"-o {given.output} would overwrite the source")
     try:
         options = chosen_options(given)
     except (TypeError, ValueError) as error:
