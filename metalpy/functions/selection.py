@@ -16,7 +16,7 @@ __all__ = ["take", "take_along_axis", "where"]
 
 
 @primitive
-def where(condition: Array, x1: Any, x2: Any, /) -> Array:
+def where(condition: Array, x1: Any = None, x2: Any = None, /) -> Array:
     """Elements of `x1` where `condition` is true, else of `x2`.
 
     Parameters
@@ -24,9 +24,14 @@ def where(condition: Array, x1: Any, x2: Any, /) -> Array:
     condition : Array
         Of bools; of other types it is what is not zero.
     x1, x2 : Array or number
-        All three broadcast; the dtypes of these two are promoted.
+        All three broadcast; the dtypes of these two are promoted. Without them the result is `metalpy.nonzero` of the
+        condition.
     """
     condition = asarray(condition)
+    if x1 is None and x2 is None:
+        from metalpy.functions.searching import nonzero
+
+        return nonzero(condition)  # type: ignore[return-value]
     chosen = condition if condition.dtype == dtypes.bool_ else condition != 0
     values = [x if isinstance(x, (Array, bool, int, float, complex)) else asarray(x) for x in (x1, x2)]
     kinds: list[Any] = [type(x) if type(x) in (int, float, complex) else _dtype_of(x) for x in values]
@@ -42,7 +47,7 @@ def _dtype_of(x: Any) -> Any:
 
 
 @primitive
-def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
+def take(x: Array, indices: Array, /, axis: int | None = None) -> Array:
     """Elements at `indices` along an axis.
 
     Parameters
@@ -64,7 +69,7 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
 
 
 @primitive
-def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
+def take_along_axis(x: Array, indices: Array, /, axis: int = -1) -> Array:
     """For each place of `indices`, the element of `x` there but with that index along an axis.
 
     Parameters

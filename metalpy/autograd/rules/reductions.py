@@ -63,15 +63,33 @@ def _extremum(g: Array, y: Array, x: Array, axis: Axis = None, *, keepdims: bool
 
 
 @rule("var")
-def _var(g: Array, y: Array, x: Array, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Any:
+def _var(
+    g: Array,
+    y: Array,
+    x: Array,
+    axis: Axis = None,
+    *,
+    correction: float = 0.0,
+    keepdims: bool = False,
+    ddof: float | None = None,
+) -> Any:
     distance = x - mp.mean(x, axis=_axes(x, axis), keepdims=True)
-    return _kept(g, x, axis, keepdims) * distance * (2 / (_count(x, axis) - correction))
+    return _kept(g, x, axis, keepdims) * distance * (2 / (_count(x, axis) - (correction if ddof is None else ddof)))
 
 
 @rule("std")
-def _std(g: Array, y: Array, x: Array, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Any:
+def _std(
+    g: Array,
+    y: Array,
+    x: Array,
+    axis: Axis = None,
+    *,
+    correction: float = 0.0,
+    keepdims: bool = False,
+    ddof: float | None = None,
+) -> Any:
     distance = x - mp.mean(x, axis=_axes(x, axis), keepdims=True)
-    scale = _kept(g / y, x, axis, keepdims) * (1 / (_count(x, axis) - correction))
+    scale = _kept(g / y, x, axis, keepdims) * (1 / (_count(x, axis) - (correction if ddof is None else ddof)))
     return scale * distance
 
 
