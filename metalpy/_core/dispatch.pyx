@@ -9,6 +9,7 @@ from metalpy._abi cimport (
     MP_ARGUMENT_BUFFER,
     MP_ARGUMENT_BYTES,
     MP_ARGUMENT_THREADGROUP,
+    MP_PIPELINE_CHECKED,
     MP_PIPELINE_GPU,
     MP_PIPELINE_MESSAGES,
     MP_PIPELINE_SIMDGROUPS,
@@ -223,11 +224,14 @@ cdef class Kernel:
     @property
     def executor(self):
         """How the kernel runs: ``"gpu"``; on the software device ``"spmd"``, a simdgroup as one vector program, or
-        ``"reference"``, thread by thread. ``python -m metalpy compile --report`` tells why a kernel needs the latter.
+        ``"reference"``, thread by thread, or ``"checked"``, the same with a look at each access to shared memory.
+        ``python -m metalpy compile --report`` tells why a kernel needs the reference executor.
         """
         cdef uint32_t flags = self.loaded().limits.flags
         if flags & MP_PIPELINE_GPU:
             return "gpu"
+        if flags & MP_PIPELINE_CHECKED:
+            return "checked"
         return "spmd" if flags & MP_PIPELINE_SIMDGROUPS else "reference"
 
     cdef bint add_to_graph(self, Encoder encoder, const mp_dispatch *dispatch, tuple values, tuple options) except -1:

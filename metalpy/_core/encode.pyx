@@ -160,6 +160,7 @@ cdef class Encoder:
                 )
             bound.buffer = array.block.memory.buffer
             bound.offset = array.offset
+            bound.size = array.nbytes
             self.blocks[self.count - 1] = <void *>array.block
         return 0
 

@@ -23,8 +23,9 @@ from .checks import may_recurse
 from .convergence import order_meetings
 from .conversions import conversions_for
 from .division import with_checks
-from .executor import REFERENCE, SPMD, Lowered, chosen_executor, executor_label
+from .executor import CHECKED, REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
+from .memory_checks import with_memory_checks
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
 from .spmd.size import refuse_large_when_inlined
@@ -34,7 +35,13 @@ from .toolchain import Linker
 __all__ = ["becomes_loop", "inline_all_but", "lower"]
 
 KERNEL_VERSION = 2
-KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS, KERNEL_VARIABLES = 1, 2, 4, 8  # flags of mp_native_kernel
+KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS, KERNEL_VARIABLES, KERNEL_CHECKED = (
+    1,
+    2,
+    4,
+    8,
+    16,
+)  # flags of mp_native_kernel
 _STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
 _THREAD, _GROUP = "__mp_thread", "__mp_group"  # entry points: one thread, all threads of a group (see entry.h)
 _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
@@ -98,9 +105,11 @@ def lower(
             except Unsupported as unsupported:
                 reason = str(unsupported)
         else:
-            reason = "METALPY_EXECUTOR=reference"
+            reason = f"METALPY_EXECUTOR={chosen_executor()}"
+        is_checked = chosen_executor() == CHECKED
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
         speaks = any(f.is_declaration and f.name == "mp_kernel_message" for f in module.functions)
+        speaks |= is_checked
         entry = _THREAD if uses_fibers or speaks else _GROUP
         if program.inputs:
             module = _place_inputs(module, machine, program, k, entry)
@@ -108,16 +117,30 @@ def lower(
         _keep_only(module, {entry})
         if uses_fibers:
             module = _allow_inlining_meetings(module)
+        if uses_fibers or is_checked:
             _inline_all(module, entry)  # so that every meeting is in one function, where its order is known
         if (text := str(module)) != (checked := with_checks(text, machine.triple)):
             module = llvm.parse_assembly(checked)
-        _run_passes(module, machine)
+        _run_passes(module, machine, vectorize=not is_checked)
         if uses_fibers:
             module = llvm.parse_assembly(order_meetings(str(module)))
+        if is_checked:
+            module = _with_memory_checks(module, program, k)
         stack = _stack_size(module, machine)
-        flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | _variables_flag(module)
+        flags = (
+            KERNEL_FIBERS * uses_fibers
+            | KERNEL_MESSAGES * speaks
+            | _variables_flag(module)
+            | KERNEL_CHECKED * is_checked
+        )
         record = _record(module.triple, entry, flags, static_memory, program.max_threads[k], stack)
-        return _finish(module, machine, record, REFERENCE, reason)
+        return _finish(module, machine, record, CHECKED if is_checked else REFERENCE, reason)
+
+
+def _with_memory_checks(module: llvm.ModuleRef, program: Program, k: int) -> llvm.ModuleRef:
+    info = program.kernels[k]
+    names = {argument.index: argument.name for argument in info.arguments if argument.kind == "buffer"}
+    return llvm.parse_assembly(with_memory_checks(str(module), _THREAD, names, (info.file, info.line)))
 
 
 def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int, shape: str) -> Lowered:
