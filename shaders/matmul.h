@@ -4,8 +4,7 @@
 // times a row of B. Both come through threadgroup memory, in which panels of PANEL numbers lie without gaps, already
 // converted to the type in which sums are made (the packing of Goto and van de Geijn, "Anatomy of High-Performance
 // Matrix Multiplication", ACM TOMS 34, 2008).
-#include <metal_stdlib>
-using namespace metal;
+#include "convert.h"
 
 namespace metalpy {
 
@@ -17,18 +16,6 @@ struct Product {
   uint conjugate, shape[MAX_RANK];  // conjugate: the left operand
   long a[MAX_RANK], b[MAX_RANK];                    // along the axes before the last two
   long a_start, b_start, a_row, a_column, b_row, b_column;
-};
-
-template <typename To>
-struct Widen {
-  template <typename From>
-  static To from(From x) { return To(x); }
-};
-template <>
-struct Widen<float2> {
-  static float2 from(float2 x) { return x; }
-  template <typename From>
-  static float2 from(From x) { return float2(float(x), 0.0f); }
 };
 
 inline float multiply_add(float a, float b, float sum) { return fma(a, b, sum); }
@@ -66,15 +53,15 @@ void pack_columns(threadgroup Sum* panel, const device T* b, constant Product& p
   uint width = min(WIDTH, p.columns - column);
   if (p.b_column == 1 && width == WIDTH) {
     for (uint k = 0; k < height; ++k)
-      for (uint j = 0; j < WIDTH; j += 32) panel[k * WIDTH + j + lane] = Widen<Sum>::from(b[k * p.b_row + j + lane]);
+      for (uint j = 0; j < WIDTH; j += 32) panel[k * WIDTH + j + lane] = Convert<Sum>::from(b[k * p.b_row + j + lane]);
   } else if (p.b_row == 1) {
     for (uint j = 0; j < WIDTH; ++j)
       for (uint k = lane; k < height; k += 32)
-        panel[k * WIDTH + j] = j < width ? Widen<Sum>::from(b[j * p.b_column + k]) : Sum(0);
+        panel[k * WIDTH + j] = j < width ? Convert<Sum>::from(b[j * p.b_column + k]) : Sum(0);
   } else {
     for (uint j = lane; j < WIDTH; j += 32)
       for (uint k = 0; k < height; ++k)
-        panel[k * WIDTH + j] = j < width ? Widen<Sum>::from(b[k * p.b_row + j * p.b_column]) : Sum(0);
+        panel[k * WIDTH + j] = j < width ? Convert<Sum>::from(b[k * p.b_row + j * p.b_column]) : Sum(0);
   }
 }
 
@@ -86,15 +73,15 @@ void pack_rows(threadgroup Sum* panel, const device T* a, constant Product& p, u
   a += long(first) * p.a_column + long(row) * p.a_row;
   uint rows = min(30u, p.rows - row);
   if (p.a_row == 1) {
-    for (uint k = 0; k < height; ++k) panel[k * 32 + lane] = lane < rows ? Widen<Sum>::from(a[k * p.a_column + lane]) : Sum(0);
+    for (uint k = 0; k < height; ++k) panel[k * 32 + lane] = lane < rows ? Convert<Sum>::from(a[k * p.a_column + lane]) : Sum(0);
   } else if (p.a_column == 1) {
     for (uint r = 0; r < 30; ++r)
       for (uint k = lane; k < height; k += 32)
-        panel[r * DEPTH + k] = r < rows ? Widen<Sum>::from(a[r * p.a_row + k]) : Sum(0);
+        panel[r * DEPTH + k] = r < rows ? Convert<Sum>::from(a[r * p.a_row + k]) : Sum(0);
   } else {
     for (uint r = 0; r < 30; ++r)
       for (uint k = lane; k < height; k += 32)
-        panel[r * DEPTH + k] = r < rows ? Widen<Sum>::from(a[r * p.a_row + k * p.a_column]) : Sum(0);
+        panel[r * DEPTH + k] = r < rows ? Convert<Sum>::from(a[r * p.a_row + k * p.a_column]) : Sum(0);
   }
 }
 
@@ -200,10 +187,10 @@ kernel void long_sums(device T* out, const device A* a, const device B* b, const
   b += start_b;
   Sum sum = Sum(0);
   if (p.a_column == 1 && p.b_row == 1) {
-    for (uint k = lane; k < p.inner; k += 32) sum = add_product(Widen<Sum>::from(a[k]), Widen<Sum>::from(b[k]), sum, p);
+    for (uint k = lane; k < p.inner; k += 32) sum = add_product(Convert<Sum>::from(a[k]), Convert<Sum>::from(b[k]), sum, p);
   } else {
     for (uint k = lane; k < p.inner; k += 32)
-      sum = add_product(Widen<Sum>::from(a[k * p.a_column]), Widen<Sum>::from(b[k * p.b_row]), sum, p);
+      sum = add_product(Convert<Sum>::from(a[k * p.a_column]), Convert<Sum>::from(b[k * p.b_row]), sum, p);
   }
   sum = lanes_sum(sum, room + simdgroup * 32, lane);
   if (lane == 0) out[index] = T(sum);
@@ -218,7 +205,7 @@ kernel void short_sums(device T* out, const device A* a, const device B* b, cons
   find_matrices(p, index, start_a, start_b);
   Sum sum = Sum(0);
   for (uint k = 0; k < p.inner; ++k)
-    sum = add_product(Widen<Sum>::from(a[start_a + k * p.a_column]), Widen<Sum>::from(b[start_b + k * p.b_row]), sum, p);
+    sum = add_product(Convert<Sum>::from(a[start_a + k * p.a_column]), Convert<Sum>::from(b[start_b + k * p.b_row]), sum, p);
   out[index] = T(sum);
 }
 

@@ -45,7 +45,9 @@ def joined(makers: Makers) -> Work:
 
 
 def cold(makers: Makers, side: Side, small: bool) -> Contender | None:
-    """With empty caches, but for metalpy's precompiled headers: other runtimes come with theirs."""
+    """With empty caches, but for what an installation has: Python's bytecode, and metalpy's precompiled headers, since
+    other runtimes come with theirs.
+    """
 
     def seconds() -> float:
         with tempfile.TemporaryDirectory() as folder:
@@ -87,8 +89,10 @@ def _in_fresh_process(side: str, caches: str, what: str = "all") -> float:
         "METALPY_CACHE_DIR": f"{caches}/metalpy",
         "POCL_CACHE_DIR": f"{caches}/pocl",
         "XDG_CACHE_HOME": f"{caches}/xdg",  # pyopencl's
+        "PYTHONPYCACHEPREFIX": f"{caches}/bytecode",  # as pip leaves an installed package
         "PYTHONPATH": os.pathsep.join([str(BENCHMARKS), *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-m", "peers.build", side, what]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if finished.returncode != 0:

@@ -12,9 +12,10 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from functools import cached_property
 
-__all__ = ["Assembly", "adapted"]
+__all__ = ["Assembly", "adapted", "inlining", "sealed"]
 
-_SYMBOL = re.compile(r'@("[^"\n]+"|[\w.$-]+)')
+_SYMBOL = re.compile(r'@("[^"\n]+"|[-a-zA-Z$._0-9]+)')  # a set of ASCII characters is twice as fast as \w
+_GLOBAL, _FUNCTION = re.compile("\n@"), re.compile("\nde(?:fine|clare) ")
 _CALL = re.compile(rf"\bcall [^\n@]*{_SYMBOL.pattern}\(")
 # The module's own lines: what all of it is made for, types, groups of definitions, attributes, named metadata.
 _COMMON = re.compile(r"^(?:target |source_filename|%|\$|attributes |!llvm\.(?!dbg\.)[\w.]+ = )[^\n]*$", re.M)
@@ -29,6 +30,13 @@ _TARGET_ATTRIBUTES = re.compile(r' "(?:target-cpu|target-features|tune-cpu|stack
 _LOOP_HINTS = re.compile(r'!"llvm\.loop\.(?=(?:unroll|vectorize|interleave|distribute)\.(?:enable|full|count|width)")')
 # A scalar is shifted by the low bits of the amount, as on a GPU; C++ leaves it open.
 _SHIFT = re.compile(r"^( +%\S+ = (?:shl|lshr|ashr) i(8|16|32|64|128) [^,\n]+, )([^,\n]+)(.*)$", re.MULTILINE)
+
+_HEADS = ("define ", "@")
+_SEEN = "(?:(?:private|internal|linkonce|linkonce_odr|weak|weak_odr|dso_local|hidden|protected|default) )*"
+_DEFINES = re.compile(rf"(define |@(?:\"[^\"\n]+\"|[\w.$-]+) = ){_SEEN}")
+_COMDAT = re.compile(r",? comdat(?:\(\$[^)\n]*\))?(?=[ ,]|$)")
+_GROUP = re.compile(r"^attributes #(\d+) = \{ ([^\n]*) \}$", re.M)
+_GROUP_OF = re.compile(r" #(\d+)(?=[^()]*\{$)")
 
 
 class Assembly:
@@ -63,18 +71,16 @@ class Assembly:
     def _spans(self) -> dict[str, tuple[int, int]]:
         spans = {}
         begin, end = self._functions
-        for prefix, closing, first, last in (
-            ("\n@", "\n", 0, begin),
-            ("\ndefine ", "\n}\n", begin, end),
-            ("\ndeclare ", "\n", begin, end),
-        ):
-            at = self._text.find(prefix, first, last)
-            while at >= 0:
+        for next_start, first, last in ((_GLOBAL, 0, begin), (_FUNCTION, begin, end)):
+            start = next_start.search(self._text, first, last)
+            while start is not None:
+                at = start.start()
                 name = _SYMBOL.search(self._text, at)
                 assert name is not None
+                closing = "\n}\n" if start[0] == "\ndefine " else "\n"
                 stop = self._text.index(closing, name.end()) + len(closing) - 1
                 spans[name[1].strip('"')] = (at + 1, stop)
-                at = self._text.find(prefix, stop, last)
+                start = next_start.search(self._text, stop, last)
         return spans
 
     @cached_property
@@ -196,3 +202,41 @@ def adapted(ir: str) -> str:
         return f"  {masked} = and i{width} {amount}, {int(width) - 1}\n{start}{masked}{rest}"
 
     return _SHIFT.sub(mask, ir[:start]) + behind
+
+
+def sealed(ir: str, exported: Container[str]) -> str:
+    """A module's text in which nothing but the `exported` symbols, which no group holds, can be seen from outside."""
+
+    def seal(line: str) -> str:
+        name = _SYMBOL.search(line)
+        assert name is not None
+        if name[1].strip('"') in exported or name[1].startswith("llvm.") or " = external " in line:
+            return line
+        return _COMDAT.sub("", _DEFINES.sub(r"\1internal ", line, count=1))
+
+    lines = (line for line in ir.split("\n") if not line.startswith("$"))
+    return "\n".join([seal(line) if line.startswith(_HEADS) else line for line in lines])
+
+
+def inlining(ir: str, entry: str, meeting: re.Pattern[str]) -> str:
+    """A sealed module's text that says that everything is inlined into `entry`, but for functions that are not to be.
+
+    Of these, such that lead to a function whose name matches `meeting` are inlined all the same: lanes that call one
+    from different places must not meet inside it.
+    """
+    apart = {group for group, words in _GROUP.findall(ir) if "noinline" in words.split()}
+    assembly = Assembly(ir) if apart else None
+
+    def mark(line: str) -> str:
+        name, group = _SYMBOL.search(line), _GROUP_OF.search(line)
+        assert name is not None
+        if name[1] == entry or group is None:
+            return line
+        if group[1] not in apart:
+            return f"{line[: group.start()]} alwaysinline{line[group.start() :]}"
+        assert assembly is not None
+        reached = assembly.reachable([name[1].strip('"')], constructors=False)
+        meets = any(meeting.fullmatch(other) for other in reached)
+        return f"{line[: group.start()]} alwaysinline{line[group.end() :]}" if meets else line
+
+    return "\n".join([mark(line) if line.startswith("define ") else line for line in ir.split("\n")])

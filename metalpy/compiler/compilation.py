@@ -10,7 +10,7 @@ import hashlib
 import os
 import threading
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.trace import Region
 from ..errors import Diagnostic, FixIt, LaunchTypeError
+from .ahead import Ahead
 from .cache import Cache, default_cache, make_key
 from .executor import CHECKED, Lowered, chosen_executor
 from .options import Options
@@ -63,13 +64,13 @@ def _compile(source: Source, options: Options, store: Cache, noted: dict[str, An
         return Compilation(data, store, source, options)
     from .frontend import compile_program
 
-    program = compile_program(source, options, store)
+    program = compile_program(source, options, store, keep=lambda part: _keep(part, store))
     facts: dict[str, Any] = {
         "constants": [asdict(c) for c in program.constants],
         "max_threads": list(program.max_threads),
         "inputs": list(program.inputs),
         "warnings": [list(w) for w in program.warnings],
-        "ir": _keep(program.ir, store),
+        "ir": program.kept,
     }
     record = pack(facts, program.kernels)
     if source.is_closed:
@@ -77,21 +78,12 @@ def _compile(source: Source, options: Options, store: Cache, noted: dict[str, An
     return Compilation(record, store, source, options, program)
 
 
-def _keep(ir: Sequence[str], store: Cache) -> list[str]:
-    """Store the parts of a program's IR, side by side if there are several; returns their keys."""
-
-    def keep(part: str) -> str:
-        data = part.encode("utf-8", "surrogateescape")
-        key = make_key("ir", hashlib.blake2b(data).hexdigest())
-        store.store(key, _IR, zlib.compress(data, 1))
-        return key
-
-    if len(ir) == 1:
-        return [keep(ir[0])]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(len(ir)) as pool:
-        return list(pool.map(keep, ir))
+def _keep(part: str, store: Cache) -> str:
+    """Store a part of a program's IR; returns its key."""
+    data = part.encode("utf-8", "surrogateescape")
+    key = make_key("ir", hashlib.blake2b(data).hexdigest())
+    store.store(key, _IR, zlib.compress(data, 1))
+    return key
 
 
 class Compilation:
@@ -123,7 +115,9 @@ class Compilation:
         self._options = options
         self._program = program
         self._lock = threading.Lock()
-        self._made: set[str] = set()  # under _lock: keys of kernels that this object has lowered
+        self._made: set[str] = set()  # keys of kernels that this object has lowered
+        self._making: dict[str, threading.Event] = {}  # under _lock: those that a thread lowers now
+        self._ahead = Ahead(lambda name: self._native(name, {}, False, "rows", {}))
         self.constants = {c["name"]: (c["index"], c["scalar"], tuple(c["shape"])) for c in self._facts["constants"]}
         self.warnings = tuple(_diagnostic(*w) for w in self._facts["warnings"])
 
@@ -181,20 +175,43 @@ class Compilation:
         noted["cached"] = not rebuild and self._store.load(key, _KERNEL) is not None
         if noted["cached"]:
             return self._store.path(key, _KERNEL)
-        with self._lock:
-            path = self._store.path(key, _KERNEL)
-            if not rebuild and key in self._made and path.exists():  # by another thread, while this one waited
-                noted["cached"] = True
-                return path
-            from .diagnostics import misuse_error
-            from .lowering import lower
-
-            try:
-                lowered = lower(self._whole_program(), self.kernels.number(name), values, shape)
-            except Misuse as misuse:
-                raise misuse_error(misuse, self._source) from None
+        if shape and not rebuild:
+            self._ahead.begin(name)
+        while True:
+            with self._lock:
+                path = self._store.path(key, _KERNEL)
+                if not rebuild and key in self._made and path.exists():  # by another thread, while this one waited
+                    noted["cached"] = True
+                    return path
+                other = self._making.get(key)
+                if other is None:
+                    made = self._making[key] = threading.Event()
+                    break
+            other.wait()
+        try:
+            path = self._store.store(key, _KERNEL, self._lowered(name, values, shape).code)
             self._made.add(key)
-            return self._store.store(key, _KERNEL, lowered.code)
+            return path
+        finally:
+            with self._lock:
+                del self._making[key]
+            made.set()
+
+    def _lowered(self, name: str, values: Mapping[int, object], shape: str) -> Lowered:
+        from .diagnostics import misuse_error
+        from .lowering import lower
+
+        try:
+            return lower(self._whole_program(), self.kernels.number(name), values, shape)
+        except Misuse as misuse:
+            raise misuse_error(misuse, self._source) from None
+
+    def expect(self, name: str) -> None:
+        """A kernel was looked up: it may be compiled when another one is launched, for threadgroups of whole rows."""
+        plane = any(builtin.type_name[-1] in "23" for builtin in self.kernels[name].builtins)
+        # Nobody knows yet what function constants will be, nor the shape of threadgroups in a plane.
+        if not self.constants and not plane:
+            self._ahead.expect(name)
 
     def code(self, name: str, values: Mapping[int, object] | None = None) -> bytes:
         """The shared object that `native` gives the path of."""

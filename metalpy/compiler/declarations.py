@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 
 from .lexer import Token, closing
 
 __all__ = [
     "ADDRESS_SPACES",
+    "SCALAR",
     "base_name",
     "declarator",
     "is_kernel",
+    "number_kind",
     "outside_brackets",
     "parameter_name",
     "signature",
@@ -24,6 +27,22 @@ __all__ = [
 
 ADDRESS_SPACES = frozenset({"device", "constant", "threadgroup", "thread"})
 QUALIFIERS = ADDRESS_SPACES | {"const", "volatile", "restrict", "__restrict", "coherent", "struct", "typename"}
+
+SCALAR, VECTOR = "a scalar", "a vector"
+_SCALARS = frozenset(
+    "bool char uchar short ushort int uint long ulong half bfloat float size_t int8_t uint8_t int16_t uint16_t int32_t "
+    "uint32_t int64_t uint64_t".split()
+)
+
+
+def number_kind(type_words: Sequence[str]) -> str | None:
+    """`SCALAR`, which converts to any scalar or vector, or `VECTOR`, for the words of a type; None for others."""
+    words = [word for word in type_words if word not in ("metal", "::")]
+    if len(words) != 1:
+        return "a scalar" if words in (["unsigned", "int"], ["unsigned", "char"], ["unsigned", "short"]) else None
+    if words[0] in _SCALARS or words[0] == "unsigned":
+        return SCALAR
+    return VECTOR if words[0][-1] in "234" and words[0][:-1] in _SCALARS else None
 
 
 def is_kernel(declaration: list[Token]) -> bool:

@@ -95,18 +95,21 @@ def _entry(k: int, entry: Entry, inputs: list[GlobalInput], placed: bool) -> str
     arguments = [_argument(k, i, parameter, position, known) for i, parameter in enumerate(entry.parameters)]
     if placed:
         arguments = [_placed(p, a) for p, a in zip(entry.parameters, arguments, strict=True)]
-    # The type is spelled out where the name alone may be that of several functions; else it follows from the name.
-    function_type = entry.signature or f"decltype({entry.callee})"
+    # Where the name alone may be that of several functions the type is spelled out. The name stands here once: a
+    # template with many arguments takes clang a millisecond wherever it is named. `auto`: the pragma that leaves
+    # functions undescribed would take a pointer to one that is declared as such for one of them.
+    address = f"&{entry.callee}"
+    if entry.signature:
+        address = f"static_cast<{entry.signature.replace('void(', 'void (*)(', 1)}>({address})"
     parts = [
         f"namespace {entry.scope} {{" if entry.scope else "",
-        f'extern "C" {{ using __mp_type_{k} = {function_type};',
-        f"auto* __mp_function_{k} = static_cast<__mp_type_{k}*>(&{entry.callee});",
+        f'extern "C" {{ extern constexpr auto* __mp_function_{k} = {address};',
         *(part for role in known if known[role] is None for part in _indices(k, role, entry)),
         _literal(f"__mp_limit_{k}", entry.max_threads or "") if entry.literal_limit(MAX_THREADS) is None else "",
         f"void __mp_thread_{k}(const mp_group* __mp_g, const mp_thread* __mp_t) {{",
-        f"(void)__mp_g, (void)__mp_t; using __mp_s = __mp::signature<__mp_type_{k}>;",
+        f"(void)__mp_g, (void)__mp_t; using __mp_s = __mp::signature<decltype(__mp_function_{k})>;",
         *(f"__mp::fill({i.name}, __mp::{i.role}(__mp_g, __mp_t));" for i in inputs),
-        f"static_cast<__mp_type_{k}*>(&{entry.callee})({', '.join(arguments)}); }}",
+        f"__mp_function_{k}({', '.join(arguments)}); }}",
         "} }" if entry.scope else "}",
     ]
     return " ".join(parts)
@@ -117,7 +120,9 @@ def _indices(k: int, role: str, entry: Entry) -> list[str]:
     given = [f"int({p.index})" if p.index else "__mp::implicit_index" for _, p in those]
     counts = ["1"] * len(those)
     if role in ("texture", "sampler"):  # an array of them takes several
-        counts = [f"__mp::handles<__mp::signature<__mp_type_{k}>::parameter<{i}>>::count" for i, _ in those]
+        counts = [
+            f"__mp::handles<__mp::signature<decltype(__mp_function_{k})>::parameter<{i}>>::count" for i, _ in those
+        ]
     count = len(those)
     name = f"__mp_{role}s_{k}"
     return [

@@ -8,8 +8,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import re
-from collections.abc import Sequence
+import sys
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,15 +22,15 @@ from typing import TYPE_CHECKING
 from ..errors import Diagnostic
 from .assembly import Assembly, adapted
 from .cache import Cache, default_cache
-from .checks import find_offence, misuse_of
+from .checks import Offence, find_offence, misuse_of
 from .conditionals import Arms
 from .debuginfo import read_kernels
 from .diagnostics import compile_error, misuse_error, parse_diagnostics, placed
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, Skipped, harvest
-from .lexer import lex
+from .lexer import Token, lex
 from .options import MATH_MODES, Options
-from .overloads import OverloadSet, Separated, separate_overloads
+from .overloads import Separated, separate_overloads
 from .parts import part_count, without_instantiations
 from .precompiled import precompiled_headers
 from .reflection import KernelInfo
@@ -39,6 +43,9 @@ from .twins import drop_twins, explain_twins
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Sequence
+    from typing import TypeAlias
+
+    _Result: TypeAlias = subprocess.CompletedProcess[bytes]
 
 __all__ = ["Constant", "Program", "compile_program"]
 
@@ -126,6 +133,7 @@ class Program:
     max_threads: tuple[int, ...]
     warnings: tuple[Diagnostic, ...] = ()
     inputs: tuple[str, ...] = ()  # symbols of the inputs that are declared outside functions
+    kept: tuple[str, ...] = ()  # what `compile_program` was told about each part of the IR
 
     @cached_property
     def _assemblies(self) -> list[Assembly]:
@@ -136,7 +144,13 @@ class Program:
         return self._assemblies[k % len(self.ir)]
 
 
-def compile_program(source: Source, options: Options, store: Cache | None = None, parts: int | None = None) -> Program:
+def compile_program(
+    source: Source,
+    options: Options,
+    store: Cache | None = None,
+    parts: int | None = None,
+    keep: Callable[[str], str] | None = None,
+) -> Program:
     """Compile a program as far as LLVM IR.
 
     Parameters
@@ -147,6 +161,8 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         Where precompiled headers are kept; the process's own cache by default.
     parts : int, optional
         Into how many parts the IR is split; by default what suits the program and this machine's processors.
+    keep : callable, optional
+        Called with each part of the IR as soon as that is known, maybe from several threads at once.
 
     Raises
     ------
@@ -160,33 +176,57 @@ def compile_program(source: Source, options: Options, store: Cache | None = None
         lexed = lex(source.text)
         separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
         found = harvest(expanded(), source.name)
-        unit = _Unit(source, options, found, separated, store or default_cache())
-        texts, warnings = unit.compile(parts or part_count(len(found.entries)))
-        assemblies = [Assembly(text) for text in texts]
-        numbers = [range(part, len(found.entries), len(texts)) for part in range(len(texts))]
-        kernels, constants, limits = read_kernels([assembly.surroundings for assembly in assemblies], found)
+        unit = _Unit(source, options, found, separated, lexed, store or default_cache())
+        _import_other_half()
+        made, warnings = unit.compile(parts or part_count(len(found.entries)), keep or str)
+        kernels, constants, limits = read_kernels([part.assembly.surroundings for part in made], found)
         if unit.overload_sets:
-            assemblies = [
-                _with_known_spaces(assembly, kernels, those, unit.overload_sets, source)
-                for assembly, those in zip(assemblies, numbers, strict=True)
-            ]
-        for assembly, those in zip(assemblies, numbers, strict=True):
-            offence = find_offence(assembly, those)
-            if offence is not None:
-                raise misuse_of(offence, kernels, unit.describe_functions())
+            made = [_with_known_spaces(part, kernels, unit, keep or str) for part in made]
+        for part in made:
+            if part.offence is not None:
+                raise misuse_of(part.offence, kernels, unit.describe_functions())
     except Misuse as misuse:
         raise misuse_error(misuse, source) from None
     return Program(
-        ir=tuple(
-            _without_call_flags(assembly.pruned(_roots(those)), options)
-            for assembly, those in zip(assemblies, numbers, strict=True)
-        ),
+        ir=tuple(part.ir for part in made),
         kernels=kernels,
         constants=tuple(Constant(*c) for c in constants),
         max_threads=limits,
         warnings=(*map(_skipped_note, found.skipped), *warnings),
-        inputs=_input_symbols(texts[0], len(found.inputs)),
+        inputs=_input_symbols(made[0].assembly, len(found.inputs)),
+        kept=tuple(part.kept for part in made),
     )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a clang has made of some of the kernels."""
+
+    numbers: range  # of the kernels
+    assembly: Assembly
+    offence: Offence | None = None
+    ir: str = ""  # what the kernels reach, without debug information
+    kept: str = ""
+
+
+def _finished(assembly: Assembly, numbers: range, options: Options, keep: Callable[[str], str]) -> _Part:
+    offence = find_offence(assembly, numbers)
+    if offence is not None:
+        return _Part(numbers, assembly, offence)
+    ir = _without_call_flags(assembly.pruned(_roots(numbers)), options)
+    return _Part(numbers, assembly, None, ir, keep(ir))
+
+
+def _import_other_half() -> None:
+    """Import what lowers kernels, LLVM included, while clang runs: it takes longer than clang does."""
+    name = f"{__package__}.lowering"
+
+    def load() -> None:
+        with contextlib.suppress(ImportError):  # who lowers a kernel will hear of it
+            importlib.import_module(name)
+
+    if name not in sys.modules:
+        threading.Thread(target=load, name="metalpy import").start()
 
 
 def _roots(numbers: Sequence[int]) -> list[str]:
@@ -194,18 +234,15 @@ def _roots(numbers: Sequence[int]) -> list[str]:
     return [*(f"__mp_thread_{k}" for k in numbers), "__mp_group"]
 
 
-def _with_known_spaces(
-    assembly: Assembly,
-    kernels: Sequence[KernelInfo],
-    numbers: Sequence[int],
-    sets: Sequence[OverloadSet],
-    source: Source,
-) -> Assembly:
-    """The program with the overloads that are meant, for each kernel of these numbers."""
-    ir = assembly.pruned(_roots(numbers))
-    if not asks_for_spaces(assembly, numbers):
-        return Assembly(without_marks(ir))
-    return Assembly(resolve_spaces(adapted(ir), {k: kernels[k] for k in numbers}, sets, source.text))
+def _with_known_spaces(part: _Part, kernels: Sequence[KernelInfo], unit: _Unit, keep: Callable[[str], str]) -> _Part:
+    """The part with the overloads that are meant, for each of its kernels."""
+    ir = part.assembly.pruned(_roots(part.numbers))
+    if asks_for_spaces(part.assembly, part.numbers):
+        infos = {k: kernels[k] for k in part.numbers}
+        ir = resolve_spaces(adapted(ir), infos, unit.overload_sets, unit.source.text)
+    else:
+        ir = without_marks(ir)
+    return _finished(Assembly(ir), part.numbers, unit.options, keep)
 
 
 def _skipped_note(function: Skipped) -> Diagnostic:
@@ -213,8 +250,8 @@ def _skipped_note(function: Skipped) -> Diagnostic:
     return Diagnostic("note", message, function.file, function.line, 1)
 
 
-def _input_symbols(ir: str, count: int) -> tuple[str, ...]:
-    bodies = (ir.split(f"@__mp_input_{k}(", 1)[1].split("\n}", 1)[0] for k in range(count))
+def _input_symbols(assembly: Assembly, count: int) -> tuple[str, ...]:
+    bodies = (assembly.definition(f"__mp_input_{k}") for k in range(count))
     return tuple(re.search(r"@llvm\.threadlocal\.address\S*\(ptr [^@]*@([\w.$]+)", body)[1] for body in bodies)  # type: ignore[index]
 
 
@@ -246,8 +283,16 @@ def _expand_macros(source: Source, options: Options) -> str:
 class _Unit:
     """A program as clang gets it: our headers, the rewritten text, the entry points."""
 
-    def __init__(self, source: Source, options: Options, found: Harvest, separated: Separated, store: Cache) -> None:
-        self._source, self._options, self._found, self._store = source, options, found, store
+    def __init__(
+        self,
+        source: Source,
+        options: Options,
+        found: Harvest,
+        separated: Separated,
+        lexed: list[Token],
+        store: Cache,
+    ) -> None:
+        self.source, self.options, self._found, self._lexed, self._store = source, options, found, lexed, store
         self._flags = [*_COMMON_FLAGS, *_version_flags(options), *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
         self._headers = ["__mp/entry.h", "__mp/keywords.h"]
         if _STANDARD_INCLUDE.search(source.text):
@@ -260,12 +305,13 @@ class _Unit:
         self.overload_sets = separated.sets
         self._arms = Arms(separated.insertions)
 
-    def compile(self, parts: int) -> tuple[list[str], tuple[Diagnostic, ...]]:
-        """IR with debug information about types, in so many parts, and clang's warnings."""
-        include_dirs = self._options.include_dirs
+    def compile(self, parts: int, keep: Callable[[str], str]) -> tuple[list[_Part], tuple[Diagnostic, ...]]:
+        """So many parts, and clang's warnings; if the program has overload sets, no more than its IR for each."""
+        include_dirs = self.options.include_dirs
         told: list[Diagnostic] = []  # warnings about what was mended
         for _ in range(MAX_ROUNDS):
-            results = self._run_parts(parts)
+            made = self._run_parts(parts, keep)
+            results = [result for result, _ in made]
             printed = [result.stderr.decode("utf-8", "replace") for result in results]
             messages = self._arms.restore(self._program, "".join(printed))
             is_valid = all(result.returncode == 0 for result in results)
@@ -274,50 +320,59 @@ class _Unit:
                 warnings = [d for d in self._warnings(messages) if d.severity == "warning"]
                 told += [d for d in warnings if d.message.startswith("shift count")]
             elif is_valid:
-                texts = [result.stdout.decode("utf-8", "surrogateescape") for result in results]
-                return texts, tuple(_told_once([*told, *self._warnings(messages)]))
+                return [part for _, part in made if part], tuple(_told_once([*told, *self._warnings(messages)]))
             switches = {f"-D__METALPY_HIDE_{name}" for name in _AMBIGUOUS.findall(messages)}
             switches |= {"-D__METALPY_BFLOAT_TO_INT"} if _BFLOAT_TO_INT.search(messages) else set()
             if switches - set(self._flags):
                 self._flags += sorted(switches - set(self._flags))
                 continue
-            without_twins = drop_twins(self._source.text, self._program, messages)
+            without_twins = drop_twins(self.source.text, self._program, messages)
             if not is_mended and without_twins is None:
                 break
             self._program = without_twins or self._program
         if parts > 1:  # messages are always those about the program as it stands
-            return self.compile(1)
-        messages = explain_twins(self._source.text, messages)
-        raise compile_error(messages, self._source, include_dirs, self._found.entries, self._lines_before)
+            return self.compile(1, keep)
+        messages = explain_twins(self.source.text, messages)
+        raise compile_error(messages, self.source, include_dirs, self._found.entries, self._lines_before)
 
     def _warnings(self, messages: str) -> list[Diagnostic]:
         found = parse_diagnostics(messages, self._found.entries)
-        return placed(_told_once(found), self._source, self._options.include_dirs, self._lines_before)
+        return placed(_told_once(found), self.source, self.options.include_dirs, self._lines_before)
 
     def describe_functions(self) -> str:
         """The IR again with debug information about functions: where they are."""
         return self._run("", "").stdout.decode("utf-8", "surrogateescape")
 
-    def _run_parts(self, parts: int) -> list[subprocess.CompletedProcess[bytes]]:
+    def _run_parts(self, parts: int, keep: Callable[[str], str]) -> list[tuple[_Result, _Part | None]]:
+        """What each clang says, and what is made of it if it compiled, which is done while others still run."""
         if parts == 1:
-            return [self._run(*_FUNCTIONS_UNDESCRIBED)]
+            return [self._run_part(keep, self._program)]
         from concurrent.futures import ThreadPoolExecutor
 
-        program = without_instantiations(self._source.text, self._program)
+        program = without_instantiations(self.source.text, self._program, self._lexed)
         with ThreadPoolExecutor(parts) as pool:
-            runs = [pool.submit(self._run, *_FUNCTIONS_UNDESCRIBED, program, part, parts) for part in range(parts)]
-            return [run.result() for run in runs]
+            return list(pool.map(lambda part: self._run_part(keep, program, part, parts), range(parts)))
 
-    def _run(
-        self, before: str, behind: str, program: str | None = None, part: int = 0, parts: int = 1
-    ) -> subprocess.CompletedProcess[bytes]:
-        text = defined_flags(self._found) + self._options.directives + before
+    def _run_part(
+        self, keep: Callable[[str], str], program: str, part: int = 0, parts: int = 1
+    ) -> tuple[_Result, _Part | None]:
+        result = self._run(*_FUNCTIONS_UNDESCRIBED, program, part, parts)
+        if result.returncode != 0:
+            return result, None
+        assembly = Assembly(result.stdout.decode("utf-8", "surrogateescape"))
+        numbers = range(part, len(self._found.entries), parts)
+        if self.overload_sets:
+            return result, _Part(numbers, assembly)
+        return result, _finished(assembly, numbers, self.options, keep)
+
+    def _run(self, before: str, behind: str, program: str | None = None, part: int = 0, parts: int = 1) -> _Result:
+        text = defined_flags(self._found) + self.options.directives + before
         self._lines_before = text.count("\n")
         entries = write_entries(self._found, part, parts, placed=bool(self.overload_sets))
         text += self._arms.insert(program or self._program) + entries + behind
         data = text.encode("utf-8", "surrogateescape")
         own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
-        command = [*clang(), "-x", "c++", *self._flags, *_include_flags(self._source, self._options), *_OUTPUT]
+        command = [*clang(), "-x", "c++", *self._flags, *_include_flags(self.source, self.options), *_OUTPUT]
         headers = precompiled_headers(self._store, [*self._flags, *own], self._headers)
         if headers is not None:
             result = run_tool([*command, "-include-pch", str(headers), *_included(self._texts), "-"], data)

@@ -387,7 +387,8 @@ class _Harvester:
                 gate=spell(gate) if gate else None,
                 type_name=type_name(plain, name),
             )
-        if any(t in _BOUND_OBJECTS for t in outer):
+        by_value = not {"*", "&", "["} & set(outer)
+        if by_value and any(t in _BOUND_OBJECTS for t in outer if t != name):  # `device float* tensor` is a buffer
             index = attributes.get("buffer")
             return Parameter(
                 name,

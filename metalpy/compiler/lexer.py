@@ -6,8 +6,11 @@ their offsets, and must never trip over anything that they do not understand.
 
 from __future__ import annotations
 
+import gc
 import re
 from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import accumulate
 from operator import itemgetter
 from typing import NamedTuple
@@ -46,6 +49,7 @@ _RAW_LEXEMES = re.compile(_RAW_STRING + _LEXEME, re.DOTALL)
 _DIRECTIVE = re.compile(r"[ \t]*\#(?:\\\n|/\*.*?\*/|(?!//)[^\n])*", re.DOTALL)
 _BRACKETS = frozenset({"[", "[[", "]", "]]"})
 _start = itemgetter(2)
+_MANY = 10000  # lexemes; some milliseconds
 
 
 class _Kinds(dict[str, str]):
@@ -81,11 +85,25 @@ def lex(text: str) -> list[Token]:
     raw = 'R"' in text
     lexemes = [match[0] for match in _RAW_LEXEMES.finditer(text)] if raw else _LEXEMES.findall(text)
     new, kinds = tuple.__new__, _KINDS  # as fast again as Token(...)
-    return [
-        new(Token, (kind, lexeme, start))
-        for lexeme, start in zip(lexemes, accumulate(map(len, lexemes), initial=0), strict=False)
-        if (kind := kinds[lexeme[0]] or _kind(lexeme)) != "skip"
-    ]
+    with _no_collection(len(lexemes)):
+        return [
+            new(Token, (kind, lexeme, start))
+            for lexeme, start in zip(lexemes, accumulate(map(len, lexemes), initial=0), strict=False)
+            if (kind := kinds[lexeme[0]] or _kind(lexeme)) != "skip"
+        ]
+
+
+@contextmanager
+def _no_collection(count: int) -> Iterator[None]:
+    """While many tokens are made the garbage collector would look at them all over again, which takes as long."""
+    pauses = count > _MANY and gc.isenabled()
+    if pauses:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if pauses:
+            gc.enable()
 
 
 def tokenize(text: str, *, directives: bool = True, lexed: list[Token] | None = None) -> list[Token]:
@@ -197,12 +215,14 @@ def in_directive(text: str, offset: int) -> bool:
     return text[start:offset].lstrip().startswith("#")
 
 
-# Braces, and what may hold some that are none: comments and literals, but not what follows the ' in 1'000.
+# Braces, and what may hold some that are none: comments and literals, but not what follows the ' in 1'000. Nearly no
+# character begins any of these, and one look ahead finds that out four times as fast as trying them all.
 _BRACE = re.compile(
+    r"(?=[){}/R\"'])(?:"
     r"(?P<head>\)\s*)?(?P<brace>[{}])"
     r"|//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z)"
     r'|R"(?P<delimiter>[^()\\\s]*)\(.*?\)(?P=delimiter)"|"(?:\\.|[^"\\\n])*"'
-    r"|(?<![0-9A-Za-z_])'(?:\\.|[^'\\\n])*'",
+    r"|(?<![0-9A-Za-z_])'(?:\\.|[^'\\\n])*')",
     re.DOTALL,
 )
 

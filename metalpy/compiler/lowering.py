@@ -13,36 +13,34 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 import numpy as np
 
 from ..errors import CompileError, MetalError
-from .assembly import Assembly, adapted
+from .assembly import Assembly, adapted, inlining, sealed
 from .checks import may_recurse
 from .convergence import order_meetings
 from .conversions import conversions_for
 from .division import with_checks
 from .executor import CHECKED, REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
+from .iterations import keep_in_iterations
 from .memory_checks import with_memory_checks
+from .passes import linker_options
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
 from .spmd.size import refuse_large_when_inlined
-from .target import aim, initialize, plain_machine, target_machine
+from .stack import has_variables, stack_of_vector_program, stack_size
+from .target import aim, initialize, plain_machine, processor, target_machine
 from .toolchain import Linker
 
 __all__ = ["becomes_loop", "inline_all_but", "lower"]
 
 KERNEL_VERSION = 2
-KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS, KERNEL_VARIABLES, KERNEL_CHECKED = (
-    1,
-    2,
-    4,
-    8,
-    16,
-)  # flags of mp_native_kernel
-_STACK_SLACK = 16 * 1024  # what libm and the runtime need below a kernel's own variables
+# Flags of mp_native_kernel.
+KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS, KERNEL_VARIABLES, KERNEL_CHECKED = (1 << bit for bit in range(5))
 _THREAD, _GROUP = "__mp_thread", "__mp_group"  # entry points: one thread, all threads of a group (see entry.h)
 _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
 # What accesses promise of their addresses beyond a scalar's alignment; variables, the group, do have theirs.
@@ -89,79 +87,117 @@ def lower(
     text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants))
     text += "\n".join(constants.values())
     text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
-    recurses = may_recurse(assembly, k)
-    with _lock:
+    text = keep_in_iterations(text, assembly, f"__mp_thread_{k}")
+    work = _Work(program, k, sealed(text, {_THREAD, _GROUP}), may_recurse(assembly, k), machine)
+    chosen = chosen_executor()
+    reason = f"METALPY_EXECUTOR={chosen}"
+    if chosen == SPMD:
+        try:
+            return _lower_spmd(work, shape)
+        except Unsupported as unsupported:
+            reason = str(unsupported)
+    return _lower_reference(work, reason, chosen == CHECKED)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A kernel to be lowered.
+
+    Attributes
+    ----------
+    text : str
+        What it reaches, as LLVM assembly.
+    recurses : bool
+        Whether a function there may call itself.
+    given : llvm.TargetMachine or None
+        What to compile for, if not for the processor that METALPY_CPU names.
+    """
+
+    program: Program
+    k: int
+    text: str
+    recurses: bool
+    given: llvm.TargetMachine | None
+
+    @property
+    def max_threads(self) -> int:
+        return self.program.max_threads[self.k]
+
+    def parsed(self, text: str) -> tuple[llvm.ModuleRef, llvm.TargetMachine]:
+        """The module, with loops for calls to oneself, and what it is for."""
         initialize()
-        module = llvm.parse_assembly(text)
-        machine = machine or target_machine()
+        module, machine = llvm.parse_assembly(text), self.given or target_machine()
         aim(module, machine)
-        _keep_only(module, {_THREAD, _GROUP})
-        _run_passes(module, machine, reachable_only=True)
-        if recurses:
+        if self.recurses:
             _make_loops(module, machine)
-        if chosen_executor() == SPMD:
-            try:
-                return _lower_spmd(module, machine, program, k, shape)
-            except Unsupported as unsupported:
-                reason = str(unsupported)
-        else:
-            reason = f"METALPY_EXECUTOR={chosen_executor()}"
-        is_checked = chosen_executor() == CHECKED
+        return module, machine
+
+
+def _lower_spmd(work: _Work, shape: str) -> Lowered:
+    """The kernel as a program for whole simdgroups; raises Unsupported if it cannot be vectorised.
+
+    The linker optimises it and makes the machine code, unless another processor was given.
+    """
+    refuse_large_when_inlined(work.text, _THREAD)
+    initialize()
+    with Linker([] if work.given else linker_options(*processor())) as linker:
+        with _lock:
+            module, machine = work.parsed(inlining(sealed(work.text, {_THREAD}), _THREAD, _RENDEZVOUS))
+            if work.program.inputs:
+                module = _place_inputs(module, machine, work.program, work.k, _THREAD)
+            module, static_memory = _place_threadgroup_variables(module, machine)
+            _run_passes(module, plain_machine(machine), vectorize=False)
+            made = vectorize(str(module), _THREAD, work.max_threads, shape)
+            stack, has_memory = stack_of_vector_program(made.module, made.frames)
+            flags = KERNEL_SIMDGROUPS | KERNEL_VARIABLES * has_memory
+            record = _record(made.entry, flags, static_memory, work.max_threads, stack)
+            text = "\n".join([with_checks(made.module, machine.triple), record, _label(SPMD)])
+            module = _verified(text, work.program.kernels[work.k].name)
+            if work.given:
+                _simplify(module, machine, made.regroups)
+                native = machine.emit_object(module)
+                return Lowered(linker.link(native, *conversions_for(native, machine.triple)), SPMD)
+            program = module.as_bitcode()
+        code = linker.link(program)
+        if others := conversions_for(code, machine.triple):
+            code = linker.link(program, *others)
+        return Lowered(code, SPMD)
+
+
+def _lower_reference(work: _Work, reason: str, is_checked: bool) -> Lowered:
+    """The kernel as a program for one thread, which the runtime runs for each; if asked for, with checked accesses."""
+    program = work.program
+    with _lock:
+        module, machine = work.parsed(work.text)
+        _run_passes(module, machine, reachable_only=True)
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
         speaks = any(f.is_declaration and f.name == "mp_kernel_message" for f in module.functions)
         speaks |= is_checked
         entry = _THREAD if uses_fibers or speaks else _GROUP
         if program.inputs:
-            module = _place_inputs(module, machine, program, k, entry)
+            module = _place_inputs(module, machine, program, work.k, entry)
         module, static_memory = _place_threadgroup_variables(module, machine)
-        _keep_only(module, {entry})
-        if uses_fibers:
-            module = _allow_inlining_meetings(module)
-        if uses_fibers or is_checked:
-            _inline_all(module, entry)  # so that every meeting is in one function, where its order is known
-        if (text := str(module)) != (checked := with_checks(text, machine.triple)):
-            module = llvm.parse_assembly(checked)
+        text = sealed(str(module), {entry})
+        if uses_fibers or is_checked:  # so that every meeting is in one function, where its order is known
+            text = inlining(text, entry, _RENDEZVOUS)
+        module = llvm.parse_assembly(with_checks(text, machine.triple))
         _run_passes(module, machine, vectorize=not is_checked)
         if uses_fibers:
             module = llvm.parse_assembly(order_meetings(str(module)))
         if is_checked:
-            module = _with_memory_checks(module, program, k)
-        stack = _stack_size(module, machine)
-        flags = (
-            KERNEL_FIBERS * uses_fibers
-            | KERNEL_MESSAGES * speaks
-            | _variables_flag(module)
-            | KERNEL_CHECKED * is_checked
-        )
-        record = _record(module.triple, entry, flags, static_memory, program.max_threads[k], stack)
-        return _finish(module, machine, record, CHECKED if is_checked else REFERENCE, reason)
-
-
-def _with_memory_checks(module: llvm.ModuleRef, program: Program, k: int) -> llvm.ModuleRef:
-    info = program.kernels[k]
-    names = {argument.index: argument.name for argument in info.arguments if argument.kind == "buffer"}
-    return llvm.parse_assembly(with_memory_checks(str(module), _THREAD, names, (info.file, info.line)))
-
-
-def _lower_spmd(module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int, shape: str) -> Lowered:
-    """The kernel as a program for whole simdgroups; raises Unsupported if it cannot be vectorised."""
-    module = module.clone()
-    if program.inputs:
-        module = _place_inputs(module, machine, program, k, _THREAD)
-    module, static_memory = _place_threadgroup_variables(module, machine)
-    _keep_only(module, {_THREAD})
-    module = _allow_inlining_meetings(module)
-    refuse_large_when_inlined(str(module), _THREAD)
-    _inline_all(module, _THREAD)
-    _run_passes(module, plain_machine(machine), vectorize=False)
-    made = vectorize(str(module), _THREAD, program.max_threads[k], shape)
-    module = _verified(with_checks(made.module, machine.triple), program.kernels[k].name)
-    _keep_only(module, {made.entry})
-    _simplify(module, machine, made.entry, made.regroups)
-    stack = _stack_size(module, machine)
-    flags = KERNEL_SIMDGROUPS | _variables_flag(module)
-    record = _record(module.triple, made.entry, flags, static_memory, program.max_threads[k], stack)
-    return _finish(module, machine, record, SPMD)
+            info = program.kernels[work.k]
+            names = {argument.index: argument.name for argument in info.arguments if argument.kind == "buffer"}
+            module = llvm.parse_assembly(with_memory_checks(str(module), entry, names, (info.file, info.line)))
+        stack = stack_size(module, machine)
+        flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | KERNEL_VARIABLES * has_variables(module)
+        flags |= KERNEL_CHECKED * is_checked
+        executor = CHECKED if is_checked else REFERENCE
+        record = _record(entry, flags, static_memory, work.max_threads, stack, declared=True)
+        text = f'target triple = "{module.triple}"\n{record}{_label(executor, reason)}'
+        module.link_in(llvm.parse_assembly(text))
+        with Linker() as linker:
+            native = machine.emit_object(module)
+            return Lowered(linker.link(native, *conversions_for(native, machine.triple)), executor, reason)
 
 
 def _verified(text: str, kernel: str) -> llvm.ModuleRef:
@@ -175,20 +211,6 @@ def _verified(text: str, kernel: str) -> llvm.ModuleRef:
             f"METALPY_EXECUTOR=reference runs it thread by thread. LLVM says: {error}"
         ) from error
     return module
-
-
-def _finish(
-    module: llvm.ModuleRef, machine: llvm.TargetMachine, record: str, executor: str, reason: str = ""
-) -> Lowered:
-    """The shared object of a module that is optimised, with the kernel's record and what `Lowered.read` looks for."""
-    module.link_in(llvm.parse_assembly(record))
-    label = executor_label(executor, reason)
-    values = ", ".join(f"i8 {byte}" for byte in label)
-    text = f'target triple = "{module.triple}"\n@mp_executor = constant [{len(label)} x i8] [{values}]\n'
-    module.link_in(llvm.parse_assembly(text))
-    with Linker() as linker:
-        native = machine.emit_object(module)
-        return Lowered(linker.link(native, *conversions_for(native, machine.triple)), executor, reason)
 
 
 def becomes_loop(assembly: Assembly, name: str) -> bool:
@@ -251,23 +273,6 @@ def _inline_all(module: llvm.ModuleRef, entry: str) -> None:
             function.add_function_attribute("alwaysinline")
 
 
-def _allow_inlining_meetings(module: llvm.ModuleRef) -> llvm.ModuleRef:
-    """Drop the attributes of functions that hold meetings and are not to be inlined.
-
-    Lanes that call such a function from different places must not meet inside it.
-    """
-    apart = [f.name for f in module.functions if b"noinline" in b" ".join(f.attributes) and not f.is_declaration]
-    if not apart:
-        return module
-    text = str(module)
-    assembly = Assembly(text)
-    for name in apart:
-        if any(_RENDEZVOUS.fullmatch(other) for other in assembly.reachable([name], constructors=False)):
-            head = assembly.definition(name).partition("\n")[0]
-            text = text.replace(head, re.sub(r" #\d+(?=[^()]*\{$)", "", head))
-    return llvm.parse_assembly(text)
-
-
 def _run_passes(
     module: llvm.ModuleRef, machine: llvm.TargetMachine, *, reachable_only: bool = False, vectorize: bool = True
 ) -> None:
@@ -284,7 +289,7 @@ def _run_passes(
     passes.run(module, builder)
 
 
-def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, entry: str, regroups: bool) -> None:
+def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, regroups: bool) -> None:
     """Optimise a vector program, whose scalar form has been through all passes.
 
     What they would do once more takes as long as emitting the code, and finds little: variables become registers,
@@ -305,11 +310,6 @@ def _simplify(module: llvm.ModuleRef, machine: llvm.TargetMachine, entry: str, r
     for function in module.functions:
         if not function.is_declaration:
             simplify.run(function, builder)
-    unroll = llvm.create_new_function_pass_manager()
-    unroll.add_loop_unroll_pass()
-    every = module.get_function(entry)  # the simdgroups that have all lanes are in there
-    unroll.run(every, builder)
-    simplify.run(every, builder)
 
 
 def _constants(program: Program, values: Mapping[int, object]) -> dict[str, str]:
@@ -443,51 +443,23 @@ def _place_inputs(
     return llvm.parse_assembly(head + f"@{entry}(" + body.replace("{", "{" + variables, 1) + end + tail)
 
 
-_ALLOCA = re.compile(r"= alloca (?:inalloca )?([^,\n]+)")
-
-
-def _stack_size(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> int:
-    """An upper bound of the stack that a thread needs: all variables of all functions, spills allowed for."""
-    sizes = {}
-    for struct_type in module.struct_types:
-        match = re.match(r"(%(?:[\w.$]+|\"[^\"]+\")) = type [^o]", str(struct_type))  # not opaque
-        if match:
-            sizes[match[1]] = machine.target_data.get_abi_size(struct_type)
-    total = 0
-    for function in module.functions:
-        if not function.is_declaration:
-            text = str(function)
-            total += sum(_type_size(t.strip(), sizes) for t in _ALLOCA.findall(text)) + 8 * text.count("\n") + 512
-    return 2 * total + _STACK_SLACK
-
-
-def _variables_flag(module: llvm.ModuleRef) -> int:
-    """Whether any variable is in memory after optimisation, where a wrong index reaches what lies around it."""
-    defined = (function for function in module.functions if not function.is_declaration)
-    return KERNEL_VARIABLES * any(_ALLOCA.search(str(function)) for function in defined)
-
-
-def _type_size(text: str, structs: Mapping[str, int]) -> int:
-    """Bytes of an IR type, rounded up."""
-    if match := re.fullmatch(r"[\[<](\d+) x (.*)[\]>]", text):
-        return int(match[1]) * _type_size(match[2], structs)
-    if match := re.fullmatch(r"i(\d+)", text):
-        return max(int(match[1]) // 8, 1)
-    if text.startswith("{"):
-        return sum(_type_size(t.strip(), structs) + 8 for t in text.strip("{} ").split(","))
-    return {"float": 4, "half": 2, "bfloat": 2, "double": 8, "ptr": 8}.get(text) or structs.get(text, 4096)
-
-
-def _record(triple: str, entry: str, flags: int, memory: int, max_threads: int, stack: int) -> str:
-    """The ``mp_kernel`` record that the runtime looks for, as IR to link in."""
+def _record(entry: str, flags: int, memory: int, max_threads: int, stack: int, declared: bool = False) -> str:
+    """The ``mp_kernel`` record that the runtime looks for, as IR; with a declaration of `entry` for another module."""
     by_thread = flags & (KERNEL_FIBERS | KERNEL_MESSAGES)
     parameters = "ptr, ptr" if by_thread else "ptr"  # of run_thread and run_group
     pointers = f"ptr null, ptr @{entry}" if by_thread else f"ptr @{entry}, ptr null"
     numbers = (KERNEL_VERSION, flags, memory, max_threads, stack, 0)
     fields = ", ".join(f"i32 {n}" for n in numbers)
     return (
-        f'target triple = "{triple}"\n'
         "%mp_native_kernel = type { i32, i32, i32, i32, i32, i32, ptr, ptr }\n"
         f"@mp_kernel = constant %mp_native_kernel {{ {fields}, {pointers} }}\n"
-        f"declare void @{entry}({parameters})\n"
+        + f"declare void @{entry}({parameters})\n"
+        * declared
     )
+
+
+def _label(executor: str, reason: str = "") -> str:
+    """What `Lowered.read` looks for in a shared object, as IR."""
+    label = executor_label(executor, reason)
+    values = ", ".join(f"i8 {byte}" for byte in label)
+    return f"@mp_executor = constant [{len(label)} x i8] [{values}]\n"

@@ -15,7 +15,8 @@ delegates to an object that a static function of the class makes in the same way
 
 `spaces` answers the question in the IR of each kernel, before anything else is made of it. As overload resolution
 would, C++ still chooses between overloads that differ in more; of those that differ in ``const`` as well, it chooses by
-that alone, so they are a set, too.
+that alone, so they are a set, too. So are ``f(device T*, float)`` and ``f(thread T*, int)``, where it would take the
+second for a whole number and a pointer into device memory, which only the first can be called with.
 """
 
 from __future__ import annotations
@@ -24,8 +25,19 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeAlias
 
-from .declarations import ADDRESS_SPACES, outside_brackets, parameter_name, spell, split_attributes, split_commas
+from .declarations import (
+    ADDRESS_SPACES,
+    SCALAR,
+    number_kind,
+    outside_brackets,
+    parameter_name,
+    spell,
+    split_attributes,
+    split_commas,
+)
 from .lexer import Token, closing
 from .source import blanked
 from .specialisations import differing_specialisations, insertions_for
@@ -40,6 +52,7 @@ _GROUPED = ("__attribute__", "alignas", "decltype", "explicit", "typeof", "requi
 _NOT_REPEATED = frozenset({"constexpr", "consteval", "explicit"})
 _CONST = frozenset({"const", "constant"})
 _ERASED = ADDRESS_SPACES | _CONST
+_Types: TypeAlias = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,11 @@ class _Overload:
     def spaces(self) -> tuple[str, ...]:
         """The space of the object and of what each parameter points to; "" where none is named."""
         return (_space(self.trailing) if self.is_method else "", *map(_space, self.parameters))
+
+    @cached_property
+    def types(self) -> _Types:
+        """The types of the parameters without what the overloads of a set may differ in."""
+        return tuple(tuple(_type(p)) for p in self.parameters)
 
     @property
     def returned(self) -> list[Token]:
@@ -133,20 +151,54 @@ def _sets(text: Text, finder: Finder, definitions: Iterable[Definition]) -> list
         found = _overload(text.tokens, definition)
         if found is not None:
             template = [t.text for t in found.head[: _template_end(found.head)]]
+            if template:  # templates may differ in what they return alone, as by enable_if
+                template += [t.text for t in found.returned if t.text not in _ERASED]
             key = (
                 id(definition.scope), *definition.branches, found.name_text, *template, found.is_method,
-                *(tuple(_type(p)) for p in found.parameters),
+                *(p if number_kind(p) is None else None for p in found.types),
             )  # fmt: skip
             groups.setdefault(key, []).append(found)
-    return [group for group in groups.values() if len(group) > 1 and _is_set(text, finder, group)]
+    return [those for group in groups.values() for those in _divided(group) if _is_set(text, finder, those)]
+
+
+def _divided(group: list[_Overload]) -> list[list[_Overload]]:
+    """Overloads that differ in no more than spaces and types of numbers, as the sets that C++ can choose between.
+
+    It chooses by the types first. That is wrong where the overloads for the types that it takes are not for the space
+    that is meant, and those for other types are, to which the arguments convert: both belong to one set.
+    """
+    by_types: dict[_Types, list[_Overload]] = {}
+    for overload in group:
+        by_types.setdefault(overload.types, []).append(overload)
+    spaces = {types: {o.spaces for o in those} for types, those in by_types.items()}
+    sets: list[list[_Types]] = []
+    for a in by_types:
+        linked = [
+            those
+            for those in sets
+            if any(
+                (_converts(a, b) and spaces[b] - spaces[a]) or (_converts(b, a) and spaces[a] - spaces[b])
+                for b in those
+            )
+        ]
+        sets = [those for those in sets if those not in linked] + [[*itertools.chain(*linked), a]]
+    return [[o for o in group if o.types in those] for those in sets]
+
+
+def _converts(types: _Types, wanted: _Types) -> bool:
+    """Whether arguments of some types are what is wanted, or numbers that become it."""
+    return all(
+        of == to or (number_kind(of) == SCALAR and number_kind(to) is not None)
+        for of, to in zip(types, wanted, strict=True)
+    )
 
 
 def _is_set(text: Text, finder: Finder, group: list[_Overload]) -> bool:
     bodies = [o for o in group if text.tokens[o.definition.body].text == "{"]
-    if len({o.spaces for o in bodies}) < 2 or len({(o.spaces, _shape(o)) for o in bodies}) < len(bodies):
+    if len({o.spaces for o in bodies}) < 2 or len({(o.types, o.spaces, _shape(o)) for o in bodies}) < len(bodies):
         return False
     words = [text.words(text.span(o.definition)) for o in bodies]
-    if all(
+    if len({o.types for o in bodies}) == 1 and all(
         are_twins(w, words[0]) or _does(o, w) == _does(bodies[0], words[0]) for o, w in zip(bodies, words, strict=True)
     ):
         return False
@@ -269,11 +321,13 @@ def _separate(text: Text, overloads: list[_Overload], rewritten: str, out: Separ
     choosers = []
     for o, count in itertools.product(overloads, counts):
         shown = _cut(o, count)
-        if (count, _shape(shown)) in written:
-            continue
-        written.add((count, _shape(shown)))
         number_shown = len(shown.parameters)
-        callable_ones = [(_cut(m, count), name) for m, name in members if required.get(name, 0) <= number_shown]
+        those = [(m, name) for m, name in members if required.get((name, m.types), 0) <= number_shown]
+        is_needed = any(m.types == o.types for m, _ in those)
+        if (count, shown.types, _shape(shown)) in written or not is_needed:
+            continue
+        written.add((count, shown.types, _shape(shown)))
+        callable_ones = [(_cut(m, count), name) for m, name in those]
         choice = _choice(shown, callable_ones, [i for i in questions if i <= number_shown], number)
         is_member = o.definition.scope.is_class
         _insert(out, text.span(o.definition)[0], "" if is_member else _head(shown, rewritten, defaults=True) + "; ")
@@ -289,16 +343,17 @@ def _separate(text: Text, overloads: list[_Overload], rewritten: str, out: Separ
     out.sets.append(OverloadSet(first.name_text.replace(" ", ""), first.token.start, arguments))
 
 
-def _required(members: list[tuple[_Overload, str]]) -> dict[str, int]:
-    """How many arguments each overload of a set must have, by its new name; empty if all have the same defaults."""
-    defaults: dict[str, list[str]] = {}  # what a declaration gives, its definition has
+def _required(members: list[tuple[_Overload, str]]) -> dict[tuple[str, _Types], int]:
+    """How many arguments each overload of a set must have; empty if all have the same defaults."""
+    defaults: dict[tuple[str, _Types], list[str]] = {}  # what a declaration gives, its definition has
     for o, name in members:
-        given = defaults.setdefault(name, [""] * len(o.parameters))
+        given = defaults.setdefault((name, o.types), [""] * len(o.parameters))
         for i, parameter in enumerate(o.parameters):
             given[i] = given[i] or " ".join(_default(parameter))
-    if all(given == defaults[members[0][1]] for given in defaults.values()):
+    first, *others = defaults.values()
+    if all(given == first for given in others):
         return {}
-    return {name: next((i for i, d in enumerate(given) if d), len(given)) for name, given in defaults.items()}
+    return {key: next((i for i, d in enumerate(given) if d), len(given)) for key, given in defaults.items()}
 
 
 def _default(parameter: list[Token]) -> list[str]:
@@ -381,7 +436,7 @@ def _choice(chosen: _Overload, members: list[tuple[_Overload, str]], questions: 
     for question, i in enumerate(questions):
         address = "this" if i == 0 else _address(chosen.parameters[i - 1], names[i - 1])
         parts.append(f"[[maybe_unused]] const int mp_{question} = __mp_space({number}, {question}, {address});")
-    callable_ones = [(o, name) for o, name in members if _takes(o, chosen)]
+    callable_ones = _callable([(o, name) for o, name in members if _takes(o, chosen)], chosen)
     alike = Counter((o.spaces, _shape(o)) for o, _ in {name: (o, name) for o, name in callable_ones}.values())
     callable_ones = [(o, name) for o, name in callable_ones if alike[o.spaces, _shape(o)] == 1]
     # The very one first; one that names no space last, which takes any.
@@ -412,11 +467,32 @@ def _arguments(overload: _Overload) -> str:
 
 
 def _takes(overload: _Overload, chosen: _Overload) -> bool:
-    """Whether the overload may be called with what `chosen` takes: it adds const where it differs."""
+    """Whether the overload may be called with what `chosen` takes: it adds const or converts a number."""
     pairs = zip(_shape(overload), _shape(chosen), strict=True)
     returned, wanted = overload.returned, chosen.returned
     same = [t.text for t in returned if t.text not in _ERASED] == [t.text for t in wanted if t.text not in _ERASED]
-    return same and _consts(returned) <= _consts(wanted) and all(a >= b for a, b in pairs)
+    return (
+        same
+        and _converts(chosen.types, overload.types)
+        and _consts(returned) <= _consts(wanted)
+        and all(a >= b for a, b in pairs)
+    )
+
+
+def _callable(members: list[tuple[_Overload, str]], chosen: _Overload) -> list[tuple[_Overload, str]]:
+    """Those of the members that C++ finds by their name with the parameters of `chosen` as arguments.
+
+    Members for the same spaces that take other types of numbers share a name: C++ finds the one for the very types, or
+    the only one that they convert to.
+    """
+    kept = []
+    types: dict[str, set[_Types]] = {}
+    for o, name in members:
+        types.setdefault(name, set()).add(o.types)
+    for o, name in members:
+        if o.types == chosen.types or (chosen.types not in types[name] and len(types[name]) == 1):
+            kept.append((o, name))
+    return kept
 
 
 def _address(parameter: list[Token], name: str) -> str:

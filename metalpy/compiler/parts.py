@@ -13,19 +13,15 @@ from __future__ import annotations
 import os
 import re
 
-from .lexer import in_directive
+from .lexer import Token, in_directive, lex
 from .source import blanked
 
 __all__ = ["part_count", "without_instantiations"]
 
 KERNELS_PER_PART = 100  # at least; they take clang some 0.3 s
 MAX_PARTS = 8  # a part takes up to 300 MB
-# Comments and strings are matched to be passed over. `T::template f` is none, nor what begins with `extern`.
-_STATEMENTS = re.compile(
-    r'//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\\n])*"'
-    r'|(?<![\w:.>])(?<!extern )(?P<instantiation>template\b(?!\s*<)(?:"(?:\\.|[^"\\\n])*"|[^;{}"])*;?)',
-    re.DOTALL,
-)
+_STATEMENT = re.compile(r'template\b(?!\s*<)(?:"(?:\\.|[^"\\\n])*"|[^;{}"])*;?', re.DOTALL)
+_NOT_BEFORE = frozenset(":.>")  # `T::template f` is none
 _KERNEL = re.compile(r"\bkernel\b")
 _LOGICAL_LINE = re.compile(r"(?:\\\n|[^\n])*")
 
@@ -36,12 +32,20 @@ def part_count(kernels: int) -> int:
     return max(1, min(cores, MAX_PARTS, kernels // KERNELS_PER_PART))
 
 
-def without_instantiations(original: str, rewritten: str) -> str:
-    """The rewritten program without the explicit instantiations of kernels in the original, in macros or not."""
+def without_instantiations(original: str, rewritten: str, lexed: list[Token] | None = None) -> str:
+    """The rewritten program without the explicit instantiations of kernels in the original, in macros or not.
+
+    `lexed` is what `lexer.lex` makes of the original, if that is known.
+    """
     pieces: list[str] = []
-    done = 0
-    for match in _STATEMENTS.finditer(original):
-        start, statement = match.start(), match["instantiation"] or ""
+    done = read = 0
+    for _, word, start in lex(original) if lexed is None else lexed:
+        if word != "template" or start < read:
+            continue
+        found = _STATEMENT.match(original, start)
+        if found is None or original[start - 1 : start] in _NOT_BEFORE or original.endswith("extern ", 0, start):
+            continue
+        statement, read = found[0], found.end()
         is_macro = in_directive(original, start)
         if is_macro:  # no further than its body
             statement = _LOGICAL_LINE.match(statement)[0]  # type: ignore[index]

@@ -154,20 +154,19 @@ def _storage_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
 
 def _defaulted_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
     """Blank the constructor whose ``default`` is at `at`, unless its class has one that does something."""
-    first = at
-    while first > 0 and tokens[first - 1].text not in (";", "{", "}", ":"):
-        first -= 1
-    names = [t.text for t in tokens[first:at] if t.kind == "id" and t.text not in ("constexpr", "inline", "explicit")]
+    first = _first_of_declaration(text, tokens, at)
+    first = max((i + 1 for i in range(first, at) if tokens[i].text == ":"), default=first)  # behind `public:`
     opening, depth = first - 1, 0
     while opening > 0 and (depth or tokens[opening].text != "{"):
         depth += (tokens[opening].text == "}") - (tokens[opening].text == "{")
         opening -= 1
-    class_words = [t.text for t in tokens[max(opening - 8, 0) : opening]]
-    if not names or names[0] not in class_words or tokens[at + 1].text != ";":
+    class_words = [t.text for t in tokens[max(opening - 8, 0) : opening] if t.kind == "id"]
+    name = next((t.text for t in tokens[first:at] if t.text in class_words), None)
+    if name is None or tokens[at + 1].text != ";":
         return []
     i, end = opening + 1, closing(tokens, opening)
     while i < end:
-        if tokens[i].text == names[0] and tokens[i - 1].text != "~":
+        if tokens[i].text == name and tokens[i - 1].text != "~":
             j = closing(tokens, i + 1) + 1 if tokens[i + 1].text == "<" else i + 1
             if tokens[j].text == "(":
                 while j < end and tokens[j].text not in (";", "{", ":"):
@@ -199,8 +198,8 @@ def _initializer_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
 
 def _declares_variable(text: str, tokens: list[Token], at: int) -> bool:
     """Whether ``threadgroup`` at `at` declares a variable: ``threadgroup T name`` and then ``[ ; = ,``."""
-    if at > 0 and tokens[at - 1].text == "<":
-        return False  # tensor<threadgroup T, ...>
+    if at > 0 and tokens[at - 1].text in ("<", ","):
+        return False  # tensor<threadgroup T, ...>, f<3, threadgroup T>(x)
     words = 0
     i = at + 1
     while i < len(tokens):

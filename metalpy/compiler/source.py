@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import CompileError, Diagnostic
@@ -28,12 +29,13 @@ BYTE_ORDER_MARK = "\ufeff"  # some editors' first character; clang knows it only
 _LEXEMES = re.compile(
     r"//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z)"
     r'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
-    r"|^[ \t]*\#[ \t]*(?P<directive>include|import|if|ifdef|ifndef|endif|pragma[ \t]+once)\b"
+    r"|^[ \t]*\#[ \t]*(?P<directive>include|import|if|ifdef|ifndef|elif|elifdef|elifndef|else|endif"
+    r"|pragma[ \t]+once)\b"
     r"(?P<rest>(?:\\\n|[^\n])*)",
     re.MULTILINE | re.DOTALL,
 )
 _NAME = re.compile(r'[ \t]*(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>)')
-_BLANK = r"(?:\s|//[^\n]*|/\*.*?\*/)*"
+_BLANK = r"(?:\s|//[^\n]*+|(?>/\*.*?\*/))*+"  # never tried in another way: there are exponentially many
 _GUARD = re.compile(
     rf"\A{_BLANK}\#[ \t]*ifndef[ \t]+(?P<name>\w+)[^\n]*\n{_BLANK}\#[ \t]*define[ \t]+(?P=name)\b", re.DOTALL
 )
@@ -120,7 +122,7 @@ def read_source(
         message = f"this is no Metal source, but {kind}"
         raise CompileError(f"{shown(name)}:1:1: error: {message}", (Diagnostic("error", message, shown(name), 1, 1),))
     splicer = _Splicer(include_dirs, own_headers)
-    spliced = splicer.splice(text.removeprefix(BYTE_ORDER_MARK), name, 0)
+    spliced = splicer.splice(text.removeprefix(BYTE_ORDER_MARK), name)
     return Source(spliced, name, splicer.files, splicer.is_closed, splicer.includers)
 
 
@@ -145,32 +147,50 @@ class _Splicer:
         self._dirs = include_dirs
         self._own_headers = own_headers
         self._stack: list[str] = []
-        self._done: set[str] = set()  # guarded files whose text stands in the program unconditionally
+        # Guarded files that the text holds already wherever the preprocessor gets here: those of no branch of a
+        # conditional, then those of each branch that is open.
+        self._done: list[set[str]] = [set()]
         self.files: dict[str, str] = {}
         self.includers: dict[str, tuple[str, int]] = {}
         self.is_closed = True
 
-    def splice(self, text: str, name: str, conditional_depth: int) -> str:
+    def splice(self, text: str, name: str) -> str:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         self.files[shown(name)] = text
         self._stack.append(name)
         out = [line_mark(1, shown(name))]
         done = 0
-        # The include guard's own #ifndef does not make what it encloses conditional.
-        depth = conditional_depth - (1 if _GUARD.match(text) else 0)
+        # For each conditional whether something was spliced in. The include guard's own makes nothing conditional.
+        conditionals: list[bool] = []
+        guards = 1 if _is_guarded(text) else 0
+        branches = len(self._done)
         for match in _LEXEMES.finditer(text):
             directive = match["directive"]
             if directive is None or directive.startswith("pragma"):
                 continue
-            if directive == "endif":
-                depth -= 1
-            elif directive.startswith("if"):
-                depth += 1
-            else:
-                replacement = self._include(match["rest"], name, text, match.end(), max(depth, 0))
+            if directive in ("include", "import"):
+                replacement = self._include(match["rest"], name, text, match.end())
                 if replacement is not None:
                     out += (text[done : match.start()], replacement)
                     done = match.end()
+                if replacement:
+                    conditionals = [True] * len(conditionals)
+                continue
+            if directive.startswith("if"):
+                conditionals.append(False)
+            elif conditionals and conditionals[-1] and "/*" not in match["rest"]:
+                # The marks in a branch that is skipped are not read.
+                line = text.count("\n", 0, match.end()) + 1
+                out += (text[done : match.end()], "\n" + line_mark(line + 1, shown(name)).rstrip("\n"))
+                done = match.end()
+            if len(conditionals) > guards:
+                if not directive.startswith("if") and len(self._done) > branches:
+                    self._done.pop()
+                if directive != "endif":
+                    self._done.append(set())
+            if directive == "endif" and conditionals:
+                conditionals.pop()
+        del self._done[branches:]
         out.append(text[done:])
         self._stack.pop()
         if not out[-1].endswith("\n"):
@@ -179,7 +199,7 @@ class _Splicer:
             out.append("\n")
         return "".join(out)
 
-    def _include(self, rest: str, includer: str, text: str, end: int, depth: int) -> str | None:
+    def _include(self, rest: str, includer: str, text: str, end: int) -> str | None:
         """The text in place of an include, without a final newline; None leaves the line to clang."""
         match = _NAME.match(rest)
         if match is None:
@@ -192,18 +212,18 @@ class _Splicer:
         back = line_mark(line + 1, shown(includer)).rstrip("\n")
         content = _read(path)
         is_once = _ONCE.search(content) is not None
-        is_guarded = is_once or _GUARD.match(content) is not None
-        if is_guarded and (path in self._done or path in self._stack):
+        is_guarded = is_once or _is_guarded(content)
+        if is_guarded and (path in self._stack or any(path in done for done in self._done)):
             return ""
         if len(self._stack) > MAX_INCLUDE_DEPTH or self._stack.count(path) > 8:
             message = f"'{path}' includes itself without an include guard or '#pragma once'"
             where = Diagnostic("error", message, includer, line, 1)
             raise CompileError(f"{includer}:{line}:1: error: {message}", (where,))
-        if is_guarded and depth == 0:
-            self._done.add(path)
+        if is_guarded:
+            self._done[-1].add(path)
         if shown(path) not in self.files:
             self.includers[shown(path)] = (shown(includer), line)
-        body = self.splice(content, path, depth)
+        body = self.splice(content, path)
         if is_once:
             guard = f"__metalpy_once_{list(self.files).index(path)}"
             body = f"#ifndef {guard}\n#define {guard}\n{_ONCE.sub('', body)}#endif\n"
@@ -220,6 +240,20 @@ class _Splicer:
         if name.startswith(self._own_headers) and (STANDARD_HEADERS / name).is_file():
             return str(STANDARD_HEADERS / name)
         return None
+
+
+@lru_cache(maxsize=256)
+def _is_guarded(text: str) -> bool:
+    """Whether an include guard holds all of a file: others begin with ``#ifndef`` and the default of a macro, too."""
+    if _GUARD.match(text) is None:
+        return False
+    depth = 0
+    for match in _LEXEMES.finditer(text):
+        directive = match["directive"] or ""
+        depth += directive.startswith("if") - (directive == "endif")
+        if directive == "endif" and depth == 0:
+            return re.compile(rf"{_BLANK}\Z", re.DOTALL).match(text, match.end()) is not None
+    return False
 
 
 def _read(path: str) -> str:

@@ -41,6 +41,8 @@ def differing_specialisations(text: Text, finder: Finder, definitions: Iterable[
 
 def insertions_for(text: Text, found: list[Specialisation], rewritten: str) -> Iterator[tuple[int, str]]:
     """(offset, what to insert there) so that these are different classes, and uses that name a space find theirs."""
+    if not found:
+        return
     tokens = text.tokens
     spaces: dict[str, set[str]] = {}
     last: dict[tuple[str, ...], Specialisation] = {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import llvmlite.binding as llvm
 
 from .processor import NATIVE, chosen_cpu
 
-__all__ = ["aim", "initialize", "plain_machine", "target_machine"]
+__all__ = ["aim", "initialize", "plain_machine", "processor", "target_machine"]
 
 _initialized = False
 
@@ -20,11 +22,20 @@ def initialize() -> None:
         _initialized = True
 
 
+def processor() -> tuple[str, str]:
+    """LLVM's name of the processor that METALPY_CPU names, or of this machine's, and what that one can do."""
+    cpu = chosen_cpu()
+    return _native() if cpu == NATIVE else (cpu, "")
+
+
+@cache
+def _native() -> tuple[str, str]:
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
 def target_machine() -> llvm.TargetMachine:
     """The processor that METALPY_CPU names, or this machine's."""
-    cpu, features = chosen_cpu(), ""
-    if cpu == NATIVE:
-        cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    cpu, features = processor()
     target = llvm.Target.from_triple(llvm.get_process_triple())
     return target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="default")
 

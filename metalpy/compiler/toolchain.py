@@ -10,13 +10,13 @@ import os
 import threading
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from ..errors import MetalError, UnsupportedError
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Linker", "clang", "linker", "meanwhile", "run_tool", "versions"]
 
@@ -59,23 +59,41 @@ def run_tool(command: list[str], data: bytes = b"") -> subprocess.CompletedProce
     import subprocess  # here and above: a cached program must not wait for imports that it does not need
 
     try:
-        return subprocess.run(command, input=data, capture_output=True, check=False, cwd="/")
+        with _unread_output() as output:
+            result = subprocess.run(command, input=data, stdout=output, stderr=subprocess.PIPE, check=False, cwd="/")
+            output.seek(0)
+            return subprocess.CompletedProcess(command, result.returncode, output.read(), result.stderr)
     except OSError as error:
         raise MetalError(f"cannot run {command[0]}: {error.strerror}") from error
+
+
+def _unread_output() -> IO[bytes]:
+    """A file for megabytes of output: a tool that writes into a pipe waits until a thread of this process may read."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("metalpy"), "w+b")
+    import tempfile
+
+    return tempfile.TemporaryFile()
 
 
 class Linker:
     """The linker, started before there is an object: to load it takes longer than its work.
 
     To be used as a context manager, which ends the process if it gets no object.
+
+    Parameters
+    ----------
+    options : sequence of str, optional
+        More of them, such as how to compile what comes as bitcode.
     """
 
-    _FLAGS = "-shared --hash-style=gnu -z relro -z now -z noexecstack --gc-sections -s".split()
+    _FLAGS = "-shared --hash-style=gnu -z relro -z now -z noexecstack --gc-sections -s --threads=1".split()
 
-    def __init__(self) -> None:
+    def __init__(self, options: Sequence[str] = ()) -> None:
         import subprocess
 
-        command = [*linker(), *self._FLAGS, "/dev/stdin", "-o", "-"]
+        self._options = [*self._FLAGS, *options]
+        command = [*linker(), *self._options, "/dev/stdin", "-o", "-"]
         pipe = subprocess.PIPE
         try:
             self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/")
@@ -83,7 +101,7 @@ class Linker:
             raise MetalError(f"cannot run {command[0]}: {error.strerror}") from error
 
     def link(self, native: bytes, *others: bytes) -> bytes:
-        """The shared object of an object file, or of several, which the linker takes from files only."""
+        """The shared object of an object file or of bitcode, or of several, which the linker takes from files only."""
         if others:
             return self._link_files(native, *others)
         made, messages = self._process.communicate(native)
@@ -99,7 +117,7 @@ class Linker:
             sources = [Path(folder, f"{number}.o") for number in range(len(objects))]
             for source, data in zip(sources, objects, strict=True):
                 source.write_bytes(data)
-            result = run_tool([*linker(), *self._FLAGS, *map(str, sources), "-o", str(target)])
+            result = run_tool([*linker(), *self._options, *map(str, sources), "-o", str(target)])
             if result.returncode != 0:
                 raise MetalError(f"linking a kernel failed: {result.stderr.decode('utf-8', 'replace').strip()}")
             return target.read_bytes()

@@ -11,7 +11,7 @@ applies the first to a copy of the object. Functions and methods that do differe
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,6 +40,8 @@ _REDEFINITION = re.compile(
 _PREVIOUS = re.compile(
     r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): note: previous (?:definition|declaration) is here"
 )
+_EXPANDED = re.compile(r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): note: expanded from macro ")
+_MACRO = re.compile(r"[ \t]*#[ \t]*define[ \t]+\w+(?:\([^)]*\))?")
 _LINE_MARK = re.compile(r'#line (\d+) "((?:\\.|[^"\\])*)"')
 
 
@@ -65,6 +67,8 @@ def drop_twins(original: str, rewritten: str, messages: str) -> str | None:
             span = text.definition(offset)
             if span and text.are_twins(span, earlier):
                 spans.add(span)
+            elif span is None:
+                spans |= text.twins_in_macro(offset, earlier)
     for start, end in spans:
         rewritten = rewritten[:start] + blanked(rewritten[start:end]) + rewritten[end:]
     return rewritten if spans else None
@@ -92,15 +96,25 @@ _Place = tuple[str, int, int]  # file, line, column
 
 
 def _complaints(messages: str) -> Iterator[tuple[_Place, _Place]]:
-    """(the later definition, the earlier one) of each redefinition."""
-    later: _Place | None = None
+    """(the later definition, the earlier one) of each redefinition; in a macro where both come from one."""
+    places: list[_Place] = []
     for line in messages.splitlines():
-        previous = _PREVIOUS.match(line)
-        if previous and later:
-            yield later, (previous["file"], int(previous["line"]), int(previous["column"]))
-        if previous or ": error: " in line:
-            match = _REDEFINITION.match(line)
-            later = (match["file"], int(match["line"]), int(match["column"])) if match else None
+        expanded = _EXPANDED.match(line)
+        match = expanded or _PREVIOUS.match(line) or _REDEFINITION.match(line)
+        if match and (expanded or "note: previous" in line) and places:
+            place = _place(match)
+            places = [*places[:-1], place] if expanded else [*places, place]
+            continue
+        if ": error: " in line:
+            if len(places) == 2:
+                yield places[0], places[1]
+            places = [_place(match)] if match else []
+    if len(places) == 2:
+        yield places[0], places[1]
+
+
+def _place(match: re.Match[str]) -> _Place:
+    return match["file"], int(match["line"]), int(match["column"])
 
 
 def lines_of(text: str) -> dict[tuple[str, int], list[int]]:
@@ -154,6 +168,23 @@ class Text:
             first -= 1
         last = self._end(at)
         return (tokens[first].start, tokens[last].end) if last < len(tokens) else None
+
+    def twins_in_macro(self, offset: int, earlier: _Place) -> set[tuple[int, int]]:
+        """Starts and ends of the twins of a definition at `earlier` in a macro that has one of them at `offset`."""
+        at = bisect_right(self._tokens, offset, key=lambda token: token.start) - 1
+        match = _MACRO.match(self._tokens[at].text) if at >= 0 and self._tokens[at].kind == "directive" else None
+        if match is None:
+            return set()
+        start = self._tokens[at].start + match.end()
+        macro = Text(self._tokens[at].text[match.end() :])
+        first = next((span for o in self.offsets(*earlier) if (span := macro.definition(o - start))), None)
+        name = next((token.text for token in macro.tokens if token.start == offset - start), None)
+        spans = {macro.definition(token.start) for token in macro.tokens if token.text == name}
+        return {
+            (span[0] + start, span[1] + start)
+            for span in spans
+            if first and span and span > first and are_twins(macro.words(span), macro.words(first))
+        }
 
     def _end(self, at: int) -> int:
         """Index of the last token of the definition whose name is at index `at`."""

@@ -283,6 +283,8 @@ def _kernel(
     if isinstance(compilation, Compilation):
         most = compilation.max_threads(name) if chosen_executor() == SPMD else None
         native = partial(_load, compilation, device, name, values)
+        if not values and most is not None:
+            compilation.expect(name)
         return Kernel(device, compilation.kernels[name], native, name, specialize, (compilation, values), most)
     info, load = compilation.kernel(name, values)
     return Kernel(device, info, load, name, specialize, (compilation, values))

@@ -1,8 +1,10 @@
 """Slices of LLVM assembly hold what is reached, and no more."""
 
+import re
+
 import pytest
 
-from metalpy.compiler.assembly import Assembly, adapted
+from metalpy.compiler.assembly import Assembly, adapted, inlining, sealed
 
 TEXT = """source_filename = "x"
 target triple = "any"
@@ -135,3 +137,69 @@ attributes #0 = { nounwind "target-cpu"="x86-64" "tune-cpu"="generic" "no-nans"=
     ]
     assert 'attributes #0 = { nounwind "no-nans"="true" }' in out
     assert '!{!"llvm.loop.mustprogress"}' in out and '!{!"mp.unroll.full"}' in out
+
+
+SHAPED = """$shared = comdat any
+@own = linkonce_odr hidden constant i32 3, comdat, align 4
+@ours = internal thread_local global [4 x %"struct.a b"] undef, align 16
+@given = external hidden global i32
+@llvm.used = appending global [1 x ptr] [ptr @own]
+
+define hidden void @entry(ptr noundef %0) unnamed_addr #0 {
+  call void @apart.meets()
+  ret void
+}
+
+define linkonce_odr hidden noundef i32 @"a helper"(ptr %0) #0 comdat($shared) align 2 {
+  ret i32 0
+}
+
+define hidden void @apart() #1 {
+  ret void
+}
+
+define weak_odr protected void @apart.meets() #1 comdat {
+  call void @meet()
+  ret void
+}
+
+declare void @meet() #0
+
+attributes #0 = { nounwind }
+attributes #1 = { noinline nounwind }
+"""
+
+
+def test_sealed_modules_show_nothing_but_what_is_exported():
+    sealed_lines = sealed(SHAPED, {"entry"}).splitlines()
+    heads = [line for line in sealed_lines if line.startswith(("@", "define", "declare", "$"))]
+    assert heads == [
+        "@own = internal constant i32 3, align 4",
+        '@ours = internal thread_local global [4 x %"struct.a b"] undef, align 16',
+        "@given = external hidden global i32",
+        "@llvm.used = appending global [1 x ptr] [ptr @own]",
+        "define hidden void @entry(ptr noundef %0) unnamed_addr #0 {",
+        'define internal noundef i32 @"a helper"(ptr %0) #0 align 2 {',
+        "define internal void @apart() #1 {",
+        "define internal void @apart.meets() #1 {",
+        "declare void @meet() #0",
+    ]
+
+
+def test_all_is_inlined_but_what_stands_apart_and_meets_nobody():
+    marked = inlining(sealed(SHAPED, {"entry"}), "entry", re.compile("meet"))
+    heads = {line.split("@")[1].split("(")[0]: line for line in marked.splitlines() if line.startswith("define")}
+    assert heads["entry"].endswith("unnamed_addr #0 {")
+    assert heads['"a helper"'].endswith("alwaysinline #0 align 2 {")
+    assert heads["apart"].endswith("@apart() #1 {")
+    assert heads["apart.meets"].endswith("@apart.meets() alwaysinline {")  # `noinline` went with the group
+
+
+def test_llvm_reads_shaped_modules():
+    import llvmlite.binding as llvm
+
+    text = '%"struct.a b" = type { i32 }\n' + inlining(sealed(SHAPED, {"entry"}), "entry", re.compile("meet"))
+    module = llvm.parse_assembly(text)
+    module.verify()
+    visible = [f.name for f in module.functions if not f.is_declaration and f.linkage == llvm.Linkage.external]
+    assert visible == ["entry"]

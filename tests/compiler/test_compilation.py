@@ -12,6 +12,7 @@ from metalpy.compiler.compilation import compile_source
 from metalpy.compiler.executor import SPMD, Lowered
 from metalpy.compiler.options import make_options
 from metalpy.compiler.source import read_source
+from metalpy.errors import MetalError
 
 TEXT = "kernel void k(device float* x, uint i [[thread_position_in_grid]]) { x[i] = 1; }\n"
 
@@ -145,3 +146,70 @@ def test_another_compiler_or_processor_makes_entries_of_its_own(store, monkeypat
     monkeypatch.setattr(f"metalpy.compiler.compilation.{part}", lambda: changed)
     assert 0 < build(store) <= misses
     assert build(store) == 0
+
+
+SEVERAL = "".join(
+    f"kernel void k{n}(device int* x, {type_} i [[thread_position_in_grid]]) {{ *x = {n}; }}\n"
+    for n, type_ in enumerate(("uint", "uint", "uint", "uint2"))
+)
+
+
+@pytest.fixture
+def made_by(store, monkeypatch):
+    """Threads that kernels are made by, by number; code is no code."""
+    made = {}
+
+    def lower(program, number, values, shape):
+        made[number] = threading.current_thread().name
+        if number == 1:
+            raise MetalError("this one never works")
+        return Lowered(b"code", SPMD)
+
+    monkeypatch.setattr("metalpy.compiler.lowering.lower", lower)
+    monkeypatch.setattr("metalpy.compiler.ahead._processors", lambda: 2)
+    yield made
+    finish()
+
+
+def finish():
+    for thread in threading.enumerate():
+        if thread.name == "metalpy ahead":
+            thread.join()
+
+
+def test_kernels_that_were_looked_up_are_made_beside_the_first_launched(store, made_by):
+    compilation = compile_source(read_source(SEVERAL), make_options(), store)
+    for name in ("k0", "k1", "k2", "k3"):
+        compilation.expect(name)
+    assert made_by == {}  # looking up alone makes nothing
+    compilation.native("k0", shape="rows")
+    finish()
+    ahead = "metalpy ahead"
+    assert made_by == {0: threading.current_thread().name, 1: ahead, 2: ahead}  # in a plane the shape is not known
+    misses = store.statistics.misses
+    compilation.native("k2", shape="rows")
+    assert store.statistics.misses == misses
+    with pytest.raises(MetalError, match="never works"):  # from whoever needs it
+        compilation.native("k1", shape="rows")
+
+
+def test_nothing_is_made_ahead_of_code_for_all_shapes(store, made_by):
+    """Tools ask for that; launches tell their shape."""
+    compilation = compile_source(read_source(SEVERAL), make_options(), store)
+    compilation.expect("k2")
+    compilation.native("k0")
+    finish()
+    assert set(made_by) == {0}
+
+
+def test_kernels_with_constants_and_of_many_are_not_made_ahead(store, made_by):
+    text = "constant int n [[function_constant(0)]];\n" + SEVERAL.replace("*x = 0", "*x = n")
+    with_constants = compile_source(read_source(text), make_options(), store)
+    many = compile_source(read_source(SEVERAL + "//"), make_options(), store)
+    for number in range(20):
+        with_constants.expect(f"k{number % 3}")
+        many._ahead.expect(f"name{number}")
+    with_constants.native("k0", {0: 1}, shape="rows")
+    many.native("k2", shape="rows")
+    finish()
+    assert set(made_by) == {0, 2}

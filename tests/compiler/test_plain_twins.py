@@ -77,6 +77,8 @@ def test_others(text):
         # One stands for two of the spaces.
         ("int f(device int* p) { return 1; }\nint f(constant int* p) { return 1; }\nint f(thread int* p) { return 2; }\n",
          "f", ("argument 1",)),
+        # An int converts to the float of the one for the other space.
+        ("int f(device int* p, float x) { return 1; }\nint f(thread int* p, int x) { return 2; }\n", "f", ("argument 1",)),
     ],
 )  # fmt: skip
 def test_sets_of_overloads(text, name, arguments):
@@ -90,6 +92,10 @@ def test_sets_of_overloads(text, name, arguments):
     [
         "int f(device int* p) { return 1; }\nint f(thread float* p) { return 2; }\n",
         "int f(device int* p) { return 1; }\nint f(thread int* p, int n) { return 2; }\n",
+        # No number converts to the one for the other space, or there is none that C++ might take wrongly.
+        "int f(device int* p, float2 x) { return 1; }\nint f(thread int* p, float4 x) { return 2; }\n",
+        "int f(device int* p, float x) { return 1; }\nint f(thread int* p, float x) { return 1; }\n"
+        "int f(device int* p, float4 x) { return 2; }\n",
         "struct A {\n  A() device { v = 1; }\n  A() thread { v = 2; }\n  int v;\n};\n",
         "struct A {\n  thread int& f(int i) thread { return v; }\n  const thread int& f(int i) const thread { return v; }\n};\n",
         "#if A\nint f(device int* p) { return 1; }\n#else\nint f(thread int* p) { return 2; }\n#endif\n",

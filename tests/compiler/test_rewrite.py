@@ -146,6 +146,7 @@ REWRITES = {
     "(threadgroup half*)raw": "( half*)raw",
     "Loader<threadgroup float*> l;": "Loader< float*> l;",
     "auto t = tensor<threadgroup T, extents>(p, e);": "auto t = tensor< T, extents>(p, e);",
+    "f<op::min, threadgroup T, threadgroup U, true>(a, b);": "f<op::min, T, U, true>(a, b);",
     "float norm() const threadgroup { return 1; }": "float norm() const { return 1; }",
     "alignas(16) threadgroup T tile[W * 2];": "alignas(16) threadgroup T tile[W * 2];",
     "constant bool flip [[function_constant(0)]];": "extern bool flip ;",
@@ -160,6 +161,15 @@ REWRITES = {
 @pytest.mark.parametrize("text", REWRITES, ids=range(len(REWRITES)))
 def test_rewrites(text):
     assert squeezed(text) == REWRITES[text]
+
+
+def test_defaulted_constructor_behind_a_directive():
+    """The constructor goes; the directives in front of it stay."""
+    head = "#if A\nstruct S\n#else\nstruct alignas(8) S\n#endif\n{\n  int x;\n#ifdef B\n  int y;\n#endif\n"
+    text = head + "#ifdef C\npublic: S() = default;\n  inline S(thread const S&) = default;\n#endif\n};\n"
+    assert rewritten(text) == text.replace("S() = default;", " " * 14).replace(
+        "inline S(thread const S&) = default;", " " * 36
+    )
 
 
 def test_macro_bodies_are_rewritten_in_place():

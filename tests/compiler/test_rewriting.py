@@ -159,3 +159,57 @@ def test_threadgroup_variables_are_no_thread_local_storage(tmp_path):
     code = program.native("k").read_bytes()
     assert b"mp_threadgroup_variable" in code
     assert b"__tls_get_addr" not in code
+
+
+def test_twins_within_a_macro():
+    """Members and specialisations for each pair of spaces, by one macro; what differs in more stays an error."""
+    body = "{ return a + b; }"
+    spaces = ("device", "threadgroup", "thread")
+    pairs = [f"({x} const T& a, {y} const T& b) {body}" for x in spaces for y in spaces]
+    members = " \\\n".join(f"  static METAL_FUNC T sum{pair}" for pair in pairs)
+    special = " \\\n".join(f"  template <> METAL_FUNC T S::add<T>{pair.replace('+', '*')}" for pair in pairs)
+    source = (
+        HEAD
+        + f"""
+    #define MEMBERS(T) \\\n{members}
+    struct Sum {{ MEMBERS(float) }};
+    struct S {{ template <class T> static T add(thread const T& a, thread const T& b) {{ return a; }} }};
+    #define SPECIAL(T) \\\n{special}
+    SPECIAL(float)
+    kernel void f(device float* out, device float* in) {{
+      threadgroup float shared[1];
+      float own = in[0];
+      shared[0] = in[1];
+      out[0] = Sum::sum(in[0], shared[0]) + Sum::sum(own, out[1]);
+      out[1] = S::add(own, shared[0]);
+    }}
+    """
+    )
+    out = mp.zeros(2, dtype=np.float32)
+    mp.mps.compile_shader(source).f(out, mp.asarray(np.float32([2, 5])), threads=1)
+    np.testing.assert_array_equal(np.asarray(out), [9, 10])
+    odd = source.replace(pairs[-1], pairs[-1].replace("+", "-"))
+    with pytest.raises(mp.CompileError, match="redeclared"):
+        mp.mps.compile_shader(odd)
+
+
+def test_overloads_of_templates_that_differ_in_what_they_return():
+    """enable_if chooses between templates, the address space between those that are chosen."""
+    overload = "template <class T> metal::enable_if_t<metal::{0}<T>::value, int> f({1} const T* p) {{ return {2}; }}\n"
+    kinds = [("is_integral", 1), ("is_floating_point", 2)]
+    places = [("device", 10), ("threadgroup", 20)]
+    source = (
+        HEAD
+        + "".join(overload.format(kind, place, k + p) for place, p in places for kind, k in kinds)
+        + """
+    kernel void g(device int* out, device float* x) {
+      threadgroup float y[1];
+      threadgroup int n[1];
+      y[0] = n[0] = 0;
+      out[0] = f(out), out[1] = f(x), out[2] = f(&n[0]), out[3] = f(&y[0]);
+    }
+    """
+    )
+    out = mp.zeros(4, dtype=np.int32)
+    mp.mps.compile_shader(source).g(out, mp.zeros(1, dtype=np.float32), threads=1)
+    np.testing.assert_array_equal(np.asarray(out), [11, 12, 21, 22])

@@ -197,6 +197,55 @@ def test_guard_that_is_no_guard(files):
     assert source.text.count("int x;") == 2
 
 
+def test_lines_behind_an_include_in_a_skipped_branch(files):
+    """The mark behind the include is skipped with it."""
+    folder = files(x_h="int x;\n" * 9)
+    text = '#if 0\n#include "x.h"\n#elif 1\nint a;\n#else\n#include "x.h"\n#endif // 0\nint b;\n'
+    source = read_source(text, include_dirs=(str(folder),))
+    kept = source.text[source.text.index("#elif") : source.text.index("#else")]
+    assert kept.splitlines()[1:3] == ['#line 4 "program_source"', "int a;"]
+    assert source.text.endswith('#endif // 0\n#line 8 "program_source"\nint b;\n')
+
+
+def test_branch_has_each_guarded_file_once(files):
+    """What an open branch holds need not be spliced in again; what another held may have been skipped."""
+    folder = files(
+        a_h='#pragma once\n#include "b.h"\nint a;\n', b_h='#pragma once\n#include "c.h"\nint b;\n',
+        c_h="#pragma once\nint c;\n",
+    )  # fmt: skip
+    all_of_them = '#include "a.h"\n#include "b.h"\n#if Y\n#include "c.h"\n#endif\n'
+    source = read_source(f"#if X\n{all_of_them}#endif\n", include_dirs=(str(folder),))
+    assert [source.text.count(f"int {x};") for x in "abc"] == [1, 1, 1]
+    source = read_source(f"#if X\n{all_of_them}#else\n{all_of_them}#endif\n", include_dirs=(str(folder),))
+    assert [source.text.count(f"int {x};") for x in "abc"] == [2, 2, 2]
+    source = read_source(f"#if X\n{all_of_them}#endif\n{all_of_them}", include_dirs=(str(folder),))
+    assert [source.text.count(f"int {x};") for x in "abc"] == [2, 2, 2]
+
+
+def test_default_of_a_macro_is_no_guard(files):
+    """A list of macro calls that is included several times, with other definitions of the macro."""
+    folder = files(list_h="#ifndef ITEM\n#define ITEM(x)\n#endif\n\nITEM(a)\n#undef ITEM\n")
+    text = '#define ITEM(x) int x;\n#include "list.h"\n#define ITEM(x) float x##x;\n#include "list.h"\n'
+    source = read_source(text, include_dirs=(str(folder),))
+    assert source.text.count("ITEM(a)") == 2
+
+
+@pytest.mark.parametrize("end", ["#endif\n", "#endif // X\n\n", "#endif /* X */\n// the end"])
+def test_guards_end_where_the_file_does(files, end):
+    folder = files(x_h=f"#ifndef X\n#define X\n#if 1\nint x;\n#endif\n{end}")
+    source = read_source('#include "x.h"\n#include "x.h"\n', include_dirs=(str(folder),))
+    assert source.text.count("int x;") == 1
+
+
+def test_long_comments_before_the_first_token(files):
+    """Looking for a guard behind them is done once, not in every way in which they can be divided."""
+    banners = "/" * 400 + "\n" + "/* one */ // two // three\n" * 100
+    folder = files(x_h=banners + "int x;\n", y_h=banners + "#ifndef Y\n#define Y\nint y;\n#endif\n")
+    source = read_source('#include "x.h"\n#include "y.h"\n' * 2, include_dirs=(str(folder),))
+    assert source.text.count("int x;") == 2
+    assert source.text.count("int y;") == 1
+
+
 def test_own_headers_for_other_compilers():
     """What only metalpy has is spliced in for a compiler that is not metalpy's, and stays an include for ours."""
     text = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
@@ -34,24 +35,25 @@ kernel void signed_products(device long* o, device const long* a, device const l
 )
 
 
-def optimised(monkeypatch, text, kernel):
-    """The module that the kernel's machine code is made of, and the executor."""
-    seen = []
-    measure = lowering._stack_size
-    monkeypatch.setattr(
-        lowering, "_stack_size", lambda module, machine: seen.append(str(module)) or measure(module, machine)
-    )
+def lowered(monkeypatch, text, kernel):
     monkeypatch.setenv("METALPY_EXECUTOR", "spmd")
     program = compile_program(read_source(text), make_options())
-    lowered = lowering.lower(program, [k.name for k in program.kernels].index(kernel), {})
-    return (seen[-1], lowered)
+    return lowering.lower(program, [k.name for k in program.kernels].index(kernel), {})
+
+
+def optimised(monkeypatch, text, kernel):
+    """The module that the kernel's machine code is made of, and the executor."""
+    options = lowering.linker_options
+    monkeypatch.setattr(lowering, "linker_options", lambda *cpu: [*options(*cpu), "--lto-emit-llvm"])
+    made = lowered(monkeypatch, text, kernel)
+    return str(llvm.parse_bitcode(made.code)), made.executor
 
 
 @pytest.mark.parametrize("kernel", ["unsigned_products", "signed_products"])
 def test_upper_halves_of_products_need_no_wider_integers(monkeypatch, kernel):
     """LLVM multiplies vectors of 128-bit integers lane by lane."""
-    module, lowered = optimised(monkeypatch, HIGH_PRODUCTS, kernel)
-    assert lowered.executor == "spmd"
+    module, executor = optimised(monkeypatch, HIGH_PRODUCTS, kernel)
+    assert executor == "spmd"
     assert not re.search(r"mul [^\n]*i128", module)
 
 
@@ -94,10 +96,10 @@ def test_large_kernels_are_left_to_the_reference_executor(monkeypatch):
         HEADER
         + "kernel void k(device uint* o, uint i [[thread_position_in_grid]]) {{\n  uint x = o[i];\n{}\n  o[i] = x;\n}}"
     )
-    assert optimised(monkeypatch, text.format(steps[: len(steps) // 10].rpartition("\n")[0]), "k")[1].executor == "spmd"
-    lowered = optimised(monkeypatch, text.format(steps), "k")[1]
-    assert lowered.executor == "reference"
-    assert "lines of IR" in lowered.reason
+    assert lowered(monkeypatch, text.format(steps[: len(steps) // 10].rpartition("\n")[0]), "k").executor == "spmd"
+    made = lowered(monkeypatch, text.format(steps), "k")
+    assert made.executor == "reference"
+    assert "lines of IR" in made.reason
 
 
 def test_kernels_that_inlining_makes_large_are_not_inlined(monkeypatch):
@@ -111,7 +113,7 @@ def test_kernels_that_inlining_makes_large_are_not_inlined(monkeypatch):
         + f"[[clang::noinline]] uint f0(uint x) {{ return x >> 1; }}\n{levels}\n"
         + "kernel void k(device uint* o, uint i [[thread_position_in_grid]]) { o[i] = f20(o[i]); }"
     )
-    assert "inlined" in optimised(monkeypatch, text, "k")[1].reason
+    assert "inlined" in lowered(monkeypatch, text, "k").reason
 
 
 def test_atomics_in_threadgroup_memory_are_plain(monkeypatch):
@@ -179,8 +181,8 @@ kernel void shared_elements(device half* o, device const half* a, uint lane [[th
 
 @pytest.mark.parametrize("kernel", ["tile", "some_of_a_tile", "left_neighbours", "columns", "shared_elements"])
 def test_rows_of_lanes_are_loaded_as_vectors(monkeypatch, kernel):
-    module, lowered = optimised(monkeypatch, ROWS, kernel)
-    assert lowered.executor == "spmd"
+    module, executor = optimised(monkeypatch, ROWS, kernel)
+    assert executor == "spmd"
     # Threadgroups in which the lanes lie anyhow are another function's, which gathers.
     whole = re.search(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
     assert whole and "masked.gather" not in whole[0]
@@ -307,8 +309,8 @@ kernel void wait(device uint* o, volatile device const uint* flags, uint i [[thr
 }
 """
     )
-    module, lowered = optimised(monkeypatch, text, "wait")
-    assert lowered.executor == "spmd"
+    module, executor = optimised(monkeypatch, text, "wait")
+    assert executor == "spmd"
     (whole,) = re.findall(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
     assert "masked.load" in whole and not re.search(r"= load <32 x i32>", whole)
 
@@ -330,3 +332,92 @@ def test_labels_made_of_blocks_are_no_variables_names(monkeypatch):
     variables = {name.partition(".")[0] for name in re.findall(r"^  %([\w.]+) = alloca", module, re.M)}
     assert {"a", "b"} <= loops
     assert not loops & variables
+
+
+SUMS = (
+    HEADER
+    + """
+[[max_total_threads_per_threadgroup(128)]]
+kernel void sums(device uint* out, const device uint* in, uint i [[thread_position_in_grid]],
+                 uint local [[thread_index_in_threadgroup]], uint size [[threads_per_threadgroup]]) {
+  threadgroup uint shared[128];
+  uint own = in[i];
+  for (uint distance = 1; distance < 128; distance *= 2) {
+    shared[local] = own;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    own += local >= distance ? shared[local - distance] : 0;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+  }
+  out[i] = own + size;
+}
+"""
+)
+
+
+def vectorized(monkeypatch, text):
+    """What the vectoriser makes of the kernel ``sums``."""
+    seen = []
+
+    def watched(*arguments):
+        seen.append(vectorize(*arguments))
+        return seen[0]
+
+    vectorize = lowering.vectorize
+    monkeypatch.setattr(lowering, "vectorize", watched)
+    lowered(monkeypatch, text, "sums")
+    return seen[0].module
+
+
+def test_short_regions_are_written_for_each_simdgroup_of_a_full_threadgroup(monkeypatch):
+    """Then what crosses barriers stays in registers."""
+    assert '"full.0.rows":' in vectorized(monkeypatch, SUMS)
+    module, _ = optimised(monkeypatch, SUMS, "sums")
+    (whole,) = re.findall(r"^define [^\n]*@mp\.group\(.*?^}", module, re.M | re.S)
+    assert len(re.findall(r" alloca \[", whole)) == 1  # frames, for threadgroups of other sizes
+
+
+@pytest.mark.parametrize(("threads", "group"), [(512, 128), (500, 128), (512, 64), (300, 96), (200, 100), (128, 32)])
+def test_sums_in_threadgroups_that_are_full_or_not(threads, group):
+    source = np.random.default_rng(11).integers(0, 1 << 20, threads, np.uint32)
+    out = mp.zeros(threads, np.uint32)
+    mp.mps.compile_shader(SUMS).sums(out, mp.array(source), threads=threads, group_size=group)
+    parts = [source[i : i + group] for i in range(0, threads, group)]
+    expected = np.concatenate([np.cumsum(part, dtype=np.uint32) + np.uint32(part.size) for part in parts])
+    assert np.asarray(out).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["for (uint j = 0; j < size; ++j) own = own * 3u + in[j];", "uint a[9]; a[in[i] % 9] = own; own = a[own % 9];"],
+)
+def test_regions_with_loops_or_private_arrays_are_written_once(monkeypatch, more):
+    """Copies of them would take long to compile, and save nothing."""
+    module = vectorized(monkeypatch, SUMS.replace("shared[local] = own;", f"{more} shared[local] = own;"))
+    assert '"to.rows":' in module and '"full.0.rows":' not in module
+
+
+PLANE = (
+    HEADER
+    + """
+[[max_total_threads_per_threadgroup(128)]]
+kernel void turned(device float* out, const device float* in, constant uint& width, uint2 at [[thread_position_in_grid]],
+                   uint2 local [[thread_position_in_threadgroup]], uint2 size [[threads_per_threadgroup]]) {
+  threadgroup float tile[128];
+  const float own = in[at.y * width + at.x];
+  tile[local.y * size.x + local.x] = own;
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  out[at.y * width + at.x] = own + tile[(size.y - 1 - local.y) * size.x + size.x - 1 - local.x];
+}
+"""
+)
+
+
+@pytest.mark.parametrize("group", [(16, 8), (32, 4), (64, 2), (128, 1), (16, 4), (8, 16), (16, 3)])
+def test_planes_of_threads_in_threadgroups_that_are_full_or_not(group):
+    """Of lanes in rows, in rows of 16, and anyhow."""
+    (columns, rows), grid = group, (group[0] * 3, group[1] * 2)
+    source = np.random.default_rng(12).random(grid[::-1], np.float32)
+    out = mp.zeros(grid[::-1], dtype=np.float32)
+    mp.mps.compile_shader(PLANE).turned(out, mp.array(source), grid[0], threads=grid, group_size=group)
+    tiles = source.reshape(2, rows, 3, columns)
+    np.testing.assert_array_equal(np.asarray(out), (tiles + tiles[:, ::-1, :, ::-1]).reshape(grid[::-1]))

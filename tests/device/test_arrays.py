@@ -490,6 +490,7 @@ def test_dlpack(device):
 
 def test_memory_counts(device):
     gc.collect()
+    beside_the_pool = device.allocated_size - pool.pool(device).reserved  # textures and heaps of other tests
     counted = mp.mps.current_allocated_memory() if device is mp.device() else pool.pool(device).allocated
     x = mp.zeros(1 << 20, device=device)
     y = x[5:]
@@ -500,4 +501,4 @@ def test_memory_counts(device):
     del y
     assert pool.pool(device).allocated == counted
     pool.pool(device).empty_cache()
-    assert device.allocated_size == pool.pool(device).reserved
+    assert device.allocated_size - beside_the_pool == pool.pool(device).reserved

@@ -14,7 +14,7 @@ from . import operations
 from .lanes import Rows
 from .language import UINT, Expr, Function, Place, Program, Stmt, Var
 from .operations import Array
-from .printer import RECORDS
+from .printer import ATOMICS, RECORDS
 
 
 class Frame:
@@ -134,6 +134,41 @@ class Evaluator:
             "min": np.minimum, "max": np.maximum,
         }  # fmt: skip
         functions[op].at(self.outputs["atomics"], at[mask], value[mask])
+        return mask
+
+    def do_owned(self, s: Stmt, frame: Frame, mask: Array) -> Array:
+        first, second = (self.value(e, frame, mask).astype(np.uint32) for e in s.exprs)
+        numbers = self.outputs["atomics"][ATOMICS:]
+        at = self.inputs["permutation"]
+        old = numbers[at]
+        signed = old.view(np.int32), first.view(np.int32)
+        result = old
+        match s.data:
+            case "add":
+                new = old + first
+            case "sub":
+                new = old - first
+            case "and":
+                new = old & first
+            case "or":
+                new = old | first
+            case "xor":
+                new = old ^ first
+            case "min":
+                new = np.minimum(old, first)
+            case "max":
+                new = np.maximum(old, first)
+            case "signed_min":
+                new = np.minimum(*signed).view(np.uint32)
+            case "signed_max":
+                new = np.maximum(*signed).view(np.uint32)
+            case "exchange":
+                new = first
+            case _:
+                done = (first & 1).astype(bool) | (first == old)
+                new, result = np.where(done, second, old), np.where(done, 1, old)
+        numbers[at[mask]] = new[mask]
+        self.assign(s.place, result.astype(np.uint32), frame, mask)
         return mask
 
     def do_if(self, s: Stmt, frame: Frame, mask: Array) -> Array:
@@ -262,11 +297,24 @@ class Evaluator:
 
     def do_histogram(self, s: Stmt, frame: Frame, mask: Array) -> Array:
         """Atomic additions to threadgroup memory."""
-        bins = s.data
+        bins, op = s.data
         at, value, index = (self.value(e, frame, mask).astype(np.uint32) for e in s.exprs)
         table = np.zeros((self.group.max() + 1, bins), np.uint32)
-        np.add.at(table, (self.group[mask], at[mask] % bins), value[mask])
+        functions = {"add": np.add, "sub": np.subtract, "or": np.bitwise_or, "xor": np.bitwise_xor, "max": np.maximum}
+        functions[op].at(table, (self.group[mask], at[mask] % bins), value[mask])
         self.assign(s.place, table[self.group, index % bins], frame, mask)
+        return mask
+
+    def do_matrix(self, s: Stmt, frame: Frame, mask: Array) -> Array:
+        """Each simdgroup multiplies two matrices, of whose elements each lane gives two; each thread reads any."""
+        *parts, index = (self.value(e, frame, mask) for e in s.exprs)
+        _, turned, filled = s.data
+        left, right = (
+            self.rows.rows(np.stack([parts[k], parts[k + 1]], 1).astype(np.float32)).reshape(-1, 8, 8) for k in (0, 2)
+        )
+        total = (left.transpose(0, 2, 1) if turned else left) @ right + np.float32(3 * filled)
+        element = index.astype(np.uint32) % 64
+        self.assign(s.place, total.reshape(-1, 64)[self.rows.row, element], frame, mask)
         return mask
 
     # ---- expressions: values for every thread; those outside the mask mean nothing ----

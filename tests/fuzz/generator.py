@@ -10,6 +10,8 @@ import numpy as np
 from . import lanes
 from .language import (
     BOOL,
+    CHAR,
+    FLOAT,
     INT,
     INTEGERS,
     NUMBERS,
@@ -37,6 +39,7 @@ WEIGHTS = {"int": 5, "uint": 5, "float": 5, "short": 2, "ushort": 2, "char": 2, 
            "half": 2, "bfloat": 1, "bool": 2}  # fmt: skip
 POSITIONS = "id id lane index simdgroup group at.x at.y local.x parameter1 group_threads".split()
 ATOMICS = [("add", 0), ("sub", 0), ("and", 8), ("or", 12), ("xor", 16), ("min", 20), ("max", 24)]  # and where they act
+OWNED = ["add", "sub", "and", "or", "xor", "min", "max", "signed_min", "signed_max", "exchange", "compare"]
 FLAVOURS = ("plain", "simd", "barriers")
 FREE_SLOTS = 4  # of each output, for stores with a computed index
 
@@ -72,9 +75,11 @@ class Generator:
         self.readable: tuple[Var, ...] = ()  # counters of the loops around
         self.names = 0
         self.final = FREE_SLOTS
+        self.whole = False  # all simdgroups have 32 threads
 
     def program(self) -> Program:
         grid, group = self.random.choice(GRIDS)
+        self.whole = int(np.prod(group)) % 32 == 0 and not any(g % size for g, size in zip(grid, group, strict=True))
         self.declare()
         scope = Scope(tuple(self.vars), self.flavour == "barriers", self.flavour != "plain")
         for _ in range(self.random.randint(0, 3)):
@@ -107,7 +112,7 @@ class Generator:
         return Type(name, n if name != "bool" else 1)
 
     def declare(self) -> None:
-        self.vars = [Var(self.name("x"), INT), Var(self.name("x"), UINT)]
+        self.vars = [Var(self.name("x"), INT), Var(self.name("x"), UINT), Var(self.name("x"), FLOAT)]
         self.vars += [Var(self.name("v"), self.type()) for _ in range(self.random.randint(3, 7))]
         for _ in range(self.random.randint(0, 2)):
             t = self.type()
@@ -175,17 +180,18 @@ class Generator:
         return out
 
     def statement(self, scope: Scope) -> list[Stmt]:
-        choices = {"assign": 8, "store": 2, "atomic": 1, "if": 4, "loop": 4, "switch": 2}
+        choices = {"assign": 8, "store": 2, "atomic": 1, "owned": 1, "if": 4, "loop": 4, "switch": 2}
         choices["call"] = 1 + len(self.functions)
         arrays = self.arrays(scope)
         choices["pick"] = 2 if any(a is not b and a.type == b.type for a in arrays for b in arrays) else 0
         if scope.depth >= 3:
             choices.update({"if": 1, "loop": 0, "switch": 0})
         if scope.function:
-            choices.update({"store": 0, "atomic": 0, "call": 0})
+            choices.update({"store": 0, "atomic": 0, "owned": 0, "call": len(self.functions)})
         if scope.uniform:
-            choices.update({"exchange": 2, "tree": 1, "histogram": 1, "simdgroup_barrier": 1})
-            choices.update({"uniform_if": 2, "uniform_loop": 2})
+            choices.update({"exchange": 4, "tree": 2, "histogram": 2, "simdgroup_barrier": 2})
+            choices["matrix"] = 6 * self.whole
+            choices.update({"uniform_if": 4, "uniform_loop": 4})
             if scope.depth >= 3:
                 choices.update({"uniform_if": 0, "uniform_loop": 0})
         if self.can_jump(scope):
@@ -229,6 +235,12 @@ class Generator:
         size = self.random.choice((1, 4)) if offset else self.random.choice((1, 8))
         return Stmt("atomic", exprs=[self.expr(UINT, scope, 2), self.expr(UINT, scope, 3)], data=(op, offset, size))
 
+    def make_owned(self, scope: Scope) -> Stmt:
+        """An atomic operation on a number that no other thread touches; what it gives is known."""
+        fits = [v for v in scope.vars if v.type == UINT]
+        exprs = [self.expr(UINT, scope, 2), self.expr(UINT, scope, 2)]
+        return Stmt("owned", self.place(self.random.choice(fits), scope), exprs, data=self.random.choice(OWNED))
+
     def make_call(self, scope: Scope) -> list[Stmt]:
         functions = [f for f in self.functions if scope.simd or f not in self.meeting]
         if not functions:
@@ -247,6 +259,8 @@ class Generator:
         args = [self.expr(p.type, scope, 2) for p in f.parameters]
         if not targets:
             if reference is not None:
+                return [self.make_assign(scope)]
+            if scope.function is not None:
                 return [self.make_assign(scope)]
             value = Expr("call", f.result, args, f)
             return [Stmt("store", exprs=[self.component(value, scope)], data=self.slot(value))]
@@ -268,12 +282,9 @@ class Generator:
         return None if scope.loop == "uniform" else scope.loop
 
     def arm(self, scope: Scope) -> list[Stmt]:
-        """A block that may end with a jump; where that leaves a loop no simdgroup function stands before it.
-
-        Whether lanes wait there for those that come in later iterations is not defined.
-        """
+        """A block that may end with a jump."""
         if self.can_jump(scope) and self.random.random() < 0.3:
-            return [*self.block(replace(scope, simd=False), self.random.randint(0, 2)), self.jump(scope)]
+            return [*self.block(scope, self.random.randint(0, 2)), self.jump(scope)]
         return self.block(scope, self.random.randint(1, 3))
 
     def jump(self, scope: Scope) -> Stmt:
@@ -284,12 +295,12 @@ class Generator:
             kinds.append("return")
         kind = self.random.choice(kinds)
         if kind == "return" and scope.function is not None:
-            return Stmt("return", exprs=[self.expr(scope.function.result, replace(scope, simd=False), 2)])
+            return Stmt("return", exprs=[self.expr(scope.function.result, scope, 2)])
         return Stmt(kind)
 
     def make_jump(self, scope: Scope) -> Stmt:
         condition = self.uniform_bool(scope) if scope.loop == "uniform" else self.expr(BOOL, scope, 3)
-        before = self.block(replace(scope, simd=False, uniform=False, depth=5), self.random.randint(0, 1))
+        before = self.block(replace(scope, uniform=False, depth=5), self.random.randint(0, 1))
         return Stmt("if", exprs=[condition], blocks=[[*before, self.jump(scope)], []])
 
     def make_loop(self, scope: Scope) -> Stmt:
@@ -349,7 +360,15 @@ class Generator:
     def make_histogram(self, scope: Scope) -> Stmt:
         place = self.place(self.random.choice([v for v in scope.vars if v.type == UINT]), scope)
         exprs = [self.expr(UINT, scope, 2) for _ in range(3)]
-        return Stmt("histogram", place, exprs, data=self.random.choice((5, 16, 40)))
+        op = self.random.choice(("add", "add", "sub", "or", "xor", "max"))
+        return Stmt("histogram", place, exprs, data=(self.random.choice((5, 16, 40)), op))
+
+    def make_matrix(self, scope: Scope) -> Stmt:
+        """An element of the product of two matrices of each simdgroup, of numbers so small that it is exact."""
+        place = self.place(self.random.choice([v for v in scope.vars if v.type == FLOAT]), scope)
+        exprs = [self.expr(CHAR, scope, 2) for _ in range(4)] + [self.expr(UINT, scope, 2)]
+        data = (self.random.choice(("float", "half", "bfloat")), *(self.random.random() < 0.5 for _ in range(2)))
+        return Stmt("matrix", place, exprs, data=data)
 
     def make_simdgroup_barrier(self, scope: Scope) -> Stmt:
         return Stmt("simdgroup_barrier")
@@ -443,8 +462,8 @@ class Generator:
             options.append(self.reinterpretation)
         if t.n == 1 and scope.function is None:
             options.append(self.own)
-            if self.functions:
-                options.append(self.called)
+        if t.n == 1 and self.functions:
+            options.append(self.called)
         return self.random.choice(options)(t, scope, depth - 1)
 
     def leaf_at(self, t: Type, scope: Scope, depth: int) -> Expr:

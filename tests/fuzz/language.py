@@ -58,7 +58,9 @@ class Type:
         return Type(name, self.n)
 
 
-BOOL, INT, UINT, LONG, ULONG, FLOAT, USHORT = map(Type, ("bool", "int", "uint", "long", "ulong", "float", "ushort"))
+BOOL, CHAR, INT, UINT, LONG, ULONG, FLOAT, USHORT = map(
+    Type, ("bool", "char", "int", "uint", "long", "ulong", "float", "ushort")
+)
 
 
 @dataclass

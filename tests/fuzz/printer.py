@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .language import Expr, Function, Place, Program, Stmt, Var, expressions
+import math
+
+from .language import Expr, Function, Place, Program, Stmt, Var, blocks, expressions
 from .operations import text_of
 
 INPUT_LENGTH = 312  # elements of each input: divisible by 2, 3 and 4, and some more than there are threads
@@ -69,12 +71,16 @@ class _Printer:
             "uint simdgroup_ [[simdgroup_index_in_threadgroup]]",
         ]  # fmt: skip
         head = "  const uint group_threads = size_;\n" if self.flat else _LINEAR
+        if any(s.kind == "owned" for block in blocks(program) for s in block):
+            head += f"  device atomic_uint* const owned = atomics + {ATOMICS}u + permutation[id];\n"
         variables = "".join(
             f"  {s.name} {s.name.lower()}{f'[{s.length}]' if s.length else ''} = {{}};\n" for s in program.structs
         )
         variables += "".join(f"  {variable(var)}\n" for var in program.vars if "." not in var.text)
         shared = "".join(f"  {line}\n" for line in self.shared)
-        signature = f"kernel void fuzz({', '.join(parameters)})"
+        # Of a kernel that says how large its threadgroups are, and is launched so, loops over simdgroups may be gone.
+        most = f"[[max_total_threads_per_threadgroup({math.prod(program.group)})]]\n" if program.seed % 2 else ""
+        signature = f"{most}kernel void fuzz({', '.join(parameters)})"
         return f"{_HEAD}{structs}{functions}{signature} {{\n{head}{shared}{variables}{body}}}\n"
 
     def function(self, f: Function) -> str:
@@ -111,6 +117,20 @@ class _Printer:
         op, offset, size = s.data
         at = f"&atomics[{offset}u + {self.expr(s.exprs[0])} % {size}u]"
         return f"{indent}atomic_fetch_{op}_explicit({at}, {self.expr(s.exprs[1])}, memory_order_relaxed);\n"
+
+    def do_owned(self, s: Stmt, indent: str, depth: int) -> str:
+        first, second = map(self.expr, s.exprs)
+        place, order = self.place(s.place), "memory_order_relaxed"
+        if s.data == "compare":
+            return (
+                f"{indent}{{ uint held = {first}; if (held & 1u) held = atomic_load_explicit(owned, {order});\n"
+                f"{indent}  const bool done = atomic_compare_exchange_weak_explicit(owned, &held, {second}, {order}, "
+                f"{order});\n{indent}  {place} = done ? 1u : held; }}\n"
+            )
+        signed, name = s.data.startswith("signed"), s.data.removeprefix("signed_")
+        name = name if name == "exchange" else f"fetch_{name}"
+        pointer, value = ("(device atomic_int*)owned", f"int({first})") if signed else ("owned", first)
+        return f"{indent}{place} = uint(atomic_{name}_explicit({pointer}, {value}, {order}));\n"
 
     def do_if(self, s: Stmt, indent: str, depth: int) -> str:
         text = f"{indent}if ({self.expr(s.exprs[0])}) {self.braces(s.blocks[0], depth)}"
@@ -200,13 +220,35 @@ class _Printer:
 
     def do_histogram(self, s: Stmt, indent: str, depth: int) -> str:
         at, value, index = map(self.expr, s.exprs)
-        bins = s.data
+        bins, op = s.data
         shared = self.threadgroup("atomic_uint", bins)
         return self.lines(
             indent, f"for (uint bin = index; bin < {bins}u; bin += group_threads) "
             f"atomic_store_explicit(&{shared}[bin], 0u, memory_order_relaxed);", "",
-            f"atomic_fetch_add_explicit(&{shared}[{at} % {bins}u], {value}, memory_order_relaxed);", "",
+            f"atomic_fetch_{op}_explicit(&{shared}[{at} % {bins}u], {value}, memory_order_relaxed);", "",
             f"{self.place(s.place)} = atomic_load_explicit(&{shared}[{index} % {bins}u], memory_order_relaxed);", "",
+        )  # fmt: skip
+
+    def do_matrix(self, s: Stmt, indent: str, depth: int) -> str:
+        *parts, index = map(self.expr, s.exprs)
+        kind, turned, filled = s.data
+        size = 2
+        for n in self.program.group:
+            size *= n
+        shared = self.threadgroup("float", size)
+        mine, all_ = f"((threadgroup {kind}*){shared})", f"{shared} + simdgroup_ * 64u"
+        matrix = f"simdgroup_matrix<{kind}, 8, 8>"
+        transposed = ", 8, ulong2(0), true" if turned else ""
+        return self.lines(
+            indent, "{", f"  {matrix} left, right;",
+            f"  {mine}[index * 2u] = {kind}({parts[0]}); {mine}[index * 2u + 1u] = {kind}({parts[1]});", "",
+            f"  simdgroup_load(left, {mine} + simdgroup_ * 64u{transposed});", "",
+            f"  {mine}[index * 2u] = {kind}({parts[2]}); {mine}[index * 2u + 1u] = {kind}({parts[3]});", "",
+            f"  simdgroup_load(right, {mine} + simdgroup_ * 64u);", "",
+            f"  simdgroup_float8x8 total = make_filled_simdgroup_matrix<float, 8, 8>({3 * filled}.0f);",
+            "  simdgroup_multiply_accumulate(total, left, right, total);",
+            f"  simdgroup_store(total, {all_});", "}", "",
+            f"{self.place(s.place)} = ({all_})[{index} % 64u];", "",
         )  # fmt: skip
 
     # ---- places and expressions ----

@@ -34,7 +34,7 @@ def inputs_of(program: Program) -> dict[str, Array]:
     made = {name: _values(Type(name), rng) for name in SCALARS}
     made["parameters"] = rng.integers(0, 12, 4).astype(np.uint32)
     made["permutation"] = rng.permutation(program.threads).astype(np.uint32)
-    made["atomics"] = rng.integers(0, 1 << 32, ATOMICS, np.uint32)
+    made["atomics"] = rng.integers(0, 1 << 32, ATOMICS + program.threads, np.uint32)
     for k, (_, t) in enumerate(program.record):
         values = made[t.name][rng.integers(0, INPUT_LENGTH, (RECORDS, t.n))]
         made[f"record.{k}"] = values if t.n > 1 else values[:, 0]

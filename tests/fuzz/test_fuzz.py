@@ -32,7 +32,7 @@ def test_seeds_reach_every_kind_of_statement_and_operation():
     kinds = {s.kind for program in programs for block in blocks(program) for s in block}
     assert kinds >= {
         "assign", "store", "atomic", "if", "loop", "switch", "break", "continue", "return", "call", "exchange", "tree",
-        "histogram", "simdgroup_barrier", "pick",
+        "histogram", "simdgroup_barrier", "pick", "owned", "matrix",
     }  # fmt: skip
     used = {e.op for program in programs for e in expressions(program)}
     missing = {

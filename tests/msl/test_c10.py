@@ -284,14 +284,46 @@ def test_unary_kernels():
     kernels = library("c10_indexing")
     x = rng.standard_normal((3, 4, 5)).astype(F4)
     out = mp.zeros(60, dtype=F4)
-    kernels.twice_dense_float_float(out, mp.array(x))
+    kernels.twice_dense_scalar_float_float(out, mp.array(x))
     np.testing.assert_array_equal(np.asarray(out), 2 * x.ravel())
-    # of the transposed array, into every second element
+    # of the transposed array, into every second element; the grid has the innermost dimension and the others
     out = mp.zeros(120, dtype=F4)
-    kernels.twice_strided_float_float(out, mp.array(x), [3, 4, 5], [20, 5, 1], [2, 6, 24], 3, threads=60)
+    layout = [3, 4, 5], [80, 20, 4], [8, 24, 96], 3
+    kernels.twice_strided_float_float(out, mp.array(x), *layout, threads=(3, 20))
     np.testing.assert_array_equal(np.asarray(out)[::2], 2 * x.transpose(2, 1, 0).ravel())
+    kernels.scaled_strided_float_float_float(out, mp.array(x), *layout, 5.0, threads=(3, 20))
+    np.testing.assert_array_equal(np.asarray(out)[::2], 5 * x.transpose(2, 1, 0).ravel())
     kernels.scaled_dense_float_float_float(out, mp.array(x), 3.0, threads=60)
     np.testing.assert_array_equal(np.asarray(out)[:60], 3 * x.ravel())
+
+
+@pytest.mark.parametrize("count", [1, 4, 59, 60])
+def test_four_elements_for_each_thread(count):
+    kernels = library("c10_indexing")
+    a, b = rng.standard_normal((2, 60)).astype(F4)
+    exact = np.where(np.arange(60) < count, 2 * a, 0)
+    out = mp.zeros(60, dtype=F4)
+    kernels.twice_dense_float_float(out, mp.array(a), count, threads=16)
+    np.testing.assert_array_equal(np.asarray(out), exact)
+    out = mp.zeros(60, dtype=np.int32)
+    kernels.twice_dense_castout_ilp_float(out, mp.array(a), (4, NUMBERS["int"], count), threads=16)
+    np.testing.assert_array_equal(np.asarray(out), exact.astype(np.int32))
+    out = mp.zeros(60, dtype=F4)
+    kernels.minus_dense_ilp4_float_float(out, mp.array(a), mp.array(b), count, threads=16)
+    np.testing.assert_array_equal(np.asarray(out), np.where(np.arange(60) < count, a - b, 0))
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_unary_kernels_that_come_out_as(name):
+    kernels = library("c10_indexing")
+    x = rng.integers(0, 60, (3, 4)).astype(F4)
+    size = np.dtype(WIDE[name]).itemsize
+    out = mp.zeros(12, dtype=WIDE[name])
+    kernels.twice_dense_castout_float(out, mp.array(x), (size, NUMBERS[name]), threads=12)
+    np.testing.assert_array_equal(np.asarray(out).astype(F4), 2 * x.ravel())
+    layout = [3, 4], [16, 4], [size, 3 * size], (2, NUMBERS[name])
+    kernels.twice_strided_castout_float(out, mp.array(x), *layout, threads=(3, 4))
+    np.testing.assert_array_equal(np.asarray(out).astype(F4), 2 * x.T.ravel())
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -329,7 +361,7 @@ def test_unary_functor(name, dtype):
     x = rng.integers(-3, 4, 20).astype(dtype)
     result = "float" if name == "int" else name
     out = mp.zeros(20, dtype=F4 if name == "int" else dtype)
-    getattr(library("c10_indexing"), f"erf_dense_{result}_{name}")(out, mp.array(x))
+    getattr(library("c10_indexing"), f"erf_dense_scalar_{result}_{name}")(out, mp.array(x))
     exact = [erf(v) for v in x.astype(float)]
     np.testing.assert_allclose(
         np.asarray(out).astype(float), exact, rtol=float(ml_dtypes.finfo(np.asarray(out).dtype).eps)
@@ -366,13 +398,13 @@ def test_binary_kernels_that_convert(left, right):
     types = (a.itemsize, b.itemsize, NUMBERS[left], NUMBERS[right])
     out = mp.zeros(24, dtype=F4)
     kernels = library("c10_indexing")
-    kernels.minus_dense_cast_float(out, mp.array(a), mp.array(b), types, threads=24)
+    kernels.minus_dense_cast_float_float(out, mp.array(a), mp.array(b), types, threads=24)
     np.testing.assert_array_equal(np.asarray(out), a.astype(F4) - b.astype(F4))
     strides = ([24], [4], [a.itemsize], [b.itemsize])
-    kernels.minus_strided_cast_float(out, mp.array(b), mp.array(a), *strides[:2], *strides[:1:-1],
+    kernels.minus_strided_cast_float_float(out, mp.array(b), mp.array(a), *strides[:2], *strides[:1:-1],
                                      (1, NUMBERS[right], NUMBERS[left], 0), threads=24)  # fmt: skip
     np.testing.assert_array_equal(np.asarray(out), b.astype(F4) - a.astype(F4))
-    kernels.minus_dense_broadcast_cast_float(out, mp.array(a), mp.array(b), 5, types, threads=24)
+    kernels.minus_dense_broadcast_cast_float_float(out, mp.array(a), mp.array(b), 5, types, threads=24)
     np.testing.assert_array_equal(np.asarray(out), a.astype(F4) - np.resize(b[:5], 24).astype(F4))
 
 
@@ -441,11 +473,12 @@ def test_instances_in_the_counterparts_spelling():
 #include <c10/metal/indexing.h>
 struct minus_functor { template <typename T> T operator()(const T x) { return -x; } };
 template [[host_name("minus")]] kernel void ::c10::metal::unary_dense<float, minus_functor>(
-    device ::c10::metal::result_of<minus_functor, float> * output, constant float * input, uint index);
+    device ::c10::metal::result_of<minus_functor, float> * output, constant float * input, constant uint & numel,
+    uint index);
 """
     x = rng.standard_normal(9).astype(F4)
     out = mp.zeros(9, dtype=F4)
-    mp.mps.compile_shader(source).minus(out, mp.array(x))
+    mp.mps.compile_shader(source).minus(out, mp.array(x), 9, threads=3)
     np.testing.assert_array_equal(np.asarray(out), -x)
 
 
@@ -598,3 +631,51 @@ def test_quotients_rounded_up_and_comparisons():
     less = mp.zeros(30, dtype=bool)
     library("c10_newer").le_dense_bool_int(less, mp.array(a.astype(np.int32)), mp.array(b.astype(np.int32)))
     np.testing.assert_array_equal(np.asarray(less), a <= b)
+
+
+def test_nans_come_last():
+    values = np.array([-np.inf, -1, 0, 2, np.inf, np.nan], F4)
+    a, b = (v.ravel() for v in np.meshgrid(values, values))
+    out = mp.zeros(36, dtype=bool)
+    library("c10_newer").orders(out, mp.array(a), mp.array(b))
+    rank = {float(v).hex(): i for i, v in enumerate(values)}
+    exact = [rank[float(x).hex()] < rank[float(y).hex()] for x, y in zip(a, b, strict=True)]
+    np.testing.assert_array_equal(np.asarray(out), exact)
+
+
+def test_complex_numbers_as_truth_values_and_by_real_ones():
+    a = np.array([0, 1j, 2, complex(np.inf, 1), 3 - 4j], np.complex64)
+    b = np.array([2, 2, 4j, 2, 1 + 1j], np.complex64)
+    truth, quotients = mp.zeros(5, dtype=bool), mp.zeros((5, 2), dtype=F4)
+    pairs = (mp.array(v.view(F4).reshape(5, 2)) for v in (a, b))
+    library("c10_newer").complex_conversions(truth, quotients, *pairs, threads=5)
+    np.testing.assert_array_equal(np.asarray(truth), a != 0)
+    np.testing.assert_allclose(
+        np.asarray(quotients), [[0, 0], [0, 0.5], [0, -0.5], [np.inf, 0.5], [-0.5, -3.5]], rtol=1e-6
+    )
+
+
+def test_rounded_up():
+    a, b = np.array([0, 1, 7, 8, 9, 100]), np.array([8, 8, 7, 8, 8, 32])
+    out = mp.zeros(6, dtype=np.int32)
+    library("c10_newer").rounded_up(out, mp.array(a.astype(np.int32)), mp.array(b.astype(np.int32)))
+    np.testing.assert_array_equal(np.asarray(out), [0, 8, 7, 8, 16, 128])
+
+
+def test_normal_pairs():
+    words = np.concatenate([rng.integers(0, 2**32, (60, 2)), [[0, 5], [2**31, 0]]]).astype(np.uint32)
+    out = mp.zeros((62, 2), dtype=F4)
+    library("c10_newer").normal_pairs(out, mp.array(words), threads=62)
+    u, v = ((words & 0x7FFFFFFF).astype(np.float64) * 2.0**-31).T
+    length = np.sqrt(-2 * np.log(np.maximum(u, np.finfo(F4).eps)))
+    exact = np.stack([length * np.cos(2 * np.pi * v), length * np.sin(2 * np.pi * v)], 1)
+    np.testing.assert_allclose(np.asarray(out), exact, rtol=1e-5, atol=2e-6)
+
+
+def test_moments_of_a_threadgroup():
+    x = rng.standard_normal(64).astype(F4) + F4(100)
+    out = mp.zeros((2, 4), dtype=F4)
+    library("c10_newer").moments(out, mp.array(x), threads=64, group_size=64)
+    wide = x.astype(np.float64)
+    exact = [wide.mean(), ((wide - wide.mean()) ** 2).sum(), 64]
+    np.testing.assert_allclose(np.asarray(out)[:, :3], [exact, exact], rtol=1e-4)

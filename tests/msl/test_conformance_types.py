@@ -276,6 +276,10 @@ is_integral_v<ulong> && is_integral_v<bool> && !is_integral_v<float> && is_integ
 is_floating_point_v<half> && is_floating_point_v<bfloat> && !is_floating_point_v<int> && is_floating_point_v<float2>
 is_arithmetic_v<bfloat> && is_arithmetic_v<char> && !is_arithmetic_v<thread int*>
 is_signed_v<int> && is_unsigned_v<uchar> && is_signed_v<half> && !is_signed_v<uint>
+is_arithmetic_v<float4> && is_signed_v<int2> && !is_signed_v<uint2> && is_unsigned_v<packed_uchar4>
+is_same_v<make_scalar_t<const half4>, half> && is_same_v<make_scalar<packed_uint3>::type, uint>
+is_same_v<make_scalar_t<float>, float> && is_same_v<make_scalar_t<Pair<int2>>, Pair<int>>
+is_same_v<make_unsigned_t<int4>, uint4> && is_same_v<make_signed_t<packed_ushort3>, packed_short3>
 is_scalar_v<float> && is_scalar_v<thread int*> && !is_scalar_v<float4>
 is_vector_v<float4> && is_vector_v<packed_half2> && !is_vector_v<float>
 is_pointer_v<device float*> && !is_pointer_v<float> && is_array_v<int[3]> && !is_array_v<int>
@@ -308,6 +312,8 @@ def test_type_traits():
         + """
 struct A {}; struct B : A { int x; }; enum class E : uchar { a }; union U { int i; float f; };
 struct F { float operator()(int) const { return 0; } };
+template <class T> struct Pair { T first, second; };
+namespace metal { template <class T> struct _make_scalar_impl<Pair<T>> { using type = Pair<make_scalar_t<T>>; }; }
 """
     )
     # two that Metal lacks, and libraries define in its namespace

@@ -145,3 +145,99 @@ def test_a_helper_that_is_not_to_be_inlined(n):
 def test_lanes_that_have_returned(n):
     got = run("if (n > 4) { out[i] = -5; return; }\nresult = simd_sum(1);", n)
     np.testing.assert_array_equal(got, np.where(n > 4, -5, (n <= 4).sum()))
+
+
+def test_an_arm_that_leaves_a_loop_belongs_to_its_iteration(n):
+    got = run(
+        """for (int j = 0; j < 7; j++) {
+            if (n == j) { result += 100 * simd_sum(1); break; }
+            result += simd_sum(1);
+        }
+        result += 10000 * simd_sum(1);""",
+        n,
+    )
+    expected, inside = np.zeros(32, int), np.ones(32, bool)
+    for j in range(7):
+        leaving = inside & (n == j)
+        expected[leaving] += 100 * leaving.sum()
+        inside &= n != j
+        expected[inside] += inside.sum()
+    np.testing.assert_array_equal(got, expected + 320000)
+
+
+def test_an_arm_that_returns_from_a_loop_belongs_to_its_iteration(n):
+    got = run(
+        "result = found(n);",
+        n,
+        """int found(int n) {
+            int seen = 0;
+            for (int j = 0; j < 7; j++) {
+                if (n == j) return 1000 * seen + simd_sum(1);
+                seen += simd_sum(1);
+            }
+            return -seen;
+        }""",
+    )
+    expected = np.zeros(32, int)
+    for lane in range(32):
+        seen = sum((n > j).sum() for j in range(min(n[lane], 7)))
+        expected[lane] = 1000 * seen + (n == n[lane]).sum() if n[lane] < 7 else -seen
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_an_arm_that_sets_a_flag_which_ends_the_loop(n):
+    got = run(
+        """for (int j = 0; j < 7; j++) {
+            bool last = false;
+            if (n == j) { result = simd_sum(1); last = true; }
+            if (last) break;
+        }""",
+        n,
+    )
+    np.testing.assert_array_equal(got, np.where(n < 7, (n == n[:, None]).sum(1), 0))
+
+
+def test_a_loop_whose_body_ends_by_leaving(n):
+    got = run("int j = -1;\nwhile (j < 6) { j++; if (n != j) continue; result = simd_sum(1); break; }", n)
+    np.testing.assert_array_equal(got, np.where(n < 7, (n == n[:, None]).sum(1), 0))
+
+
+def test_a_loop_in_an_arm_that_leaves_another_loop(n):
+    got = run(
+        """for (int j = 0; j < 7; j++) {
+            if (n == j) {
+                for (int k = 0; k <= lane % 3; k++) result += simd_sum(1);
+                break;
+            }
+        }""",
+        n,
+    )
+    rest = np.arange(32) % 3
+    expected = sum(((n == n[:, None]) & (k <= rest)).sum(1) * (k <= rest) for k in range(3))
+    np.testing.assert_array_equal(got, np.where(n < 7, expected, 0))
+
+
+def test_a_loop_whose_condition_the_optimiser_tests_on_each_way_back(n):
+    """It made two loops of this one, and lanes of the inner one did not wait for the others."""
+    got = run(
+        """int x = n, j = 0;
+        while (true) {
+            if (!(j < 4 && n_of[i] < 8)) break;
+            j++;
+            if (simd_sum(x) % 7 < n) {
+                x = j;
+            } else {
+                if (n_of[0] < 9) continue;
+                break;
+            }
+            result = 10 * result + x;
+        }
+        result = 1000 * result + x;""",
+        n,
+    )
+    x, result, active = n.copy(), np.zeros(32, int), n < 8
+    for j in range(1, 5):
+        then = active & (x[active].sum() % 7 < n)
+        x[then] = j
+        result[then] = 10 * result[then] + j
+    np.testing.assert_array_equal(got, 1000 * result + x)

@@ -147,3 +147,21 @@ kernel void k(coherent(device) device uint* o, volatile coherent device uint* n 
     x, y = mp.zeros(4, mp.uint32, device), mp.arange(4, dtype=mp.uint32, device=device)
     mp.mps.compile_shader(source, device=device).k(x, y)
     assert x.tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tensor", "visible_function_table", "texture", "sampler", "imageblock", "command_buffer", "array", "extents"],
+)
+def test_a_buffer_may_have_the_name_of_a_type(device, name):
+    source = HEADER + f"kernel void k(device uint* {name}, constant uint& n, uint i [[thread_position_in_grid]]) "
+    out = mp.zeros(8, dtype=np.uint32, device=device)
+    mp.mps.compile_shader(source + f"{{ {name}[i] = n + i; }}", device=device).k(out, 5)
+    np.testing.assert_array_equal(np.asarray(out), np.arange(5, 13))
+
+
+def test_a_buffer_of_a_users_own_tensors(device):
+    source = HEADER + "struct tensor { uint x; }; kernel void k(device tensor* o, uint i [[thread_position_in_grid]]) "
+    out = mp.zeros(8, dtype=np.uint32, device=device)
+    mp.mps.compile_shader(source + "{ o[i].x = i; }", device=device).k(out.view(np.uint8), threads=8)
+    np.testing.assert_array_equal(np.asarray(out), np.arange(8))

@@ -315,3 +315,13 @@ def test_structs_that_functions_return(libraries, group):
     i = np.arange(COUNT)
     made = given[:, None] * np.arange(6) + (i % 5)[:, None]
     np.testing.assert_array_equal(out, sum(made[i, (k * i) % 6] for k in range(6)))
+
+
+@pytest.mark.parametrize("count", [32, 45, 5])
+def test_shuffles_from_lanes_that_do_not_exist(libraries, count):
+    (out,) = launch(libraries, "shuffled_twice", [np.zeros(count, np.int16)], threads=count, group_size=64)
+    exists = np.arange(64) < count
+    lane = np.arange(64) & 31
+    rotated = np.where(exists[np.arange(64) - lane + (lane + 4) % 32], -7, 0)
+    last = np.arange(64) | 3  # of the four; it is what the first one gets
+    np.testing.assert_array_equal(out, np.where((lane % 4 == 0) & exists[last], rotated[last], 0)[:count])

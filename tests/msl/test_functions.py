@@ -155,6 +155,15 @@ def test_geometric_scalars():
     np.testing.assert_allclose(got, np.stack(exact, axis=1), rtol=4e-7, atol=1e-6)
 
 
+def test_geometric_functions_of_vectors_and_scalars():
+    a, b = points()
+    packed = np.ascontiguousarray(b[:, :3])
+    got = Case("geometric_functions", "with_scalars", ((N, 4), F4), (a, packed), None, launch={"threads": N}).run()
+    u, v = a[:, :3].astype(float), b[:, :3].astype(float)
+    exact = [u.sum(axis=1), 2 * v.sum(axis=1), np.linalg.norm(u - 0.5, axis=1), row_dot(u - v, u - v)]
+    np.testing.assert_allclose(got, np.stack(exact, axis=1), rtol=4e-7, atol=1e-6)
+
+
 def test_geometric_vectors():
     a, b = points()
     got = Case("geometric_functions", "vectors", ((N, 5, 3), F4), (a, b), None, launch={"threads": N}).run()

@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import metalpy as mp
 from tests.helpers.accuracy import assert_ulp
 from tests.helpers.case import Case
 
@@ -267,3 +268,23 @@ def test_fast_and_precise():
     for column in (1, 3, 5, 7):
         assert_ulp(got[:, column], exact[column], 5)
     np.testing.assert_allclose(got, np.stack(exact, axis=1), rtol=1e-5, atol=1e-5)
+
+
+def test_powr_of_negative_numbers(device):
+    """A NaN, but for whole exponents that the compiler knows, in fast mode: those stand for products."""
+    source = """
+    #include <metal_stdlib>
+    kernel void f(device float* out, device const float* x, constant float& y, uint i [[thread_position_in_grid]]) {
+      out[3 * i] = metal::powr(x[i], 3);
+      out[3 * i + 1] = metal::powr(x[i], y);
+      out[3 * i + 2] = metal::powr(x[i], 1.5f);
+    }
+    """
+    x = np.float32([-2, -0.5, 0.25, 3])
+    for mode in ("fast", "safe"):
+        out = mp.zeros((4, 3), dtype=np.float32)
+        mp.mps.compile_shader(source, math_mode=mode).f(out, mp.asarray(x), 3, threads=4)
+        cubes = x**3 if mode == "fast" else np.where(x < 0, np.nan, x**3)
+        with np.errstate(invalid="ignore"):
+            expected = np.stack([cubes, np.where(x < 0, np.nan, x**3), x**1.5], axis=1)
+        np.testing.assert_allclose(np.asarray(out), expected, rtol=1e-5)

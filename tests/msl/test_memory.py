@@ -94,6 +94,12 @@ def test_overloads_with_defaults_of_their_own():
     Case("address_space_overloads", "defaults", (15, I4), (x, there), expected, launch={"threads": 1}).check()
 
 
+def test_overloads_that_differ_in_an_address_space_and_in_a_number():
+    x, there = np.array([3], I4), np.array([1], I4).view(np.uint8)
+    expected = [6, 1, 3, 3, 2, 1, 1, 1, 3, 70, 4, 6, 201, 5, 202, 6, 1, 6, 3, 1, 2, 1]
+    Case("address_space_overloads", "ranks", (22, I4), (x, there), expected, launch={"threads": 1}).check()
+
+
 TWO = """
 static int f(const device int* p) { return 1; }
 static int f(constant int* p) { return 2; }
@@ -110,6 +116,12 @@ static int f(constant int* p) { return 2; }
         ("struct A { const device int* p [[id(0)]]; };\nkernel void k(device int* o, constant A& a) { *o = f(a.p); }",
          "address space of its argument 1, which cannot be told", 2),
         ("kernel void k(device int* o) { int x = 0; *o = f(&x); }", "an address space that no overload is for", 2),
+        # Two to which the number converts, for the space that is meant; one that returns something else.
+        ("static int g(device int* p, float x) { return 1; }\nstatic int g(device int* p, half x) { return 3; }\n"
+         "static int g(thread int* p, int x) { return 2; }\n"
+         "kernel void k(device int* o) { *o = g(o, 1); }", "'g' with an address space that no overload is for", 4),
+        ("static float g(device int* p, float x) { return 1; }\nstatic int g(thread int* p, int x) { return 2; }\n"
+         "kernel void k(device int* o) { *o = g(o, 1); }", "'g' with an address space that no overload is for", 4),
         ("static int g(device int* p);\nstatic int g(thread int* p) { return 1; }\n"
          "static int g(device int* p) { return *p > 0 ? g(p + 1) + g(p + 2) : 0; }\n"
          "kernel void k(device int* o) { *o = g(o); }", "'g' of kernel 'k' calls itself", 4),

@@ -27,7 +27,7 @@ _IGNORED = (
 )  # fmt: skip
 _MEETING = re.compile(
     r"mp_simd_(?:active|ballot|(?:sum|product|min|max|and|or|xor)_\w+)|mp_simdgroup_(?:index|barrier)|"
-    r"mp_threadgroup_(?:barrier|variable)"
+    r"mp_threadgroup_(?:barrier|variable)|mp_stays"
 )
 _PURE_LIBRARY = re.compile(
     r"(?:sin|cos|tan|asin|acos|atan|atan2|sinh|cosh|tanh|asinh|acosh|atanh|exp|exp2|exp10|expm1|log|log2|log10|log1p|"
@@ -61,7 +61,7 @@ def scalar_intrinsic(name: str) -> str:
 
 def is_ignored(name: str) -> bool:
     """Whether a call says something to the optimiser alone."""
-    return name.startswith(_IGNORED) or name == "mp_site"
+    return name.startswith(_IGNORED) or name in ("mp_site", "mp_repeat")
 
 
 def meets_uniformly(name: str) -> bool:

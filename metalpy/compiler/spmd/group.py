@@ -31,12 +31,15 @@ class Kind:
         The one for the last simdgroup, if that has fewer; '' where that cannot be.
     outcomes : list of set of int
         The barriers that each region leads to; empty without barriers.
+    unrolled : bool
+        Whether there is code without loops over simdgroups for the largest threadgroup: see `_unrolled`.
     """
 
     name: str
     whole: str
     part: str
     outcomes: Sequence[frozenset[int]]
+    unrolled: bool = False
 
     @property
     def can_part(self) -> bool:
@@ -44,7 +47,7 @@ class Kind:
         return any(len(outcomes) > 1 for outcomes in self.outcomes)
 
 
-def group_function(kinds: Sequence[Kind], frame: int, max_threads: int, shared: bool) -> str:
+def group_function(kinds: Sequence[Kind], frame: int, count: int, shared: bool) -> str:
     """``void mp.group(ptr group)``: all simdgroups of a threadgroup.
 
     Parameters
@@ -53,18 +56,19 @@ def group_function(kinds: Sequence[Kind], frame: int, max_threads: int, shared: 
         The last one serves all threadgroups that the others do not.
     frame : int
         Bytes that a simdgroup keeps from one barrier to the next.
-    max_threads : int
-        The most threads that a threadgroup may have.
+    count : int
+        How many frames there are.
     shared : bool
         Whether there are threadgroup variables.
     """
-    count = -(-max_threads // WIDTH) if kinds[0].outcomes else 1
     size = max(frame, 64)
+    apart = [f"  %frames.{i} = alloca [{size} x i8], align 64" for i in range(count) if any(k.unrolled for k in kinds)]
     out = [
         "define hidden void @mp.group(ptr noalias readonly captures(none) %group) nounwind null_pointer_is_valid "
         f"{WIDE} {{",
         f"  %frames = alloca [{count * size} x i8], align 64",
         f"  %states = alloca [{count + 2} x i32], align 64",
+        *apart,
         f"  %shared = {_SHARED if shared else 'getelementptr i8, ptr null, i64 0'}",
     ]
     for i, name in enumerate(("width", "height", "depth")):
@@ -138,8 +142,8 @@ def _turns(kind: Kind, size: int, count: int) -> str:
 
     Where one barrier follows another for certain, the way leads there without a look at what the simdgroups say.
     """
-    text = f"""
-"to.KIND":
+    text = _unrolled(kind, count) if kind.unrolled else '"to.KIND":\n'
+    text += f"""
   %more.KIND = add i32 %volume, {WIDTH - 1}
   %count.KIND = udiv i32 %more.KIND, {WIDTH}
   %wholes.KIND = udiv i32 %whole, {WIDTH}
@@ -152,6 +156,27 @@ def _turns(kind: Kind, size: int, count: int) -> str:
     for k in range(len(kind.outcomes)):
         text += _region_loop(kind, size, k)
     return text + (_parted(kind) if kind.can_part else "")
+
+
+def _unrolled(kind: Kind, count: int) -> str:
+    """Threadgroups of the most threads: each region for one simdgroup after the other. Then what a simdgroup keeps from
+    one barrier to the next need not go to memory.
+    """
+    text = f"""
+"to.KIND":
+  %full.KIND = icmp eq i32 %volume, {count * WIDTH}
+  br i1 %full.KIND, label %"full.0.KIND", label %"turns.KIND"
+"""
+    for k, outcomes in enumerate(kind.outcomes):
+        calls = [
+            f"  %full.{k}.{i}.KIND = call i32 @{kind.whole}.{k}"
+            f"(ptr %group, ptr %frames.{i}, i32 {i * WIDTH}, i32 -1, ptr %shared)"
+            for i in range(count)
+        ]
+        (state,) = outcomes
+        following = "end" if state == DONE else f"full.{state}.KIND"
+        text += "\n".join([f'"full.{k}.KIND":', *calls, f'  br label %"{following}"\n'])
+    return text + '"turns.KIND":\n'
 
 
 def _region_loop(kind: Kind, size: int, k: int) -> str:

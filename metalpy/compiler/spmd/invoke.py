@@ -33,6 +33,8 @@ def write_call(w: Vectorizer, instruction: Instruction) -> None:
     if name == "mp_simdgroup_index":
         index = w.code.new("lshr i32 %first, 5")
         w.define(instruction, [Lanes("i32", w.shapes.defined(instruction.result)[0], index)])
+    elif name == "mp_stays":
+        w.define(instruction, [Lanes("i1", w.shapes.defined(instruction.result)[0], "false")])
     elif name == "mp_threadgroup_variable":
         (offset,) = (w.one(v).scalar for v in instruction.operands)
         value = w.code.new(f"getelementptr i8, ptr %shared, i32 {offset}")

@@ -17,9 +17,12 @@ __all__ = ["Unsupported", "Vectorized", "vectorize"]
 
 _DEFINITION = re.compile(r"^define [^\n]*\{\n.*?^\}$", re.M | re.S)
 _MEETING = re.compile(r"@mp_(?:simd|threadgroup_barrier|kernel_message)")
+_LABEL, _TARGET = re.compile(r'^"([^"]+)":$'), re.compile(r'label %"([^"]+)"')
 _OUTCOME = re.compile(r"^  ret i32 (-?\d+)$", re.M)
 _SHUFFLED = re.compile(r" = shufflevector <(\d+) x")
 _LARGE = 600  # lines of a kernel's IR
+# What is written once for each simdgroup of a threadgroup: for how many, and how many lines of IR all together.
+_MOST_UNROLLED, _LARGEST_UNROLLED = 8, 20_000
 # How the lanes lie in the threadgroup: in one row, in two rows of 16, or anyhow.
 _ROWS = {"rows": WIDTH, "half": WIDTH // 2, "any": 0}
 
@@ -36,11 +39,14 @@ class Vectorized:
         ``void (ptr group)``.
     regroups : bool
         Whether it takes vectors of more than the lanes apart, or makes such: records, matrices.
+    frames : int
+        Bytes of the simdgroups' frames, all together; 0 if they use none.
     """
 
     module: str
     entry: str
     regroups: bool
+    frames: int
 
 
 def vectorize(module: str, name: str, max_threads: int, shape: str = "") -> Vectorized:
@@ -68,17 +74,20 @@ def vectorize(module: str, name: str, max_threads: int, shape: str = "") -> Vect
     if _MEETING.search("\n".join(_DEFINITION.findall(rest))):
         raise Unsupported("a function that is not inlined and meets other threads")
     layout = Layout(module)
-    bodies, kinds = _variants(text, layout, shape)
+    bodies, kinds = _variants(text, layout, shape, max_threads)
     declared: dict[str, str] = {}
     for body in bodies:
         declared |= body.writer.code.declarations
     known = set(re.findall(r'^(?:declare|define) [^\n@]*@("[^"]+"|[\w.$-]+)\(', rest, re.M))
     declarations = "\n".join(line for n, line in declared.items() if n not in known)
     frame = max(body.frame_bytes for body in bodies)
-    loop = group_function(kinds, frame, max_threads, "mp_threadgroup_variable" in known)
+    count = -(-max_threads // WIDTH) if kinds[0].outcomes else 1
+    loop = group_function(kinds, frame, count, "mp_threadgroup_variable" in known)
     parts = [rest, declarations, *(text for body in bodies for text in body.texts), loop]
     made = "\n".join(parts)
-    return Vectorized(made, "mp.group", any(int(count) > WIDTH for count in _SHUFFLED.findall(made)))
+    regroups = any(int(lanes) > WIDTH for lanes in _SHUFFLED.findall(made))
+    frames = frame * count * (2 if any(kind.unrolled for kind in kinds) else 1)
+    return Vectorized(made, "mp.group", regroups, frames)
 
 
 @dataclass
@@ -90,15 +99,16 @@ class _Body:
     writer: Vectorizer
     frame_bytes: int
     outcomes: list[frozenset[int]]  # of each region: the barriers that it leads to
+    lines: int = 0  # of regions without loops and without variables in memory; else 0
 
 
-def _variants(text: str, layout: Layout, shape: str) -> tuple[list[_Body], list[Kind]]:
+def _variants(text: str, layout: Layout, shape: str, max_threads: int) -> tuple[list[_Body], list[Kind]]:
     """The functions of a simdgroup that the kernel needs, and which of them serve which threadgroups."""
     # A large kernel is compiled as few times as can be: for any lanes, all of them included.
     large = text.count("\n") > _LARGE
     if shape and not large:
         only = _body(text, layout, shape, True)
-        return [only], [_kind(shape, only, None)]
+        return [only], [_kind(shape, only, None, max_threads)]
     rows = _body(text, layout, "rows", not large)
     positions = rows.writer.shapes.positions
     # What looks at x alone is hardly launched in two dimensions; what looks at y hardly in one row that is no
@@ -107,20 +117,23 @@ def _variants(text: str, layout: Layout, shape: str) -> tuple[list[_Body], list[
     half = _body(text, layout, "half", True) if plane else None
     anyhow = _body(text, layout, "any", False) if positions else None
     part = rows if large else anyhow if plane else _body(text, layout, "rows", False)
-    kinds = [_kind("rows", rows, part)]
+    kinds = [_kind("rows", rows, part, max_threads)]
     if half:
-        kinds.append(_kind("half", half, None))
+        kinds.append(_kind("half", half, None, max_threads))
     if anyhow:
-        kinds.append(_kind("any", anyhow, anyhow))
+        kinds.append(_kind("any", anyhow, anyhow, 0))
     bodies = {body.name: body for body in (rows, part, half, anyhow) if body}
     return list(bodies.values()), kinds
 
 
-def _kind(name: str, whole: _Body, part: _Body | None) -> Kind:
+def _kind(name: str, whole: _Body, part: _Body | None, max_threads: int) -> Kind:
     outcomes = whole.outcomes
     if part is not None:
         outcomes = [a | b for a, b in zip(outcomes, part.outcomes, strict=True)]
-    return Kind(name, whole.name, part.name if part else "", outcomes)
+    count = max_threads // WIDTH
+    is_short = 1 < count <= _MOST_UNROLLED and max_threads % WIDTH == 0 and 0 < whole.lines * count <= _LARGEST_UNROLLED
+    follow = all(len(ways) == 1 for ways in outcomes)
+    return Kind(name, whole.name, part.name if part else "", outcomes, is_short and follow and whole is not part)
 
 
 def _body(text: str, layout: Layout, kind: str, full: bool) -> _Body:
@@ -140,7 +153,19 @@ def _body(text: str, layout: Layout, kind: str, full: bool) -> _Body:
     done = split_at_barriers(lines, code.variables, writer.empty, layout, writer.private_bytes)
     texts = [_function(f"{name}.{k}", "i32", inline, [*entry, *region]) for k, region in enumerate(done.lines)]
     outcomes = [frozenset(map(int, _OUTCOME.findall("\n".join(region)))) for region in done.lines]
-    return _Body(name, texts, writer, done.frame_bytes, outcomes)
+    is_plain = not writer.private_bytes and not any(map(_loops, done.lines))
+    return _Body(name, texts, writer, done.frame_bytes, outcomes, is_plain * sum(map(len, done.lines)))
+
+
+def _loops(lines: list[str]) -> bool:
+    """Whether control ever goes back."""
+    passed = set[str]()
+    for line in lines:
+        if label := _LABEL.match(line):
+            passed.add(label[1])
+        elif " label %" in line and not passed.isdisjoint(_TARGET.findall(line)):
+            return True
+    return False
 
 
 _PARAMETERS = "ptr noalias readonly captures(none) %group, ptr noalias captures(none) %frame, i32 %first, i32 %bits"

@@ -11,7 +11,7 @@ import platform
 import re
 from functools import cache
 
-from .code import WIDE, Code, Lanes
+from .code import ALL, WIDE, Code, Lanes
 from .ir import Unsupported, vector_of
 from .memory import mangled
 from .shape import Shape
@@ -141,6 +141,11 @@ def _shuffled(code: Code, value: Lanes, source: Lanes, mask: str, shape: Shape) 
     if source.shape.is_uniform:
         return _broadcast(code, value, source.scalar, mask, shape)
     full, type_ = code.vector_type(value.type), value.type
+    if value.shape.is_uniform and mask != ALL:
+        # LLVM 22 drops the inner of `select(mask, shuffle(select(mask, x, 0)), 0)` where x is read from memory, as
+        # constants are and the elements have 8 or 16 bits, as it may find out.
+        hidden = code.new(f'call {type_} asm "", "=r,0"({type_} {value.scalar})')
+        value = Lanes(type_, value.shape, hidden)
     own = code.vector(value)
     held = code.choose(mask, type_, own, "zeroinitializer")
     lanes = source.shape.lanes

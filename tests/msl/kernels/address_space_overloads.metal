@@ -185,3 +185,36 @@ kernel void specialisations(device int* out, const device int* x) {
     Kind<device int*>::type z = 3;
     out[8] = z;
 }
+
+// C++ would choose by the other parameter's type, and take an overload for another space.
+static int ranked(device int* p, float x) { return int(x * 2); }
+static int ranked(threadgroup int* p, int x) { return x / 2; }
+static int twins(device int* p, float x) { return 1; }
+static int twins(threadgroup int* p, float x) { return 1; }
+static int twins(device int* p, int x) { return 2; }
+static int splat(thread int* p, float4 x) { return int(x.w); }
+static int splat(device int* p, half x) { return 70; }
+static int given(device int* p, float x, int y = 5) { return int(x) + y; }
+static int given(thread int* p, int x, int y) { return x + y + 200; }
+template <typename T> T ranked_template(device T* p, float x) { return T(x * 2); }
+template <typename T> T ranked_template(threadgroup T* p, int x) { return T(x / 2); }
+struct Ranked {
+    int v;
+    Ranked(device int* p, float x) : v(int(x * 2)) {}
+    Ranked(thread int* p, int x) : v(x / 2) {}
+    int get(float x) const device { return 1; }
+    int get(int x) const thread { return 2; }
+};
+
+kernel void ranks(device int* out, device int* x, device Ranked* there) {
+    threadgroup int shared[1];
+    int own[1];
+    Ranked here(own, 7.0f);
+    out[0] = ranked(x, 3), out[1] = ranked(shared, 3.0f), out[2] = ranked(x, 1.5f), out[3] = ranked(shared, 7);
+    out[4] = twins(x, 1), out[5] = twins(shared, 1), out[6] = twins(x, 1.0f), out[7] = twins(shared, 1.0f);
+    out[8] = splat(own, half(3)), out[9] = splat(x, half(3)), out[10] = splat(own, 4.0f);
+    out[11] = given(x, 1), out[12] = given(own, 1, 0), out[13] = given(x, 2, 3), out[14] = given(own, 1.5f, 1);
+    out[15] = ranked_template(x, 3), out[16] = ranked_template(shared, 3.0f);
+    out[17] = Ranked(x, 3).v, out[18] = here.v;
+    out[19] = there->get(1), out[20] = here.get(1), out[21] = there->get(1.0f);
+}

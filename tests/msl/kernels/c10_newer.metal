@@ -1,5 +1,7 @@
 // Names that later versions of the headers have.
 #include <c10/metal/indexing.h>
+#include <c10/metal/random.h>
+#include <c10/metal/reduction_utils.h>
 #include <c10/metal/special_math.h>
 #include <c10/metal/utils.h>
 #include <metal_stdlib>
@@ -29,3 +31,26 @@ kernel void quotients(device uint* out, constant uint* a, constant uint* b, uint
 
 DEFINE_BINARY_COMPARISON_FUNCTOR(le, <=);
 REGISTER_BINARY_OP(le, int, bool);
+
+kernel void orders(device bool* out, constant float* a, constant float* b, uint i [[thread_position_in_grid]]) {
+  out[i] = c10::metal::less(a[i], b[i]);
+}
+kernel void complex_conversions(device bool* nonzero, device float2* quotients, constant float2* a, constant float2* b,
+                                uint i [[thread_position_in_grid]]) {
+  nonzero[i] = cast_to<bool>(a[i]);
+  quotients[i] = c10::metal::div(a[i], b[i]);
+}
+kernel void rounded_up(device int* out, constant int* a, constant int* b, uint i [[thread_position_in_grid]]) {
+  out[i] = round_up(a[i], b[i]);
+}
+kernel void normal_pairs(device float2* out, constant uint2* words, uint i [[thread_position_in_grid]]) {
+  out[i] = c10::metal::box_muller_from_philox(words[i]);
+}
+kernel void moments(device float3* out, constant float* x, uint i [[thread_position_in_threadgroup]]) {
+  threadgroup float numbers[64];
+  threadgroup float3 triples[64];
+  numbers[i] = x[i];
+  triples[i] = float3(x[i], 0, 1);
+  out[0] = threadgroup_welford_reduce(numbers, 64);
+  out[1] = threadgroup_welford_combine(triples, 64u);
+}

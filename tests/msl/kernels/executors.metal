@@ -197,3 +197,8 @@ kernel void returned(device float* out, const device float* in, uint i [[thread_
   for (uint k = 0; k < 6; ++k) sum += got.v[(k * i) % 6];
   out[i] = sum;
 }
+
+// What a shuffle gets of a lane that does not exist is zero, also of a number that is the same in all lanes.
+kernel void shuffled_twice(device short *out, uint i [[thread_position_in_grid]]) {
+  out[i] = quad_shuffle_and_fill_down(simd_shuffle_rotate_up(short(-7), ushort(28)), short(0), 3, 4);
+}

@@ -23,3 +23,11 @@ kernel void vectors(device packed_float3* out, const device float3* a, const dev
 kernel void halves(device half* out, const device half4* a, const device half4* b, uint i [[thread_position_in_grid]]) {
   out[i] = dot(a[i], b[i]) + length(a[i].xy);
 }
+// A scalar stands for a vector of it.
+kernel void with_scalars(device float* out, const device float3* a, const device packed_float3* b, uint i [[thread_position_in_grid]]) {
+  device float* row = out + 4 * i;
+  row[0] = dot(a[i], 1);
+  row[1] = dot(2.0h, b[i]);
+  row[2] = distance(a[i], 0.5f);
+  row[3] = distance_squared(a[i], b[i]);
+}

@@ -11,21 +11,13 @@ namespace __mp {
 
 // ---- parameter types ----
 
-template <unsigned I, class A, class... Rest>
-struct nth {
-  using type = typename nth<I - 1, Rest...>::type;
-};
-template <class A, class... Rest>
-struct nth<0, A, Rest...> {
-  using type = A;
-};
-
+// Of a kernel's address.
 template <class F>
 struct signature;
 template <class... A>
-struct signature<void(A...)> {
+struct signature<void (*const)(A...)> {
   template <unsigned I>
-  using parameter = typename nth<I, A...>::type;
+  using parameter = __type_pack_element<I, A...>;
 };
 
 // ---- buffer and threadgroup arguments ----

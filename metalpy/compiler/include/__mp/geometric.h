@@ -11,9 +11,9 @@ template <floating T, int N> MP_CX float dot(vec<T, N> a, vec<T, N> b) {
     if constexpr (N > 3) s += static_cast<float>(a.w) * static_cast<float>(b.w);
     return s;
 }
-// Packed vectors as arguments: at least one is, and what they stand for agrees.
+// Packed vectors as arguments, or a vector and a scalar, which stands for a vector of it.
 template <class A> concept packed1 = is_packed<A>;
-template <class A, class B> concept packed2 = (is_packed<A> || is_packed<B>) && floats<A, B>;
+template <class A, class B> concept packed2 = !(is_vec<A> && is_vec<B>) && floats<A, B> && is_vec<float_t<A, B>>;
 } // namespace __mp
 
 namespace metal {
@@ -49,7 +49,8 @@ template <__mp::floating T, int N> MP_FN vec<T, N> refract(vec<T, N> incident, v
     template <__mp::packed1 A> MP_CX auto f(A a) { return f(__mp::value_t<A>(a)); }
 #define MP_PACKED2(f)                                                                                                 \
     template <class A, class B> requires __mp::packed2<A, B> MP_CX auto f(A a, B b) {                                 \
-        return f(__mp::value_t<A>(a), __mp::value_t<B>(b));                                                           \
+        using R = __mp::float_t<A, B>;                                                                                \
+        return f(static_cast<R>(a), static_cast<R>(b));                                                               \
     }
 MP_PACKED1(length)
 MP_PACKED1(length_squared)

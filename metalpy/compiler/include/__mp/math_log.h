@@ -122,6 +122,10 @@ MP_FN float powr(float x, float y) {
     float result = pick(is_nan(y), y, pow_above(fabs(x), y));
     return pick(x >= 0, pick(either(x == 1, y == 0), 1, result), __builtin_nanf(""));
 }
-MP_FN float fast_powr(float x, float y) { return pick(x >= 0, fast_pow_above(fabs(x), y), __builtin_nanf("")); }
+MP_FN float fast_powr(float x, float y) {
+    // A constant whole exponent stands for products: programs cube negative numbers like that.
+    if (__builtin_constant_p(y) && y == __builtin_truncf(y)) return fast_pow(x, y);
+    return pick(x >= 0, fast_pow_above(fabs(x), y), __builtin_nanf(""));
+}
 } // namespace __mp::math
 MP_EXACT_END

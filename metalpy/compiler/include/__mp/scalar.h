@@ -114,6 +114,7 @@ template <class T, int N> inline constexpr bool is_packed<packed_vec<T, N>> = tr
 
 template <class T, class E> struct rebind { using t = E; };
 template <class T, int N, class E> struct rebind<vec<T, N>, E> { using t = vec<E, N>; };
+template <class T, int N, class E> struct rebind<packed_vec<T, N>, E> { using t = packed_vec<E, N>; };
 template <class T, class E> using rebind_t = typename rebind<T, E>::t; // T with other elements
 template <class T> using float_for = typename type<rebind_t<T, float>>::t; // float, known when T is
 

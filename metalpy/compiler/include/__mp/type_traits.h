@@ -4,6 +4,14 @@
 #include <__mp/vec.h>
 
 MP_BEGIN
+namespace __mp {
+// What a vector holds; any other type is itself.
+template <class T> struct held { using t = T; };
+template <class T, int N> struct held<vec<T, N>> { using t = T; };
+template <class T, int N> struct held<packed_vec<T, N>> { using t = T; };
+template <class T> using held_t = typename held<T>::t;
+} // namespace __mp
+
 namespace metal {
 template <class T, T V> struct integral_constant {
     static constexpr T value = V;
@@ -64,8 +72,8 @@ MP_TRANSFORM(add_pointer, __add_pointer(T))
 MP_TRANSFORM(add_lvalue_reference, __add_lvalue_reference(T))
 MP_TRANSFORM(add_rvalue_reference, __add_rvalue_reference(T))
 MP_TRANSFORM(decay, __decay(T))
-MP_TRANSFORM(make_signed, __make_signed(T))
-MP_TRANSFORM(make_unsigned, __make_unsigned(T))
+MP_TRANSFORM(make_signed, __mp::rebind_t<__remove_cv(T), __make_signed(__mp::held_t<__remove_cv(T)>)>)
+MP_TRANSFORM(make_unsigned, __mp::rebind_t<__remove_cv(T), __make_unsigned(__mp::held_t<__remove_cv(T)>)>)
 MP_TRANSFORM(remove_addrspace, T) // there are none
 MP_TRANSFORM(underlying_type, __underlying_type(T))
 #undef MP_TRANSFORM
@@ -84,10 +92,6 @@ template <class F, class... A> struct result_of_call {};
 template <class F, class... A> requires requires { metal::declval<F>()(metal::declval<A>()...); }
 struct result_of_call<F, A...> { using type = decltype(metal::declval<F>()(metal::declval<A>()...)); };
 template <class T> inline constexpr bool is_vec_or_packed = is_vec<T> || is_packed<T>;
-template <class T> struct held { using t = T; };
-template <class T, int N> struct held<vec<T, N>> { using t = T; };
-template <class T, int N> struct held<packed_vec<T, N>> { using t = T; };
-template <class T> using held_t = typename held<T>::t;
 template <class T> struct rank_of : metal::integral_constant<size_t, 0> {};
 template <class T> struct rank_of<T[]> : metal::integral_constant<size_t, rank_of<T>::value + 1> {};
 template <class T, size_t N> struct rank_of<T[N]> : metal::integral_constant<size_t, rank_of<T>::value + 1> {};
@@ -118,7 +122,7 @@ MP_PREDICATE(is_void, __is_void(T))
 // A vector counts as what it holds; is_scalar tells them apart.
 MP_PREDICATE(is_integral, __is_integral(__mp::held_t<__remove_cv(T)>))
 MP_PREDICATE(is_floating_point, __mp::floating<__mp::held_t<__remove_cv(T)>> || __is_floating_point(T))
-MP_PREDICATE(is_arithmetic, __is_arithmetic(T) || __mp::floating<__remove_cv(T)>)
+MP_PREDICATE(is_arithmetic, __is_arithmetic(__mp::held_t<__remove_cv(T)>) || __mp::floating<__mp::held_t<__remove_cv(T)>>)
 MP_PREDICATE(is_fundamental, __is_fundamental(T) || __mp::floating<__remove_cv(T)>)
 MP_PREDICATE(is_compound, !__is_fundamental(T) && !__mp::floating<__remove_cv(T)>)
 MP_PREDICATE(is_scalar, __is_scalar(T) || __mp::floating<__remove_cv(T)>)
@@ -126,6 +130,10 @@ MP_PREDICATE(is_vector, __mp::is_vec_or_packed<__remove_cv(T)>)
 // The number of components, 0 for a scalar.
 template <class T>
 struct vec_elements : integral_constant<uint, is_vector<T>::value ? __mp::shape<__remove_cv(T)>::lanes : 0> {};
+// The type of a vector's components. Programs specialise the first for classes of theirs.
+template <class T> struct _make_scalar_impl { using type = __mp::held_t<T>; };
+template <class T> struct make_scalar : _make_scalar_impl<__remove_cv(T)> {};
+template <class T> using make_scalar_t = typename make_scalar<T>::type;
 // Asked by programs that specialise for what simdgroup functions take; 64-bit integers bring functions of their own.
 template <class T>
 struct __is_valid_simdgroup_type
@@ -145,8 +153,8 @@ MP_PREDICATE(is_final, __is_final(T))
 MP_PREDICATE(is_aggregate, __is_aggregate(T))
 MP_PREDICATE(is_const, __is_const(T))
 MP_PREDICATE(is_volatile, __is_volatile(T))
-MP_PREDICATE(is_signed, __is_signed(T) || __mp::floating<__remove_cv(T)>)
-MP_PREDICATE(is_unsigned, __is_unsigned(T))
+MP_PREDICATE(is_signed, __is_signed(__mp::held_t<__remove_cv(T)>) || __mp::floating<__mp::held_t<__remove_cv(T)>>)
+MP_PREDICATE(is_unsigned, __is_unsigned(__mp::held_t<__remove_cv(T)>))
 MP_PREDICATE(is_trivial, __is_trivially_copyable(T) && __is_trivially_constructible(T))
 MP_PREDICATE(is_trivially_copyable, __is_trivially_copyable(T))
 MP_PREDICATE(is_standard_layout, __is_standard_layout(T))

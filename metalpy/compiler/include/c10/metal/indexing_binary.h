@@ -83,6 +83,14 @@ kernel void binary_dense(device result_of<F, T, T>* out [[buffer(0)]], constant 
   const auto y = O(b[index]);
   out[index] = static_cast<result_of<F, T, T>>(f(x, y));
 }
+// N elements for each thread.
+template <typename T, typename F, typename O = opmath_t<T>, unsigned N = ILP_PER_THREAD>
+kernel void binary_dense_ilp(device result_of<F, T, T>* out [[buffer(0)]], constant T* a [[buffer(1)]],
+        constant T* b [[buffer(2)]], constant uint& count [[buffer(3)]], uint index [[thread_position_in_grid]]) {
+  F f;
+  const uint first = index * N, end = ::metal::min(first + N, count);
+  for (uint i = first; i < end; ++i) out[i] = static_cast<result_of<F, T, T>>(f(O(a[i]), O(b[i])));
+}
 template <typename T, typename A, typename F>
 kernel void binary_alpha_dense(device result_of<F, T, T, A>* out [[buffer(0)]], constant T* a [[buffer(1)]],
         constant T* b [[buffer(2)]], constant A& alpha [[buffer(3)]], uint index [[thread_position_in_grid]]) {
@@ -262,6 +270,8 @@ kernel void binary_alpha_dense_scalar_lhs_cast(device result_of<F, T, T, A>* out
                 "Output dtype mismatch for binary op " #NAME " and input " #DTYPEI); \
   C10_METAL_INSTANCE(#NAME "_strided_" #DTYPEO "_" #DTYPEI, binary_strided, DTYPEI, NAME##_functor, OMT); \
   C10_METAL_INSTANCE(#NAME "_dense_" #DTYPEO "_" #DTYPEI, binary_dense, DTYPEI, NAME##_functor, OMT); \
+  C10_METAL_INSTANCE(#NAME "_dense_ilp" C10_METAL_ILP_PER_THREAD_STR "_" #DTYPEO "_" #DTYPEI, \
+                     binary_dense_ilp, DTYPEI, NAME##_functor, OMT); \
   C10_METAL_INSTANCE(#NAME "_dense_broadcast_" #DTYPEO "_" #DTYPEI, binary_dense_broadcast, \
                      DTYPEI, NAME##_functor, OMT); \
   C10_METAL_INSTANCE(#NAME "_dense_broadcast_rhs_" #DTYPEO "_" #DTYPEI, binary_dense_broadcast_rhs, \
@@ -270,15 +280,15 @@ kernel void binary_alpha_dense_scalar_lhs_cast(device result_of<F, T, T, A>* out
                      DTYPEI, NAME##_functor, OMT); \
   C10_METAL_INSTANCE(#NAME "_dense_scalar_lhs_" #DTYPEO "_" #DTYPEI, binary_dense_scalar_lhs, \
                      DTYPEI, NAME##_functor, OMT); \
-  C10_METAL_INSTANCE(#NAME "_strided_cast_" #DTYPEI, binary_strided_cast, DTYPEI, NAME##_functor, OMT); \
-  C10_METAL_INSTANCE(#NAME "_dense_cast_" #DTYPEI, binary_dense_cast, DTYPEI, NAME##_functor, OMT); \
-  C10_METAL_INSTANCE(#NAME "_dense_broadcast_cast_" #DTYPEI, binary_dense_broadcast_cast, \
+  C10_METAL_INSTANCE(#NAME "_strided_cast_" #DTYPEO "_" #DTYPEI, binary_strided_cast, DTYPEI, NAME##_functor, OMT); \
+  C10_METAL_INSTANCE(#NAME "_dense_cast_" #DTYPEO "_" #DTYPEI, binary_dense_cast, DTYPEI, NAME##_functor, OMT); \
+  C10_METAL_INSTANCE(#NAME "_dense_broadcast_cast_" #DTYPEO "_" #DTYPEI, binary_dense_broadcast_cast, \
                      DTYPEI, NAME##_functor, OMT); \
-  C10_METAL_INSTANCE(#NAME "_dense_broadcast_rhs_cast_" #DTYPEI, binary_dense_broadcast_rhs_cast, \
+  C10_METAL_INSTANCE(#NAME "_dense_broadcast_rhs_cast_" #DTYPEO "_" #DTYPEI, binary_dense_broadcast_rhs_cast, \
                      DTYPEI, NAME##_functor, OMT); \
-  C10_METAL_INSTANCE(#NAME "_dense_scalar_cast_" #DTYPEI, binary_dense_scalar_cast, \
+  C10_METAL_INSTANCE(#NAME "_dense_scalar_cast_" #DTYPEO "_" #DTYPEI, binary_dense_scalar_cast, \
                      DTYPEI, NAME##_functor, OMT); \
-  C10_METAL_INSTANCE(#NAME "_dense_scalar_lhs_cast_" #DTYPEI, binary_dense_scalar_lhs_cast, \
+  C10_METAL_INSTANCE(#NAME "_dense_scalar_lhs_cast_" #DTYPEO "_" #DTYPEI, binary_dense_scalar_lhs_cast, \
                      DTYPEI, NAME##_functor, OMT)
 
 #define DEFINE_BINARY_COMPARISON_FUNCTOR(NAME, OP) \
@@ -313,17 +323,17 @@ kernel void binary_alpha_dense_scalar_lhs_cast(device result_of<F, T, T, A>* out
                      DTYPEI, DTYPEA, NAME##_functor); \
   C10_METAL_INSTANCE(#NAME "_dense_scalar_lhs_" #DTYPEO "_" #DTYPEI "_" #DTYPEA, binary_alpha_dense_scalar_lhs, \
                      DTYPEI, DTYPEA, NAME##_functor); \
-  C10_METAL_INSTANCE(#NAME "_strided_cast_" #DTYPEI "_" #DTYPEA, binary_alpha_strided_cast, \
+  C10_METAL_INSTANCE(#NAME "_strided_cast_" #DTYPEO "_" #DTYPEI "_" #DTYPEA, binary_alpha_strided_cast, \
                      DTYPEI, DTYPEA, NAME##_functor); \
-  C10_METAL_INSTANCE(#NAME "_dense_cast_" #DTYPEI "_" #DTYPEA, binary_alpha_dense_cast, \
+  C10_METAL_INSTANCE(#NAME "_dense_cast_" #DTYPEO "_" #DTYPEI "_" #DTYPEA, binary_alpha_dense_cast, \
                      DTYPEI, DTYPEA, NAME##_functor); \
-  C10_METAL_INSTANCE(#NAME "_dense_broadcast_cast_" #DTYPEI "_" #DTYPEA, binary_alpha_dense_broadcast_cast, \
+  C10_METAL_INSTANCE(#NAME "_dense_broadcast_cast_" #DTYPEO "_" #DTYPEI "_" #DTYPEA, binary_alpha_dense_broadcast_cast, \
                      DTYPEI, DTYPEA, NAME##_functor); \
-  C10_METAL_INSTANCE(#NAME "_dense_broadcast_rhs_cast_" #DTYPEI "_" #DTYPEA, binary_alpha_dense_broadcast_rhs_cast, \
+  C10_METAL_INSTANCE(#NAME "_dense_broadcast_rhs_cast_" #DTYPEO "_" #DTYPEI "_" #DTYPEA, binary_alpha_dense_broadcast_rhs_cast, \
                      DTYPEI, DTYPEA, NAME##_functor); \
-  C10_METAL_INSTANCE(#NAME "_dense_scalar_cast_" #DTYPEI "_" #DTYPEA, binary_alpha_dense_scalar_cast, \
+  C10_METAL_INSTANCE(#NAME "_dense_scalar_cast_" #DTYPEO "_" #DTYPEI "_" #DTYPEA, binary_alpha_dense_scalar_cast, \
                      DTYPEI, DTYPEA, NAME##_functor); \
-  C10_METAL_INSTANCE(#NAME "_dense_scalar_lhs_cast_" #DTYPEI "_" #DTYPEA, binary_alpha_dense_scalar_lhs_cast, \
+  C10_METAL_INSTANCE(#NAME "_dense_scalar_lhs_cast_" #DTYPEO "_" #DTYPEI "_" #DTYPEA, binary_alpha_dense_scalar_lhs_cast, \
                      DTYPEI, DTYPEA, NAME##_functor)
 
 // The name of earlier versions: the dense and the strided form, named by the operands' type alone.

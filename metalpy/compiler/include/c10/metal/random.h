@@ -49,6 +49,13 @@ inline float randn(long seed, long index) {
   const float v = 1.0f - detail::uint32_to_uniform_float(words.y);
   return ::metal::sqrt(-2.0f * ::metal::log(u)) * ::metal::cos(2.0f * M_PI_F * v);
 }
+// Two normal numbers of two words.
+inline float2 box_muller_from_philox(uint2 words) {
+  const float u = ::metal::max(detail::uint32_to_uniform_float(words.x), FLT_EPSILON);
+  float cosine;
+  const float sine = ::metal::precise::sincos(2.0f * M_PI_F * detail::uint32_to_uniform_float(words.y), cosine);
+  return ::metal::precise::sqrt(-2.0f * ::metal::precise::log(u)) * float2(cosine, sine);
+}
 inline long randint64(long seed, long index, long low, long high) {
   const float u = detail::uint32_to_uniform_float(philox4::rand(seed, index).x);
   return low + static_cast<long>(u * static_cast<float>(high - low));

@@ -214,6 +214,29 @@ float3 welford_combine(T a, T b) {
   const float mean = ::metal::isfinite(delta) ? a.x + delta * share : a.x * (1.0f - share) + b.x * share;
   return float3(mean, a.y + b.y + delta * delta * a.z * share, weight);
 }
+// Of `size` numbers, and of as many triples; every thread reads them all.
+template <typename T>
+float3 threadgroup_welford_reduce(threadgroup T* data, unsigned size) {
+  ::metal::threadgroup_barrier(::metal::mem_flags::mem_threadgroup);
+  float3 all(float(data[0]), 0, 1);
+  for (unsigned i = 1; i < size; ++i) {
+    const float value = float(data[i]), delta = value - all.x;
+    all.z += 1;
+    all.x += delta / all.z;
+    all.y += delta * (value - all.x);
+  }
+  ::metal::threadgroup_barrier(::metal::mem_flags::mem_threadgroup);
+  return all;
+}
+template <typename T>
+float3 threadgroup_welford_combine(threadgroup T* data, unsigned size) {
+  ::metal::threadgroup_barrier(::metal::mem_flags::mem_threadgroup);
+  float3 all = float3(data[0]);
+  for (unsigned i = 1; i < size; ++i) all = welford_combine(all, float3(data[i]));
+  ::metal::threadgroup_barrier(::metal::mem_flags::mem_threadgroup);
+  return all;
+}
+// The same, halving; `data` is overwritten.
 template <typename T>
 float3 threadgroup_welford_combine(threadgroup T* data, unsigned index, unsigned size) {
   for (unsigned left = size; left > 1;) {

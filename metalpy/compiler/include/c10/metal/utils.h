@@ -75,11 +75,20 @@ template <typename T, typename U>
   return ::metal::min(a, static_cast<T>(b));
 }
 
-// ---- conversions; a scalar becomes a real number, of a complex one the real part is kept ----
+// Less than, for sorting: NaNs come last.
+template <typename T>
+inline bool less(T a, T b) {
+  if constexpr (::metal::is_floating_point_v<T>)
+    if (::metal::isunordered(a, b)) return !::metal::isnan(a);
+  return a < b;
+}
+
+// ---- conversions; a scalar becomes a real number, of a complex one the real part is kept; a bool is whether not 0 ----
 
 template <typename T, typename U>
 inline T cast_to(const U from) {
   if constexpr (::metal::is_same_v<T, U>) return from;
+  else if constexpr (is_complex_v<U> && ::metal::is_same_v<T, bool>) return from.x != 0 || from.y != 0;
   else if constexpr (is_complex_v<T> && !is_complex_v<U>) return T(float(from), 0);
   else if constexpr (!is_complex_v<T> && is_complex_v<U>) return static_cast<T>(from.x);
   else return static_cast<T>(from);
@@ -107,17 +116,13 @@ inline common_dtype<T, U> div(const T x, const U y) {
 }
 template <typename T, typename U, detail::when<is_complex_v<T> && is_complex_v<U>> = true>
 inline common_dtype<T, U> div(const T x, const U y) {
+  if (y.y == 0) return T(float(x.x) / float(y.x), float(x.y) / float(y.x)); // no NaN from infinity times that zero
   const float norm = float(y.x) * float(y.x) + float(y.y) * float(y.y);
   const float real = float(x.x) * float(y.x) + float(x.y) * float(y.y);
   const float imaginary = float(x.y) * float(y.x) - float(x.x) * float(y.y);
   return T(real / norm, imaginary / norm);
 }
 
-// The quotient of whole numbers rounded up.
-template <typename T, typename U>
-constexpr common_dtype<T, U> ceil_div(T x, U y) {
-  return (x + y - 1) / y;
-}
 // Quotients rounded down, and the remainders that go with them, of the divisor's sign.
 template <typename T, typename U, detail::when<detail::both_integral<T, U>> = true>
 inline common_dtype<T, U> floor_divide(T x, U y) {
