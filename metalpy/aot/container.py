@@ -166,8 +166,6 @@ class ModelContainer:
                     self._fold(chosen)
 
     def _check_inputs(self, inputs: Sequence[Any]) -> None:
-        if isinstance(inputs, Array):
-            raise LaunchTypeError("run takes a list of arrays, such as [x]; got one Array")
         if len(inputs) != len(self._inputs):
             raise LaunchValueError(f"expected {len(self._inputs)} inputs, got {len(inputs)}")
         for number, (wanted, x) in enumerate(zip(self._inputs, inputs, strict=True)):
