@@ -30,6 +30,11 @@ _CHANGE = re.compile(
     r"^(?P<head>  %\S+ = (?:atomicrmw (?:volatile )?\w+|cmpxchg(?: weak| volatile)*) ptr )"
     rf"(?P<at>[%@][\w.$]+)(?P<tail>, (?P<type>{_TYPE}) .*)$"
 )
+# What LLVM makes of copies of structs and arrays, and of loops that copy or fill.
+_BULK = re.compile(
+    r"^(?P<head>  (?:tail |musttail )?call void @llvm\.mem(?P<what>cpy|move|set)[\w.]*\(ptr [^%@,]*)(?P<to>[%@][\w.$]+)"
+    r"(?P<middle>, (?:i8 |ptr [^%@,]*))(?P<second>[^,]+)(?P<tail>, i64 (?P<size>[^,]+),.*)$"
+)
 _SIZES = {"float": 4, "half": 2, "bfloat": 2, "double": 8, "ptr": 8}
 
 
@@ -73,33 +78,43 @@ class _Checks:
         return found[0][:start] + body + "}"
 
     def _checked(self, line: str) -> str:
+        if bulk := _BULK.match(line):
+            lines, to = self._check(bulk["to"], bulk["size"], _WRITES)
+            second = bulk["second"]
+            if bulk["what"] != "set":
+                more, second = self._check(second, bulk["size"], 0)
+                lines += more
+            return f"{lines}{bulk['head']}{to}{bulk['middle']}{second}{bulk['tail']}"
         match = _LOAD.match(line) or _STORE.match(line) or _CHANGE.match(line)
         size = _size(match["type"]) if match else 0
         if match is None or not size:
             return line
-        what, number = self._origin(match["at"], frozenset())
+        kind = _WRITES if match.re is not _LOAD else 0
+        if match.re is _CHANGE or "atomic" in match["how"]:
+            kind |= _ATOMIC
+        written = (match["type"], match["value"]) if match.re is _STORE else None
+        lines, at = self._check(match["at"], str(size), kind, written)
+        return f"{lines}{match['head']}{at}{match['tail']}"
+
+    def _check(self, at: str, size: str, kind: int, written: tuple[str, str] | None = None) -> tuple[str, str]:
+        """Instructions that look at an access, none if it needs no look, and the address that it is to use."""
+        what, number = self._origin(at, frozenset())
         kinds = {"buffer": _ARGUMENT, "argument": _THREADGROUP, "variable": _VARIABLE, "unknown": 0}
         if what not in kinds:
-            return line
-        kind = kinds[what]
-        before, value = "", "0"
-        is_change = match.re is _CHANGE
-        if is_change or "atomic" in match["how"]:
-            kind |= _ATOMIC
-        if match.re is not _LOAD:
-            kind |= _WRITES
+            return "", at
+        kind |= kinds[what]
         self._count += 1
-        if match.re is _STORE and (text := _as_bits(match["type"], match["value"], f"%mp.v{self._count}")):
-            before, value = text
+        lines, value = "", "0"
+        if written and (bits := _as_bits(*written, f"%mp.v{self._count}")):
+            lines, value = bits
             kind |= _VALUE
         name = self._arguments.get(number, "") if what == "buffer" and number is not None else ""
         name = name or ("threadgroup memory" if what in ("variable", "argument") else "")
-        checked = f"%mp.c{self._count}"
         if what == "buffer" and number is not None:
             kind |= number + 1 << _NUMBER
         details = f"i64 {size}, i32 {kind}, ptr {self._place(name)}, i64 {value}"
-        call = f"  {checked} = call ptr @mp_check_access(ptr {match['at']}, {details})\n"
-        return f"{before}{call}{match['head']}{checked}{match['tail']}"
+        checked = f"%mp.c{self._count}"
+        return f"{lines}  {checked} = call ptr @mp_check_access(ptr {at}, {details})\n", checked
 
     def _origin(self, value: str, above: frozenset[str]) -> tuple[str, int | None]:
         """Where an address comes from, and at which offset of a table, or which argument it is."""

@@ -57,6 +57,13 @@ RACES = {
         "race: .* 'threadgroup memory'",
     ),
 }
+RACES["copies of arrays"] = (  # which LLVM makes calls that copy bytes
+    "struct Tile { float4 rows[8]; };\n"
+    "kernel void k(device Tile* x, uint i [[thread_position_in_threadgroup]]) {\n"
+    "  threadgroup Tile s[32]; s[i] = x[i]; x[i] = s[i ^ 1]; }",
+    lambda k: k(mp.arange(1024, dtype=mp.float32), threads=32, group_size=32),
+    "race: .* 'threadgroup memory'",
+)
 OUTSIDE = {
     "behind": (
         "kernel void k(device float* x, uint i [[thread_position_in_grid]]) { x[i] = 1; }",
@@ -78,6 +85,12 @@ OUTSIDE = {
         "  x[i] = *(device ulong*)(y + 8 * i); }",
         lambda k: k(mp.zeros(2, mp.uint64), mp.zeros(12, mp.uint8)),
         "reads 8 bytes of 'y', of which 4 are there",
+    ),
+    "copies of arrays": (
+        "struct Tile { float4 rows[8]; };\n"
+        "kernel void k(device Tile* x, device Tile* y, uint i [[thread_position_in_grid]]) { y[i] = x[i]; }",
+        lambda k: k(mp.zeros(96), mp.zeros(128), threads=4),
+        r"thread \(3, 0, 0\): out of bounds: reads 128 bytes of 'x', right behind the end",
     ),
     "value": (
         "kernel void k(device float* x, constant float* t, uint i [[thread_position_in_grid]]) { x[i] = t[i]; }",
