@@ -156,12 +156,14 @@ class Methods:
         _refuse(out=out)
         return cumulative_prod(_flat(self, axis), axis=axis, dtype=dtype)
 
-    def clip(self, min: Any = None, max: Any = None, out: None = None) -> Array:
-        """See `metalpy.clip`."""
+    def clip(
+        self, min: Any = None, max: Any = None, out: None = None, *, a_min: Any = None, a_max: Any = None
+    ) -> Array:
+        """See `metalpy.clip`; the last two are NumPy's other names of the bounds."""
         from metalpy.functions.elementwise import clip
 
         _refuse(out=out)
-        return clip(self, min, max)
+        return clip(self, a_min if min is None else min, a_max if max is None else max)
 
     def round(self, decimals: int = 0, out: None = None) -> Array:
         """See `metalpy.round`."""

@@ -36,17 +36,22 @@ from metalpy.functions.selection import take, where
 
 __all__ = [
     "absolute", "append", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argwhere",
-    "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "column_stack", "concatenate", "conjugate", "cross",
-    "cumprod", "cumsum", "deg2rad", "degrees", "diag", "diagonal", "dot", "dstack", "exp2", "fabs", "flatnonzero",
-    "fliplr", "flipud", "hsplit", "hstack", "identity", "inner", "mod", "nan_to_num", "outer", "pad", "power",
-    "rad2deg", "radians", "ravel", "rot90", "split", "swapaxes", "trace", "transpose", "tri", "true_divide", "vdot",
-    "vsplit", "vstack",
+    "around", "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "column_stack", "concatenate", "conjugate",
+    "copy", "cross", "cumprod", "cumsum", "deg2rad", "degrees", "diag", "diagonal", "dot", "dstack", "exp2", "fabs",
+    "flatnonzero", "fliplr", "flipud", "hsplit", "hstack", "identity", "inner", "mod", "nan_to_num", "outer", "pad",
+    "power", "rad2deg", "radians", "ravel", "rot90", "split", "swapaxes", "trace", "transpose", "tri", "true_divide",
+    "vdot", "vsplit", "vstack",
 ]  # fmt: skip  # fmt: skip
 
 absolute = fabs = ew.abs
 arccos, arccosh, arcsin, arcsinh = ew.acos, ew.acosh, ew.asin, ew.asinh
 arctan, arctan2, arctanh = ew.atan, ew.atan2, ew.atanh
-conjugate, mod, power, true_divide = ew.conj, ew.remainder, ew.pow, ew.divide
+around, conjugate, mod, power, true_divide = ew.round, ew.conj, ew.remainder, ew.pow, ew.divide
+
+
+def copy(x: Array, /) -> Array:
+    """See `Array.copy`."""
+    return asarray(x).copy()
 
 
 def exp2(x: Array, /) -> Array:

@@ -28,10 +28,12 @@ from metalpy.functions.statistics import any as some
 from metalpy.functions.statistics import max as largest
 from metalpy.functions.statistics import mean, sum
 from metalpy.functions.statistics import min as smallest
+from metalpy.ops.types import promoted
 
 __all__ = [
     "allclose", "amax", "amin", "array_equal", "average", "bincount", "corrcoef", "cov", "digitize", "histogram",
-    "isclose", "isin", "median", "nanmax", "nanmean", "nanmin", "nansum", "percentile", "ptp", "quantile", "unique",
+    "interp", "isclose", "isin", "median", "nanmax", "nanmean", "nanmin", "nansum", "percentile", "ptp", "quantile",
+    "trapezoid", "unique",
 ]  # fmt: skip
 
 amax, amin = largest, smallest
@@ -231,10 +233,60 @@ def isin(x: Array, values: Any, /, invert: bool = False) -> Array:
     if not values.size or not x.size:
         found = zeros(x.shape, dtypes.bool_, x.device)
     else:
-        ordered = sort(values.astype(np.result_type(x.dtype, values.dtype), copy=False))
+        ordered = sort(values.astype(promoted(x.dtype, values.dtype), copy=False))
         places = ew.minimum(searchsorted(ordered, x.reshape(-1).astype(ordered.dtype, copy=False)), values.size - 1)
         found = (ordered[places] == x.reshape(-1)).reshape(x.shape)
     return ew.logical_not(found) if invert else found
+
+
+# ---- curves ----
+
+
+def trapezoid(y: Array, /, x: Any = None, dx: float = 1.0, axis: int = -1) -> Array:
+    """The integral of a curve through points, along an axis, by the trapezoidal rule.
+
+    Parameters
+    ----------
+    y : Array
+    x : Array, optional
+        Where the points are: along one axis, or as many as `y` has.
+    dx : float
+        Their distance, without `x`.
+    axis : int
+    """
+    y = asarray(y)
+    at = _axis(axis, y.ndim)
+    before = (slice(None),) * at
+    step: Any = dx
+    if x is not None:
+        x = asarray(x)
+        step = diff(x, axis=axis if x.ndim > 1 else -1)
+        step = step.reshape(tuple(step.size if place == at else 1 for place in range(y.ndim))) if x.ndim == 1 else step
+    return sum((y[(*before, slice(1, None))] + y[(*before, slice(None, -1))]) * step, at) * 0.5
+
+
+def interp(x: Array, xp: Any, fp: Any, /, left: Any = None, right: Any = None) -> Array:
+    """The heights at `x` of the curve of straight lines through the points (`xp`, `fp`).
+
+    Parameters
+    ----------
+    x : Array
+    xp, fp : Array
+        Of one axis each; `xp` ascends.
+    left, right : number, optional
+        Before the first and behind the last point; by default the heights of these.
+    """
+    x, xp, fp = (asarray(v).astype(dtypes.float32, copy=False) for v in (x, xp, fp))
+    if xp.ndim != 1 or xp.shape != fp.shape or not xp.size:
+        raise ValueError(f"interp takes as many heights as places, along one axis, got {fp.shape} and {xp.shape}")
+    flat = x.reshape(-1)
+    high = ew.clip(searchsorted(xp, flat, side="right"), 1, xp.size - 1) if xp.size > 1 else searchsorted(xp, flat) * 0
+    low = high - 1 if xp.size > 1 else high
+    part = (flat - xp[low]) / where(xp[high] == xp[low], 1.0, xp[high] - xp[low])
+    found = fp[low] + (fp[high] - fp[low]) * ew.clip(part, 0.0, 1.0)
+    found = where(flat < xp[0], fp[0] if left is None else left, found)
+    found = where(flat > xp[-1], fp[-1] if right is None else right, found)
+    return found.reshape(x.shape)
 
 
 # ---- comparisons ----

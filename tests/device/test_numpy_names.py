@@ -103,6 +103,13 @@ CALLS = {
     "unique": lambda m, a, b, c: m.unique(b),
     "unique with counts": lambda m, a, b, c: m.unique(b, return_counts=True)[1],
     "isin": lambda m, a, b, c: m.isin(b, m.asarray([1, 5, 3])),
+    "isin, mixed": lambda m, a, b, c: m.isin(m.floor(a), m.asarray([-1, 0])),
+    "trapezoid": lambda m, a, b, c: m.trapezoid(c, axis=1),
+    "trapezoid at places": lambda m, a, b, c: m.trapezoid(a, m.asarray([0.0, 1.0, 3.0, 4.0])),
+    "interp": lambda m, a, b, c: m.interp(a, m.asarray([-1.0, 0.0, 2.0]), m.asarray([5.0, 6.0, 0.0])),
+    "interp with ends": lambda m, a, b, c: m.interp(a, m.asarray([-0.1, 0.1]), m.asarray([5.0, 6.0]), left=-1, right=9),
+    "around": lambda m, a, b, c: m.around(a, 1),
+    "copy": lambda m, a, b, c: m.copy(a.T),
     "isclose": lambda m, a, b, c: m.isclose(m.asarray(HOLES), m.asarray(HOLES) * (1 + 1e-6), equal_nan=True),
     "norm": lambda m, a, b, c: m.linalg.norm(c),
     "norm along an axis": lambda m, a, b, c: m.linalg.norm(a, ord=1, axis=0),
@@ -160,6 +167,7 @@ def test_numpys_functions_find_them():
         (np.sort(a), np.sort(A)),
         (np.real(a), A),
         (np.take(a, [1, 2], 1), A[:, 1:3]),
+        (np.clip(a, a_min=0, a_max=1), A.clip(0, 1)),
     ):
         assert isinstance(found, mp.Array)
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
