@@ -74,6 +74,14 @@ static uint64_t job_number(const struct sw_self *self)
     return self->job->started ^ (uint64_t)(uintptr_t)self->job;
 }
 
+/* While a lock is held or text is made, nothing may end the kernel. */
+static void enter(struct sw_self *self, bool kernel)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    self->in_kernel = kernel;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* ---- reports ---- */
 
 static void report(struct sw_self *self, const struct place *place, const char *text)
@@ -86,7 +94,9 @@ static void report(struct sw_self *self, const struct place *place, const char *
     mp_message_site site = {.level = MP_MESSAGE_REPORT, .line = place->line, .file = place->file, .format = "%s"};
     mp_message_value value = {.kind = MP_VALUE_STRING, .size = 8, .lanes = 1};
     value.bits[0] = (unsigned long)(uintptr_t)text;
+    enter(self, true);
     mp_kernel_message(&site, &value, 1);
+    enter(self, false);
 }
 
 static const char *named(const struct place *place, char *to, size_t size)
@@ -244,13 +254,8 @@ static void look_for_races(struct sw_self *self, const struct place *place, cons
         unsigned from = start % 4, count = (unsigned)((next < end ? next : end) - start);
         now.bytes = (uint8_t)(((1u << count) - 1) << from);
         struct toucher other;
-        bool other_writes, found;
-        self->in_kernel = 0; /* nothing may end the kernel while the lock is held */
-        atomic_signal_fence(memory_order_seq_cst);
-        found = touch(start / 4, job, &now, kind & WRITES, of_group, &other, &other_writes);
-        atomic_signal_fence(memory_order_seq_cst);
-        self->in_kernel = 1;
-        if (found) {
+        bool other_writes;
+        if (touch(start / 4, job, &now, kind & WRITES, of_group, &other, &other_writes)) {
             report_race(self, place, kind & WRITES, &other, other_writes, other.group == now.group);
             return;
         }
@@ -258,14 +263,9 @@ static void look_for_races(struct sw_self *self, const struct place *place, cons
     }
 }
 
-/* Where the access is to go instead: `address` if nothing is wrong with it. */
-SW_EXPORT void *mp_check_access(uint8_t *address, unsigned long size, mp_u32 kind, const struct place *place,
-                                unsigned long value)
+static void *checked(struct sw_self *self, uint8_t *address, unsigned long size, mp_u32 kind, const struct place *place,
+                     unsigned long value)
 {
-    struct sw_self *self = sw_current;
-    if (!self || !self->in_kernel || !self->group || !self->job || (uintptr_t)address < 4096)
-        return address;
-    pthread_once(&once, make_table);
     const struct sw_command *command = self->job->command;
     const uint8_t *start = NULL, *end = NULL;
     bool inside, of_group = kind & (VARIABLE | THREADGROUP);
@@ -298,4 +298,18 @@ SW_EXPORT void *mp_check_access(uint8_t *address, unsigned long size, mp_u32 kin
     if (!(kind & VALUE) || memcmp(address, &value, size) != 0)
         look_for_races(self, place, address, size, kind, of_group);
     return address;
+}
+
+/* Where the access is to go instead: `address` if nothing is wrong with it, and for null pointers, which are faults. */
+SW_EXPORT void *mp_check_access(uint8_t *address, unsigned long size, mp_u32 kind, const struct place *place,
+                                unsigned long value)
+{
+    struct sw_self *self = sw_current;
+    if (!self || !self->in_kernel || !self->group || !self->job || (uintptr_t)address < 4096)
+        return address;
+    enter(self, false);
+    pthread_once(&once, make_table);
+    void *to = checked(self, address, size, kind, place, value);
+    enter(self, true);
+    return to;
 }

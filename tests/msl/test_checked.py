@@ -203,6 +203,17 @@ def test_what_is_out_of_bounds_is_neither_written_nor_read():
     np.testing.assert_array_equal(block.numpy(), np.repeat([5, 3], [64, 192]))
 
 
+def test_the_time_limit_ends_a_kernel():
+    source = "kernel void k(device volatile int* x) { while (x[0] == 0) {} }"
+    mp.mps.set_time_limit(0.2)
+    try:
+        kernel(source)(mp.zeros(1, mp.int32))
+        with pytest.raises(mp.TimeLimitError):
+            mp.mps.synchronize()
+    finally:
+        mp.mps.set_time_limit(None)
+
+
 def test_results_are_those_of_the_other_executors(monkeypatch):
     source = REDUCE.replace("kernel void reduce", "kernel void k").replace(
         "BARRIER", "threadgroup_barrier(mem_flags::mem_threadgroup);"
