@@ -91,6 +91,8 @@ EXTENSIONS = [
     extension("number"),
     extension("encode"),
     extension("dispatch"),
+    extension("prepared"),
+    extension("views"),
 ]
 
 setup(

@@ -46,6 +46,21 @@ def _square(n: int) -> tuple[int, ...]:
     return side, side
 
 
+_places: dict[int, tuple[np.ndarray, Any]] = {}
+
+
+def _indices(n: int) -> tuple[np.ndarray, Any]:
+    """Random indices, on the host and on the device."""
+    if n not in _places:
+        host = _rng.integers(0, n, n)
+        _places[n] = host, mp.asarray(host)
+    return _places[n]
+
+
+def _put(x: Any, indices: Any) -> None:
+    x[indices] = 1.0
+
+
 # The function, NumPy's, and the shape that it sees.
 Shape = Callable[[int], tuple[int, ...]]
 CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], Shape]] = {
@@ -75,6 +90,14 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], Shape]] = {
     "sort of rows": (mp.sort, np.sort, lambda n: (n // 128, 128)),
     "unique_values": (mp.unique_values, np.unique_values, lambda n: (n,)),
     "nonzero": (mp.nonzero, np.nonzero, lambda n: (n,)),
+    "where": (lambda x: mp.where(x > 0, x, 0.0), lambda x: np.where(x > 0, x, np.float32(0)), lambda n: (n,)),
+    "clip": (lambda x: mp.clip(x, -1, 1), lambda x: np.clip(x, -1, 1), lambda n: (n,)),
+    "step slice": (lambda x: x[::2] + x[1::2], lambda x: x[::2] + x[1::2], lambda n: (n,)),
+    "concat": (lambda x: mp.concat([x, x]), lambda x: np.concatenate([x, x]), lambda n: (n,)),
+    "take": (lambda x: x[_indices(x.size)[1]], lambda x: x[_indices(x.size)[0]], lambda n: (n,)),
+    "put": (lambda x: _put(x, _indices(x.size)[1]), lambda x: _put(x, _indices(x.size)[0]), lambda n: (n,)),
+    "mask": (lambda x: x[x > 0], lambda x: x[x > 0], lambda n: (n,)),
+    "rfft of rows": (mp.fft.rfft, np.fft.rfft, lambda n: (n // 1024, 1024)),
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from metalpy._core.array import ArrayBase
 from metalpy._core.array import allocate as _allocate
+from metalpy._core.views import reshaped, transposed, view_at
 from metalpy.autograd.tape import primitive, refuse_in_place
 from metalpy.device import device as _device
 from metalpy.dtypes import as_dtype
@@ -68,10 +69,6 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
     """
 
     __slots__ = ()
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
 
     @property
     def T(self) -> Array:
@@ -251,6 +248,9 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
             For anything else.
         """
         parts = key if isinstance(key, tuple) else (key,)
+        found = view_at(self, parts)
+        if found is not None:
+            return found
         for part in parts:
             if not isinstance(part, _INDEX_TYPES) or isinstance(part, bool):
                 return _indexing(part).get(self, parts)  # type: ignore[no-any-return]
@@ -310,6 +310,9 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
         """
         wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
         source = self.copy() if copy else self
+        found = reshaped(source, wanted) if type(wanted) is tuple else None
+        if found is not None:
+            return found
         try:
             return source._view_of(np.reshape(source._host(), wanted, copy=False))
         except ValueError:
@@ -328,7 +331,9 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
     @primitive
     def transpose(self, *axes: Any) -> Array:
         """The array with its axes in the order `axes`, by default reversed."""
-        return self._view_of(self._host().transpose(*axes))
+        order = axes or tuple(range(self.ndim - 1, -1, -1))
+        found = transposed(self, order[0] if len(order) == 1 and type(order[0]) is tuple else order)
+        return self._view_of(self._host().transpose(*axes)) if found is None else found
 
     @primitive
     def view(self, dtype: Any) -> Array:
@@ -336,7 +341,10 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
 
         If the sizes differ, the last axis changes and must be contiguous; ValueError if its bytes do not divide.
         """
-        return self._view_of(self._host().view(as_dtype(dtype)))
+        wanted = as_dtype(dtype)
+        if wanted.itemsize == self.itemsize:
+            return self._derive(wanted, self.shape, self.strides, self.offset)
+        return self._view_of(self._host().view(wanted))
 
     def _view_of(self, host: np.ndarray) -> Array:
         """An array over the part of this one's memory that the NumPy array `host`, a view of it, covers."""

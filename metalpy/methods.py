@@ -5,6 +5,8 @@ Parameters stand in NumPy's order, since NumPy's own functions call these method
 
 from __future__ import annotations
 
+from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +14,13 @@ if TYPE_CHECKING:
     from metalpy.ops.reduction import Axis
 
 __all__ = ["Methods"]
+
+
+@cache
+def _statistics() -> ModuleType:
+    from metalpy.functions import statistics
+
+    return statistics
 
 
 def _refuse(**arguments: Any) -> None:
@@ -34,24 +43,21 @@ class Methods:
 
     def sum(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.sum`."""
-        from metalpy.functions.statistics import sum
-
-        _refuse(out=out)
-        return sum(self, axis, dtype=dtype, keepdims=keepdims)  # type: ignore[arg-type]
+        if out is not None:
+            _refuse(out=out)
+        return _statistics().sum(self, axis, dtype=dtype, keepdims=keepdims)  # type: ignore[no-any-return]
 
     def prod(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.prod`."""
-        from metalpy.functions.statistics import prod
-
-        _refuse(out=out)
-        return prod(self, axis, dtype=dtype, keepdims=keepdims)  # type: ignore[arg-type]
+        if out is not None:
+            _refuse(out=out)
+        return _statistics().prod(self, axis, dtype=dtype, keepdims=keepdims)  # type: ignore[no-any-return]
 
     def mean(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.mean`."""
-        from metalpy.functions.statistics import mean
-
-        _refuse(out=out)
-        return mean(self, axis, dtype=dtype, keepdims=keepdims)  # type: ignore[arg-type]
+        if out is not None:
+            _refuse(out=out)
+        return _statistics().mean(self, axis, dtype=dtype, keepdims=keepdims)  # type: ignore[no-any-return]
 
     def var(
         self,
@@ -64,10 +70,8 @@ class Methods:
         correction: float | None = None,
     ) -> Array:
         """See `metalpy.var`; `ddof` is another name of `correction`."""
-        from metalpy.functions.statistics import var
-
         _refuse(dtype=dtype, out=out)
-        return var(self, axis, correction=ddof if correction is None else correction, keepdims=keepdims)  # type: ignore[arg-type]
+        return _statistics().var(self, axis, correction=ddof if correction is None else correction, keepdims=keepdims)  # type: ignore[no-any-return]
 
     def std(
         self,
@@ -80,38 +84,32 @@ class Methods:
         correction: float | None = None,
     ) -> Array:
         """See `metalpy.std`; `ddof` is another name of `correction`."""
-        from metalpy.functions.statistics import std
-
         _refuse(dtype=dtype, out=out)
-        return std(self, axis, correction=ddof if correction is None else correction, keepdims=keepdims)  # type: ignore[arg-type]
+        return _statistics().std(self, axis, correction=ddof if correction is None else correction, keepdims=keepdims)  # type: ignore[no-any-return]
 
     def max(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.max`."""
-        from metalpy.functions.statistics import max
-
-        _refuse(out=out)
-        return max(self, axis, keepdims=keepdims)  # type: ignore[arg-type]
+        if out is not None:
+            _refuse(out=out)
+        return _statistics().max(self, axis, keepdims=keepdims)  # type: ignore[no-any-return]
 
     def min(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.min`."""
-        from metalpy.functions.statistics import min
-
-        _refuse(out=out)
-        return min(self, axis, keepdims=keepdims)  # type: ignore[arg-type]
+        if out is not None:
+            _refuse(out=out)
+        return _statistics().min(self, axis, keepdims=keepdims)  # type: ignore[no-any-return]
 
     def all(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.all`."""
-        from metalpy.functions.statistics import all
-
-        _refuse(out=out)
-        return all(self, axis, keepdims=keepdims)  # type: ignore[arg-type]
+        if out is not None:
+            _refuse(out=out)
+        return _statistics().all(self, axis, keepdims=keepdims)  # type: ignore[no-any-return]
 
     def any(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
         """See `metalpy.any`."""
-        from metalpy.functions.statistics import any
-
-        _refuse(out=out)
-        return any(self, axis, keepdims=keepdims)  # type: ignore[arg-type]
+        if out is not None:
+            _refuse(out=out)
+        return _statistics().any(self, axis, keepdims=keepdims)  # type: ignore[no-any-return]
 
     def argmax(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Array:
         """See `metalpy.argmax`."""

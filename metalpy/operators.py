@@ -23,7 +23,7 @@ def _elementwise() -> ModuleType:
 
 def _binary(name: str, a: Any, b: Any) -> Array:
     elementwise = _elementwise()
-    if not (elementwise.is_operand(a) and elementwise.is_operand(b)):
+    if type(a) is not type(b) and not (elementwise.is_operand(a) and elementwise.is_operand(b)):
         return NotImplemented  # type: ignore[no-any-return]
     return elementwise.binary(name, a, b)  # type: ignore[no-any-return]
 

@@ -23,7 +23,7 @@ using namespace metal;
 #define COMPUTE_B float
 #endif
 
-// Kernels over rows are named after the steps along them, of the result and the arrays: none for any.
+// Kernels over rows are named after the steps along them, of the result and the arrays: none for any, r for -1.
 #if UNARY
 
 kernel void dense(device RESULT* out, device const TYPE_A* a, uint i [[thread_position_in_grid]]) {
@@ -41,6 +41,8 @@ kernel void rows(device RESULT* out, device const TYPE_A* a, constant Layout<2>&
 template [[host_name("strided")]]    kernel decltype(rows<ANY, ANY>) rows<ANY, ANY>;
 template [[host_name("strided_11")]] kernel decltype(rows<1, 1>) rows<1, 1>;
 template [[host_name("strided_10")]] kernel decltype(rows<1, 0>) rows<1, 0>;
+template [[host_name("strided_12")]] kernel decltype(rows<1, 2>) rows<1, 2>;
+template [[host_name("strided_1r")]] kernel decltype(rows<1, -1>) rows<1, -1>;
 
 #else
 
@@ -70,6 +72,9 @@ template [[host_name("strided")]]     kernel decltype(rows<ANY, ANY, ANY>) rows<
 template [[host_name("strided_111")]] kernel decltype(rows<1, 1, 1>) rows<1, 1, 1>;
 template [[host_name("strided_110")]] kernel decltype(rows<1, 1, 0>) rows<1, 1, 0>;
 template [[host_name("strided_101")]] kernel decltype(rows<1, 0, 1>) rows<1, 0, 1>;
+template [[host_name("strided_112")]] kernel decltype(rows<1, 1, 2>) rows<1, 1, 2>;
+template [[host_name("strided_121")]] kernel decltype(rows<1, 2, 1>) rows<1, 2, 1>;
+template [[host_name("strided_122")]] kernel decltype(rows<1, 2, 2>) rows<1, 2, 2>;
 
 template <int SO, int SA>
 kernel void rows_scalar(device RESULT* out, device const TYPE_A* a, constant COMPUTE_B& b, constant Layout<2>& layout,
@@ -81,6 +86,7 @@ kernel void rows_scalar(device RESULT* out, device const TYPE_A* a, constant COM
 
 template [[host_name("strided_scalar")]]    kernel decltype(rows_scalar<ANY, ANY>) rows_scalar<ANY, ANY>;
 template [[host_name("strided_scalar_11")]] kernel decltype(rows_scalar<1, 1>) rows_scalar<1, 1>;
+template [[host_name("strided_scalar_12")]] kernel decltype(rows_scalar<1, 2>) rows_scalar<1, 2>;
 
 template <int SO, int SB>
 kernel void scalar_rows(device RESULT* out, device const TYPE_B* b, constant COMPUTE_A& a, constant Layout<2>& layout,

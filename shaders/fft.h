@@ -22,7 +22,7 @@ inline uint quotient(uint a, uint b, uint limit) {
   return limit < 0x400000u ? uint((float(a) + 0.5f) * (1.0f / float(b))) : a / b;
 }
 
-inline float2 load_element(const device float* x, constant Transform& t, uint row, uint i) {
+inline float2 load_element(const device float* x, const thread Transform& t, uint row, uint i) {
   uint from = i;
   bool mirrored = t.in_kind == half_of_hermitian && i > t.length / 2;
   if (mirrored) from = t.length - i;
@@ -35,7 +35,7 @@ inline float2 load_element(const device float* x, constant Transform& t, uint ro
   return mirrored != bool(t.conjugate_in) ? conjugate(value) : value;
 }
 
-inline void store_element(device float* out, constant Transform& t, uint row, uint i, float2 value) {
+inline void store_element(device float* out, const thread Transform& t, uint row, uint i, float2 value) {
   ulong place = t.inner == 1 ? ulong(row) * t.out_count + i
                              : (ulong(row / t.inner) * t.out_count + i) * t.inner + row % t.inner;
   value *= t.scale;
@@ -128,6 +128,23 @@ void join(To to, From from, const device float2* roots, uint length, uint done, 
   for (uint s = 0; s < RADIX; ++s) place[s * done] = v[s];
 }
 
+/// As join, for the groups j of a simdgroup's lanes, the first of which is a multiple of 32: all accesses are vectors. DONE
+/// is how much is done, 0 for any multiple of 32; `factors` has the roots of this pass, those of one s after another, for
+/// 32 lanes at least.
+template <uint RADIX, uint DONE, typename To, typename From>
+void join_together(To to, From from, const device float2* factors, uint length, uint any_done, uint j, uint lane) {
+  const uint groups = length / RADIX, done = DONE ? DONE : any_done;
+  const uint first = simd_broadcast_first(j), start = first / done * done;
+  const uint k = DONE ? lane % DONE : j - start;
+  float2 v[RADIX];
+  for (uint s = 0; s < RADIX; ++s) v[s] = from[j + s * groups];
+  if (done > 1)
+    for (uint s = 1; s < RADIX; ++s) v[s] = multiply(v[s], factors[DONE ? (s - 1) * 32 + lane : (s - 1) * done + k]);
+  Butterfly<RADIX>::apply(v);
+  To place = to + start * RADIX;
+  for (uint s = 0; s < RADIX; ++s) place[(DONE ? lane / DONE * DONE * RADIX : 0) + k + s * done] = v[s];
+}
+
 /// One number of a pass of any radix: `index` counts the results.
 template <typename To, typename From>
 void join_any(To to, From from, const device float2* roots, uint length, uint radix, uint done, uint index) {
@@ -144,48 +161,88 @@ void join_any(To to, From from, const device float2* roots, uint length, uint ra
   to[index] = sum;
 }
 
+struct Member { uint index, width, lane; };  // of a threadgroup, whose width is a multiple of 32
+
+template <uint RADIX, uint DONE>
+void join_rows_together(threadgroup float2* to, const threadgroup float2* from, const device float2* factors,
+                        uint length, uint done, uint rows, Member member) {
+  const uint groups = length / RADIX;
+  for (uint i = member.index; i < rows * groups; i += member.width) {
+    const uint row = simd_broadcast_first(i) / groups;
+    join_together<RADIX, DONE>(to + row * length, from + row * length, factors, length, done, i - row * groups,
+                               member.lane);
+  }
+}
+
 template <uint RADIX>
-void join_rows(threadgroup float2* to, const threadgroup float2* from, const device float2* roots, uint length,
-               uint done, uint rows, uint member, uint width) {
+void join_rows(threadgroup float2* to, const threadgroup float2* from, const device float2* roots,
+               const device float2* factors, uint length, uint done, uint rows, Member member) {
   uint groups = length / RADIX;
-  for (uint i = member; i < rows * groups; i += width) {
+  // Each of these takes a quarter of a second to compile: those that powers of two need.
+  if (groups % 32 == 0) {
+    if (RADIX == 8 && done == 1) return join_rows_together<RADIX, 1>(to, from, factors, length, done, rows, member);
+    if (RADIX == 8 && done == 8) return join_rows_together<RADIX, 8>(to, from, factors, length, done, rows, member);
+    if (RADIX % 2 == 0 && done % 32 == 0)
+      return join_rows_together<RADIX, 0>(to, from, factors, length, done, rows, member);
+  }
+  for (uint i = member.index; i < rows * groups; i += member.width) {
     uint row = rows == 1 ? 0 : quotient(i, groups, rows * groups);
     join<RADIX>(to + row * length, from + row * length, roots, length, done, i - row * groups);
   }
 }
 
 /// Short transforms, `rows_each` in a threadgroup, whose memory has room for them twice.
-kernel void fft_rows(device float* out, const device float* x, const device float2* roots, constant Transform& t,
+kernel void fft_rows(device float* out, const device float* x, const device float2* roots, constant Transform& given,
                      constant uint& rows_each, threadgroup float2* room [[threadgroup(0)]],
                      uint group [[threadgroup_position_in_grid]], uint member [[thread_position_in_threadgroup]],
-                     uint width [[threads_per_threadgroup]]) {
+                     uint width [[threads_per_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
+  // What is loaded again behind a store may differ between lanes, as far as the software device knows.
+  const Transform t = given;
+  const Member self = {member, width, lane};
+  const device float2* factors = roots + t.length;
   uint length = t.length, first = group * rows_each, rows = min(rows_each, t.rows - first);
   threadgroup float2* from = room;
   threadgroup float2* to = room + rows_each * length;
-  for (uint row = 0; row < rows; ++row)
-    for (uint i = member; i < length; i += width) from[row * length + i] = load_element(x, t, first + row, i);
+  const bool is_plain = t.inner == 1 && t.in_kind != half_of_hermitian && t.in_count == length && !t.conjugate_in;
+  for (uint row = 0; row < rows; ++row) {
+    const ulong start = ulong(first + row) * t.in_extent;
+    if (is_plain && t.in_kind == real_numbers)
+      for (uint i = member; i < length; i += width) from[row * length + i] = float2(x[start + i], 0.0f);
+    else if (is_plain)
+      for (uint i = member; i < length; i += width)
+        from[row * length + i] = ((const device float2*)x)[start + i];
+    else
+      for (uint i = member; i < length; i += width) from[row * length + i] = load_element(x, t, first + row, i);
+  }
   uint done = 1;
   for (uint pass = 0; pass < t.passes; ++pass) {
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    uint radix = t.radices[pass];
-    if (radix == 8) join_rows<8>(to, from, roots, length, done, rows, member, width);
-    else if (radix == 4) join_rows<4>(to, from, roots, length, done, rows, member, width);
-    else if (radix == 2) join_rows<2>(to, from, roots, length, done, rows, member, width);
-    else if (radix == 3) join_rows<3>(to, from, roots, length, done, rows, member, width);
-    else if (radix == 5) join_rows<5>(to, from, roots, length, done, rows, member, width);
+    uint radix = simd_broadcast_first(given.radices[pass]);
+    if (radix == 8) join_rows<8>(to, from, roots, factors, length, done, rows, self);
+    else if (radix == 4) join_rows<4>(to, from, roots, factors, length, done, rows, self);
+    else if (radix == 2) join_rows<2>(to, from, roots, factors, length, done, rows, self);
+    else if (radix == 3) join_rows<3>(to, from, roots, factors, length, done, rows, self);
+    else if (radix == 5) join_rows<5>(to, from, roots, factors, length, done, rows, self);
     else
       for (uint i = member; i < rows * length; i += width) {
         uint row = quotient(i, length, rows * length);
         join_any(to + row * length, from + row * length, roots, length, radix, done, i - row * length);
       }
+    factors += (radix - 1) * max(done, 32u);
     done *= radix;
     threadgroup float2* joined = to;
     to = from;
     from = joined;
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
-  for (uint row = 0; row < rows; ++row)
-    for (uint i = member; i < t.out_count; i += width) store_element(out, t, first + row, i, from[row * length + i]);
+  for (uint row = 0; row < rows; ++row) {
+    const ulong start = ulong(first + row) * t.out_count;
+    if (t.inner == 1 && t.out_kind != real_numbers && !t.conjugate_out)
+      for (uint i = member; i < t.out_count; i += width)
+        ((device float2*)out)[start + i] = from[row * length + i] * t.scale;
+    else
+      for (uint i = member; i < t.out_count; i += width) store_element(out, t, first + row, i, from[row * length + i]);
+  }
 }
 
 /// One pass of long transforms: a thread for each group of numbers.
@@ -204,15 +261,17 @@ kernel void fft_pass_any(device float2* to, const device float2* from, const dev
 }
 
 /// Rows of complex numbers from those of an array; times `chirp` and followed by zeros, for a convolution.
-kernel void fft_load(device float2* to, const device float* x, const device float2* chirp, constant Transform& t,
+kernel void fft_load(device float2* to, const device float* x, const device float2* chirp, constant Transform& given,
                      constant uint& padded, uint2 id [[thread_position_in_grid]]) {
+  const Transform t = given;
   float2 value = id.x < t.length ? load_element(x, t, id.y, id.x) : float2(0.0f);
   if (padded != t.length && id.x < t.length) value = multiply(value, chirp[id.x]);
   to[ulong(id.y) * padded + id.x] = value;
 }
 
-kernel void fft_store(device float* out, const device float2* from, const device float2* chirp, constant Transform& t,
+kernel void fft_store(device float* out, const device float2* from, const device float2* chirp, constant Transform& given,
                       constant uint& padded, uint2 id [[thread_position_in_grid]]) {
+  const Transform t = given;
   float2 value = from[ulong(id.y) * padded + id.x];
   if (padded != t.length) value = multiply(conjugate(value), chirp[id.x]);
   store_element(out, t, id.y, id.x, value);

@@ -131,11 +131,22 @@ static bool is_nan(float2 a) { return isnan(a.x) || isnan(a.y); }
 
 struct Maximum {
   template <typename T>
-  T operator()(T a, T b) const { return is_nan(a) || (!is_nan(b) && !less(a, b)) ? a : b; }
+  T operator()(T a, T b) const { return a < b || b != b ? b : a; }  // a, if that is NaN: it is less than nothing
+  float2 operator()(float2 a, float2 b) const { return is_nan(a) || (!is_nan(b) && !less(a, b)) ? a : b; }
 };
 struct Minimum {
   template <typename T>
-  T operator()(T a, T b) const { return is_nan(a) || (!is_nan(b) && !less(b, a)) ? a : b; }
+  T operator()(T a, T b) const { return b < a || b != b ? b : a; }
+  float2 operator()(float2 a, float2 b) const { return is_nan(a) || (!is_nan(b) && !less(b, a)) ? a : b; }
+};
+
+/// What one clips by, as the second operand.
+template <typename T>
+struct Bounds { T low, high; };
+
+struct Clip {
+  template <typename T>
+  T operator()(T a, Bounds<T> b) const { return Minimum()(Maximum()(a, b.low), b.high); }
 };
 
 // ---- bits and truth ----

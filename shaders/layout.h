@@ -39,18 +39,19 @@ static Row<N> row_of(uint3 group, constant Layout<N>& layout) {
   return row;
 }
 
-// Element x of a row. STEP is what the host knows of the row: 1 without gaps, 0 one element that repeats, ANY else.
-#define ANY -1
+// Element x of a row. STEP is what the host knows of the row: 1 without gaps, 0 one element that repeats, ANY else. A step
+// that is known is not a gather for the software device.
+#define ANY 99
 
 template <int STEP, int N, typename T>
 static T element(const device T* p, Row<N> row, int n, uint x) {
   const device T* first = p + row.start[n];
-  return STEP == 1 ? first[x] : STEP == 0 ? *first : first[long(x) * row.step[n]];
+  return STEP == 1 ? first[x] : STEP == 0 ? *first : first[long(x) * (STEP == ANY ? row.step[n] : STEP)];
 }
 
 template <int STEP, int N, typename T>
 static void set_element(device T* p, Row<N> row, int n, uint x, T value) {
   device T* first = p + row.start[n];
   if (STEP == 1) first[x] = value;
-  else first[long(x) * row.step[n]] = value;
+  else first[long(x) * (STEP == ANY ? row.step[n] : STEP)] = value;
 }

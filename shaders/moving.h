@@ -19,6 +19,22 @@ kernel void select(device T* out                     [[buffer(0)]],
   set_element<SO>(out, row, 0, i, element<SC>(condition, row, 1, i) ? then : otherwise);
 }
 
+/// As select, with a number in place of `b`; or of `a`, if the elements of the array are those of `b`.
+template <typename T, int SO, int SC, int SA>
+kernel void select_number(device T* out                [[buffer(0)]],
+                          const device bool* condition [[buffer(1)]],
+                          const device T* a            [[buffer(2)]],
+                          constant T& number           [[buffer(3)]],
+                          constant uchar& is_a         [[buffer(4)]],
+                          constant Layout<3>& layout   [[buffer(5)]],
+                          uint3 group                  [[threadgroup_position_in_grid]],
+                          uint3 position               [[thread_position_in_grid]]) {
+  const Row<3> row = row_of(group, layout);
+  const uint i = position.x;
+  const T own = element<SA>(a, row, 2, i);
+  set_element<SO>(out, row, 0, i, uchar(element<SC>(condition, row, 1, i)) != is_a ? own : number);
+}
+
 /// The part of matrices on and below a diagonal, or on and above it; zeros elsewhere.
 struct Triangle {
   uint rows, columns;
@@ -37,38 +53,93 @@ kernel void triangle(device T* out                   [[buffer(0)]],
   out[at] = kept ? x[at] : T(0);
 }
 
-/// Offsets of indexed elements: each index array adds its index times the step of its axis.
+/// An axis that is indexed.
 struct Axis {
   long extent;
   long step;      // elements
+  long start;     // elements from the beginning of the memory to where indices count from
   uint is_first;  // of the index arrays: the offsets have no values yet
   uint unused;
 };
 
-template <typename T>
+/// An index that was out of bounds, if there was one. Speaking of it is left to a kernel of one thread, as kernels that
+/// speak run thread by thread on some devices.
+struct Wrong {
+  long index;
+  long found;
+};
+
+/// Where an index leads to along its axis, in elements; one out of bounds is noted and leads to the first.
+static long place_of(long index, constant Axis& axis, device Wrong* wrong) {
+  const long at = index < 0 ? index + axis.extent : index;
+  const bool is_wrong = at < 0 || at >= axis.extent;
+  if (is_wrong) {
+    wrong->index = index;
+    wrong->found = 1;
+  }
+  return is_wrong ? 0 : at * axis.step;
+}
+
+/// Offsets of indexed elements: each index array adds its index times the step of its axis.
+template <typename I, int SO, int SI>
 kernel void offsets(device long* out                 [[buffer(0)]],
-                    const device T* index            [[buffer(1)]],
-                    constant Axis& axis              [[buffer(2)]],
-                    constant Layout<2>& layout       [[buffer(3)]],
+                    const device I* index            [[buffer(1)]],
+                    device Wrong* wrong              [[buffer(2)]],
+                    constant Axis& axis              [[buffer(3)]],
+                    constant Layout<2>& layout       [[buffer(4)]],
                     uint3 group                      [[threadgroup_position_in_grid]],
                     uint3 position                   [[thread_position_in_grid]]) {
   const Row<2> row = row_of(group, layout);
   const uint i = position.x;
-  long found = long(element<ANY>(index, row, 1, i));
-  if (found < -axis.extent || found >= axis.extent) {
-    MP_REPORT_ERROR("index %ld is out of bounds for an axis of %ld elements", found, axis.extent);
-    found = 0;
-  }
-  if (found < 0) found += axis.extent;
-  found *= axis.step;
-  set_element<ANY>(out, row, 0, i, axis.is_first ? found : found + element<ANY>(out, row, 0, i));
+  const long found = place_of(long(element<SI>(index, row, 1, i)), axis, wrong);
+  set_element<SO>(out, row, 0, i, axis.is_first ? found : found + element<SO>(out, row, 0, i));
 }
 
-/// The offset of element i of a row; if it is that of all, in a way that tells the compiler so.
-template <int STEP>
-static long offset_of(const device long* offsets, Row<3> row, uint i) {
-  const long found = element<STEP>(offsets, row, 2, i);
-  return STEP == 0 ? as_type<long>(simd_broadcast_first(as_type<uint2>(found))) : found;  // GPUs broadcast 32 bits
+/// The first lane's number, in a way that tells the compiler that all have it; GPUs broadcast 32 bits.
+static int shared_by_all(int x) { return simd_broadcast_first(x); }
+static long shared_by_all(long x) { return as_type<long>(simd_broadcast_first(as_type<uint2>(x))); }
+
+template <int STEP, int N, typename I>
+static long index_of(const device I* index, Row<N> row, uint i) {
+  const I own = element<STEP>(index, row, 2, i);
+  return long(STEP == 0 ? shared_by_all(own) : own);
+}
+
+/// Elements at the indices of one array; `index` has a step of 0 along the other axes, `x` along its own.
+template <typename T, typename I, int SO, int SX, int SI>
+kernel void take_at(device T* out                    [[buffer(0)]],
+                    const device T* x                [[buffer(1)]],
+                    const device I* index            [[buffer(2)]],
+                    device Wrong* wrong              [[buffer(3)]],
+                    constant Axis& axis              [[buffer(4)]],
+                    constant Layout<3>& layout       [[buffer(5)]],
+                    uint3 group                      [[threadgroup_position_in_grid]],
+                    uint3 position                   [[thread_position_in_grid]]) {
+  const Row<3> row = row_of(group, layout);
+  const uint i = position.x;
+  const long at = place_of(index_of<SI>(index, row, i), axis, wrong);
+  set_element<SO>(out, row, 0, i, element<SX>(x + axis.start + at, row, 1, i));
+}
+
+template <typename T, typename I, int SV, int SX, int SI>
+kernel void put_at(const device T* values            [[buffer(0)]],
+                   device T* x                       [[buffer(1)]],
+                   const device I* index             [[buffer(2)]],
+                   device Wrong* wrong               [[buffer(3)]],
+                   constant Axis& axis               [[buffer(4)]],
+                   constant Layout<3>& layout        [[buffer(5)]],
+                   uint3 group                       [[threadgroup_position_in_grid]],
+                   uint3 position                    [[thread_position_in_grid]]) {
+  const Row<3> row = row_of(group, layout);
+  const uint i = position.x;
+  const long own = index_of<SI>(index, row, i);
+  const long at = own < 0 ? own + axis.extent : own;
+  if (at < 0 || at >= axis.extent) {
+    wrong->index = own;
+    wrong->found = 1;
+  } else {
+    set_element<SX>(x + axis.start + at * axis.step, row, 1, i, element<SV>(values, row, 0, i));
+  }
 }
 
 template <typename T, int SO, int SX, int SI>
@@ -81,7 +152,7 @@ kernel void take(device T* out                       [[buffer(0)]],
                  uint3 position                      [[thread_position_in_grid]]) {
   const Row<3> row = row_of(group, layout);
   const uint i = position.x;
-  set_element<SO>(out, row, 0, i, element<SX>(x + start + offset_of<SI>(offsets, row, i), row, 1, i));
+  set_element<SO>(out, row, 0, i, element<SX>(x + start + index_of<SI>(offsets, row, i), row, 1, i));
 }
 
 template <typename T, int SV, int SX, int SI>
@@ -94,7 +165,7 @@ kernel void put(const device T* values               [[buffer(0)]],
                 uint3 position                       [[thread_position_in_grid]]) {
   const Row<3> row = row_of(group, layout);
   const uint i = position.x;
-  set_element<SX>(x + start + offset_of<SI>(offsets, row, i), row, 1, i, element<SV>(values, row, 0, i));
+  set_element<SX>(x + start + index_of<SI>(offsets, row, i), row, 1, i, element<SV>(values, row, 0, i));
 }
 
 // As put, but adds; elements are floats, and may be named more than once.
@@ -120,3 +191,8 @@ kernel void accumulate(const device uint* values            [[buffer(0)]],
 }
 
 }  // namespace metalpy
+
+/// Reports what another kernel has found.
+kernel void check_indices(const device metalpy::Wrong* wrong [[buffer(0)]], constant long& extent [[buffer(1)]]) {
+  if (wrong->found) MP_REPORT_ERROR("index %ld is out of bounds for an axis of %ld elements", wrong->index, extent);
+}

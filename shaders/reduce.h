@@ -81,12 +81,15 @@ struct Multiply {
   static float2 of(float2 a, float2 b) { return float2(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x); }
 };
 
-// Of these, NaN is the greatest and the least.
+// Of these, NaN is the greatest and the least. `passing` forgets a NaN in `b`, which one instruction does where `of` takes
+// four.
 struct Maximum {
   template <typename A>
   static A none() { return Limits<A>::lowest(); }
   template <typename A>
   static A of(A a, A b) { return a > b || a != a ? a : b; }
+  template <typename A>
+  static A passing(A a, A b) { return b > a ? b : a; }
 };
 
 struct Minimum {
@@ -94,7 +97,42 @@ struct Minimum {
   static A none() { return Limits<A>::highest(); }
   template <typename A>
   static A of(A a, A b) { return a < b || a != a ? a : b; }
+  template <typename A>
+  static A passing(A a, A b) { return b < a ? b : a; }
 };
+
+/// Results of four elements at a time, so that NaN need not be looked for in each.
+template <typename M, typename A>
+struct Four {
+  A a, b, c, d;
+  Four() { a = b = c = d = M::template none<A>(); }
+  void merge(A w, A x, A y, A z) {
+    a = M::of(a, w);
+    b = M::of(b, x);
+    c = M::of(c, y);
+    d = M::of(d, z);
+  }
+  A result() const { return M::of(M::of(a, b), M::of(c, d)); }
+};
+
+template <typename M>
+struct FourExtremes {
+  float a, b, c, d;
+  bool has_nan = false;
+  FourExtremes() { a = b = c = d = M::template none<float>(); }
+  void merge(float w, float x, float y, float z) {
+    a = M::passing(a, w);
+    b = M::passing(b, x);
+    c = M::passing(c, y);
+    d = M::passing(d, z);
+    has_nan |= (w != w) | (x != x) | (y != y) | (z != z);
+  }
+  float result() const { return has_nan ? NAN : M::of(M::of(a, b), M::of(c, d)); }
+};
+template <>
+struct Four<Maximum, float> : FourExtremes<Maximum> {};
+template <>
+struct Four<Minimum, float> : FourExtremes<Minimum> {};
 
 // ---- of the last result, as the host asks ----
 

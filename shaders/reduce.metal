@@ -41,21 +41,20 @@ static void reduce_row(device R* out, const device T* x, const device C* center,
   Part part = part_of(row % how.parts, how);
   C middle = center[result];
   const device T* own = x + how.start + place(result, how.kept);
-  A a = MERGE::none<A>(), b = a, c = a, d = a;
+  Four<MERGE, A> four;
+  A rest = MERGE::none<A>();
   for (uint o = part.outer; o < part.outer_end; ++o) {
     const device T* line = own + place(o, how.outer_axes);
     uint i = part.inner;
     for (; i + 128 <= part.inner_end; i += 128) {
       const device T* at = line + long(i + lane) * step;
-      a = merged(a, element(at[0], middle));
-      b = merged(b, element(at[32 * step], middle));
-      c = merged(c, element(at[64 * step], middle));
-      d = merged(d, element(at[96 * step], middle));
+      four.merge(element(at[0], middle), element(at[32 * step], middle), element(at[64 * step], middle),
+                 element(at[96 * step], middle));
     }
-    for (; i + 32 <= part.inner_end; i += 32) a = merged(a, element(line[long(i + lane) * step], middle));
-    if (i + lane < part.inner_end) b = merged(b, element(line[long(i + lane) * step], middle));
+    for (; i + 32 <= part.inner_end; i += 32) rest = merged(rest, element(line[long(i + lane) * step], middle));
+    if (i + lane < part.inner_end) rest = merged(rest, element(line[long(i + lane) * step], middle));
   }
-  a = of_lanes(merged(merged(a, b), merged(c, d)));
+  A a = of_lanes(merged(four.result(), rest));
   if (lane == 0) out[row] = last(a, middle, how);
 }
 

@@ -20,14 +20,19 @@ template <typename U>
 static bool less(U a, U b) { return a < b || (b != b && a == a); }
 static bool less(float2, float2) { return false; }  // never asked for
 
-/// Indices along each axis of the true elements: out[axis][k]. `ends` has how many are true up to each one.
+/// Indices along each axis of the true elements: out[axis][k]. `ends` has how many are true up to each one. Threads lie
+/// along the last axis, so that the other indices are the same for most of them that run together.
 kernel void true_places(device long* out, const device bool* x, const device uint* ends, constant Axes& axes,
-                        constant uint& total, uint i [[thread_position_in_grid]]) {
+                        constant uint& total, uint2 at [[thread_position_in_grid]]) {
+  const uint last = axes.rank - 1;
+  const ulong i = ulong(at.y) * axes.shape[last] + at.x;
   if (!x[i]) return;
-  uint at = ends[i] - 1;
-  for (uint axis = axes.rank; axis-- > 0;) {
-    out[ulong(axis) * total + at] = i % axes.shape[axis];
-    i /= axes.shape[axis];
+  const uint place = ends[i] - 1;
+  out[ulong(last) * total + place] = at.x;
+  uint rest = at.y;
+  for (uint axis = last; axis-- > 0;) {
+    out[ulong(axis) * total + place] = axis ? rest % axes.shape[axis] : rest;
+    rest /= axes.shape[axis];
   }
 }
 

@@ -31,7 +31,7 @@ static U encoded_float(U x, U nan, bool has_equal_zeros) {
 }
 
 /// A key that stands where the element belongs among unsigned integers. Of floats, NaN comes last.
-static K encoded(K x, constant Sort& how) {
+static K encoded(K x, const thread Sort& how) {
   if (how.kind == SIGNED) x ^= K(K(1) << (8 * sizeof(K) - 1));
   if (how.kind == FLOAT) x = encoded_float(x, how.nan, how.has_equal_zeros);
 #if COMPLEX
@@ -41,7 +41,7 @@ static K encoded(K x, constant Sort& how) {
   return how.descending ? K(~x) : x;
 }
 
-static K decoded(K x, constant Sort& how) {
+static K decoded(K x, const thread Sort& how) {
   const K sign = K(K(1) << (8 * sizeof(K) - 1));
   if (how.descending) x = K(~x);
   if (how.kind == SIGNED) x ^= sign;
@@ -51,11 +51,14 @@ static K decoded(K x, constant Sort& how) {
 
 // ---- long rows ----
 
-static K key_at(const device K* x, ulong i, constant Sort& how) { return how.is_first ? encoded(x[i], how) : x[i]; }
+static K key_at(const device K* x, ulong i, const thread Sort& how) { return how.is_first ? encoded(x[i], how) : x[i]; }
+
+// Kernels copy `given`: what is loaded again behind a store may differ between lanes, as far as the software device knows.
 
 /// How often each digit is in each part: table[row][digit][part].
-kernel void count_digits(device uint* table, const device K* x, constant Sort& how,
+kernel void count_digits(device uint* table, const device K* x, constant Sort& given,
                          uint index [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]]) {
+  const Sort how = given;
   threadgroup atomic_uint counts[256];
   uint row = index / how.parts, part = index % how.parts;
   for (uint digit = lane; digit < 256; digit += 32) atomic_store_explicit(&counts[digit], 0, memory_order_relaxed);
@@ -94,13 +97,13 @@ static uint place_of(uint digit, bool is_key, uint lane, threadgroup uint* place
 /// What goes along with a key: nothing, its index, or its index alone at the last.
 struct Keys {
   device K* out;
-  void put(ulong to, K key, ulong, uint, constant Sort& how) const { out[to] = how.is_last ? decoded(key, how) : key; }
+  void put(ulong to, K key, ulong, uint, const thread Sort& how) const { out[to] = how.is_last ? decoded(key, how) : key; }
 };
 struct Pairs {
   device K* out;
   device uint* out_index;
   const device uint* index;
-  void put(ulong to, K key, ulong from, uint i, constant Sort& how) const {
+  void put(ulong to, K key, ulong from, uint i, const thread Sort& how) const {
     out[to] = key;
     out_index[to] = how.is_first ? i : index[from];
   }
@@ -108,12 +111,12 @@ struct Pairs {
 struct Indices {
   device long* out;
   const device uint* index;
-  void put(ulong to, K, ulong from, uint i, constant Sort& how) const { out[to] = how.is_first ? i : index[from]; }
+  void put(ulong to, K, ulong from, uint i, const thread Sort& how) const { out[to] = how.is_first ? i : index[from]; }
 };
 
 template <typename Target>
 static void deal(Target target, const device K* x, const device uint* table, threadgroup uint* places,
-                 constant Sort& how, uint index, uint lane) {
+                 const thread Sort& how, uint index, uint lane) {
   uint row = index / how.parts, part = index % how.parts;
   const device uint* own = table + ulong(row) * (256 * how.parts + 1) + part;
   for (uint digit = lane; digit < 256; digit += 32) places[digit] = own[digit * how.parts];
@@ -133,22 +136,25 @@ static void deal(Target target, const device K* x, const device uint* table, thr
   }
 }
 
-kernel void deal_keys(device K* out, const device K* x, const device uint* table, constant Sort& how,
+kernel void deal_keys(device K* out, const device K* x, const device uint* table, constant Sort& given,
                       uint index [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]]) {
+  const Sort how = given;
   threadgroup uint places[256];
   deal(Keys{out}, x, table, places, how, index, lane);
 }
 
 kernel void deal_pairs(device K* out, device uint* out_index, const device K* x, const device uint* in_index,
-                       const device uint* table, constant Sort& how, uint index [[threadgroup_position_in_grid]],
+                       const device uint* table, constant Sort& given, uint index [[threadgroup_position_in_grid]],
                        uint lane [[thread_index_in_simdgroup]]) {
+  const Sort how = given;
   threadgroup uint places[256];
   deal(Pairs{out, out_index, in_index}, x, table, places, how, index, lane);
 }
 
 kernel void deal_indices(device long* out, const device K* x, const device uint* in_index, const device uint* table,
-                         constant Sort& how, uint index [[threadgroup_position_in_grid]],
+                         constant Sort& given, uint index [[threadgroup_position_in_grid]],
                          uint lane [[thread_index_in_simdgroup]]) {
+  const Sort how = given;
   threadgroup uint places[256];
   deal(Indices{out, in_index}, x, table, places, how, index, lane);
 }
@@ -212,7 +218,7 @@ struct Row {
 };
 
 template <uint N, bool W>
-static void sort_row(device K* out, device long* out_index, const device K* x, constant Sort& how, uint row,
+static void sort_row(device K* out, device long* out_index, const device K* x, const thread Sort& how, uint row,
                      uint lane) {
   if (row >= how.rows) return;
   Row<N, W> own;
@@ -232,16 +238,18 @@ static void sort_row(device K* out, device long* out_index, const device K* x, c
 }
 
 template <uint N>
-kernel void short_keys(device K* out, const device K* x, constant Sort& how,
+kernel void short_keys(device K* out, const device K* x, constant Sort& given,
                        uint group [[threadgroup_position_in_grid]], uint groups_rows [[simdgroups_per_threadgroup]],
                        uint own [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
+  const Sort how = given;
   sort_row<N, false>(out, nullptr, x, how, group * groups_rows + own, lane);
 }
 
 template <uint N>
-kernel void short_indices(device long* out, const device K* x, constant Sort& how,
+kernel void short_indices(device long* out, const device K* x, constant Sort& given,
                           uint group [[threadgroup_position_in_grid]], uint groups_rows [[simdgroups_per_threadgroup]],
                           uint own [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
+  const Sort how = given;
   sort_row<N, true>(nullptr, out, x, how, group * groups_rows + own, lane);
 }
 

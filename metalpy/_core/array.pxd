@@ -37,10 +37,14 @@ cdef class ArrayBase:
         readonly bint writable
         ScalarCode code
         object __weakref__
+    cdef int set(self, Device device, Block block, dtype, ScalarCode code, Py_ssize_t itemsize, tuple shape,
+                 tuple strides, uint64_t offset, bint writable) except -1
     cdef bint is_recorded(self) except -1
     cdef int wait(self) except -1
     cdef bint add_to_graph(self, str kind, ArrayBase source, bytes pattern) except -1
     cdef object host_view(self)
 
 
+cdef ArrayBase make(type kind, Device device, Block block, dtype, ScalarCode code, Py_ssize_t itemsize, tuple shape,
+                    tuple strides, uint64_t offset, bint writable)
 cdef ScalarCode scalar_code(dtype) except NO_SCALAR

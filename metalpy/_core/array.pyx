@@ -19,6 +19,14 @@ import numpy as np
 from metalpy.errors import GraphError
 
 
+cdef extern from *:
+    """
+    static PyObject *mpy_new_object(PyObject *kind, PyObject *arguments) {
+      return ((PyTypeObject *)kind)->tp_new((PyTypeObject *)kind, arguments, NULL);
+    }
+    """
+    object new_object "mpy_new_object"(object kind, object arguments)
+
 # NumPy's names, which reflection uses too.
 SCALAR_CODES = {
     "bool": BOOL, "int8": INT8, "int16": INT16, "int32": INT32, "int64": INT64, "uint8": UINT8, "uint16": UINT16,
@@ -33,6 +41,9 @@ cdef dict FORMATS = {
 }
 
 cdef dict known_codes = {}  # dtype -> ScalarCode
+cdef object token = object()
+cdef tuple only_token = (token,)
+cdef Py_ssize_t MOST_BYTES = (<size_t>1 << 63) - 1
 
 
 cdef class ArrayBase:
@@ -40,23 +51,34 @@ cdef class ArrayBase:
 
     def __cinit__(self, device=None, Block block=None, dtype=None, tuple shape=(), tuple strides=None,
                   uint64_t offset=0, bint writable=True):
-        cdef Py_ssize_t extent
+        if device is token:  # `make` sets the rest
+            return
         if not isinstance(device, Device):
             raise TypeError("an Array cannot be created directly; use metalpy.array(), empty(), zeros() ...")
-        self.device = <Device>device
+        self.set(<Device>device, block, dtype, scalar_code(dtype), dtype.itemsize, shape, strides, offset, writable)
+
+    cdef int set(self, Device device, Block block, dtype, ScalarCode code, Py_ssize_t itemsize, tuple shape,
+                 tuple strides, uint64_t offset, bint writable) except -1:
+        cdef Py_ssize_t extent
+        self.device = device
         self.block = block
         self.dtype = dtype
-        self.code = scalar_code(dtype)
+        self.code = code
         self.shape = shape
         self.offset = offset
         self.writable = writable
-        self.itemsize = dtype.itemsize
+        self.itemsize = itemsize
         self.size = 1
         for extent in shape:
             self.size *= extent
-        self.nbytes = self.size * self.itemsize
-        self.strides = c_strides(shape, self.itemsize) if strides is None else strides
-        self.contiguous = strides is None or self.size == 0 or is_c_contiguous(shape, strides, self.itemsize)
+        self.nbytes = self.size * itemsize
+        self.strides = c_strides(shape, itemsize) if strides is None else strides
+        self.contiguous = strides is None or self.size == 0 or is_c_contiguous(shape, strides, itemsize)
+        return 0
+
+    @property
+    def ndim(self):
+        return len(self.shape)
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         cdef Py_ssize_t *layout = NULL
@@ -183,7 +205,12 @@ cdef class ArrayBase:
 
     def _derive(self, dtype, tuple shape not None, tuple strides, uint64_t offset, bint writable=True):
         """Another array over the same memory; read-only if this one is or `writable` is false."""
-        return type(self)(self.device, self.block, dtype, shape, strides, offset, self.writable and writable)
+        cdef ScalarCode code = self.code
+        cdef Py_ssize_t itemsize = self.itemsize
+        if dtype is not self.dtype:
+            code, itemsize = scalar_code(dtype), dtype.itemsize
+        return make(type(self), self.device, self.block, dtype, code, itemsize, shape, strides, offset,
+                    self.writable and writable)
 
     @property
     def _block(self):
@@ -208,18 +235,23 @@ cdef class ArrayBase:
 
 def allocate(type kind not None, Device device not None, dtype, tuple shape not None):
     """A new array of class `kind` whose elements have no particular values."""
-    cdef Py_ssize_t extent
-    cdef object nbytes = dtype.itemsize  # a Python integer: shapes may overflow 64 bits
+    cdef ScalarCode code = scalar_code(dtype)
+    cdef Py_ssize_t itemsize = dtype.itemsize
+    cdef Py_ssize_t extent, nbytes = itemsize
+    cdef bint is_empty = itemsize == 0
+    cdef Block block = None
     for extent in shape:
         if extent < 0:
             raise ValueError(f"negative dimensions are not allowed, got shape {shape}")
-        nbytes *= max(extent, 1)  # NumPy, too, refuses strides that overflow, though there be no elements
-    if nbytes >= 1 << 63:
-        raise ValueError(f"an array of shape {shape} and dtype {dtype} is too big")
-    if 0 in shape:
-        nbytes = 0
-    scalar_code(dtype)
-    return kind(device, pool_of(device).allocate(nbytes) if nbytes else None, dtype, shape)
+        if extent == 0:  # NumPy, too, refuses strides that overflow, though there be no elements
+            is_empty = True
+        elif extent > MOST_BYTES // max(nbytes, 1):
+            raise ValueError(f"an array of shape {shape} and dtype {dtype} is too big")
+        else:
+            nbytes *= extent
+    if not is_empty:
+        block = pool_of(device).allocate(nbytes)
+    return make(kind, device, block, dtype, code, itemsize, shape, None, 0, True)
 
 
 def wrap_memory(type kind not None, Device device not None, host):
@@ -233,6 +265,14 @@ def wrap_memory(type kind not None, Device device not None, host):
     block = wrap(device, <void *>low, high - low, host)
     return kind(device, block, host.dtype, host.shape, host.strides, <size_t>host.ctypes.data - low,
                 host.flags.writeable)
+
+
+cdef ArrayBase make(type kind, Device device, Block block, dtype, ScalarCode code, Py_ssize_t itemsize, tuple shape,
+                    tuple strides, uint64_t offset, bint writable):
+    """An array without the way through Python's calling conventions."""
+    cdef ArrayBase made = <ArrayBase>new_object(kind, only_token)
+    made.set(device, block, dtype, code, itemsize, shape, strides, offset, writable)
+    return made
 
 
 cdef ScalarCode scalar_code(dtype) except NO_SCALAR:

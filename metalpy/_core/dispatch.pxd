@@ -28,6 +28,7 @@ cdef class Kernel:
         uint32_t[3] noted_group
         uint64_t noted_bound
         object __weakref__
+    cdef uint64_t give(self, Encoder encoder, const mp_dispatch *dispatch, Queue queue, Pipeline pipeline) except 0
     cdef Pipeline loaded(self)
     cdef Pipeline suitable(self, int shape)
     cdef tuple match(self, tuple args, dict by_name)
@@ -43,3 +44,7 @@ cdef class Kernel:
     cdef tuple details(self, const mp_dispatch *dispatch, tuple values)
     cdef int record(self, Queue queue, uint64_t serial, uint64_t began, const mp_dispatch *dispatch,
                     tuple values) except -1
+
+
+cdef int shape_of(const mp_dispatch *dispatch) noexcept
+cdef void default_group(int rank, const uint32_t *grid, uint64_t most, uint32_t *group) noexcept

@@ -117,7 +117,6 @@ cdef class Kernel:
         cdef PyObject *queue
         cdef uint64_t serial
         cdef uint64_t began = now() if tracing else 0
-        cdef uint32_t number
         if pipeline is None and not self.most:
             pipeline = self.loaded()
         if error_buf_idx is not None:
@@ -140,18 +139,24 @@ cdef class Kernel:
                 if recorders and self.add_to_graph(encoder, &dispatch, values, (arg_casts, threadgroup_memory)):
                     return
                 queue = current_queue(self.device)
-                serial = (<Queue>queue).dispatch(&dispatch)
-                if pipeline.limits.flags & MP_PIPELINE_MESSAGES:
-                    (<Queue>queue).spoken = serial
+                serial = self.give(encoder, &dispatch, <Queue>queue, pipeline)
                 if error_buf_idx is not None:
                     (<Queue>queue).errors_serial = serial
-                for number in range(encoder.count):
-                    if encoder.blocks[number] != NULL:
-                        touch((<Block>encoder.blocks[number]).memory, <Queue>queue, serial)
                 if began:
                     self.record(<Queue>queue, serial, began, &dispatch, values)
         finally:
             return_encoder(encoder)
+
+    cdef uint64_t give(self, Encoder encoder, const mp_dispatch *dispatch, Queue queue, Pipeline pipeline) except 0:
+        """Gives an encoded launch to the driver; returns its serial."""
+        cdef uint64_t serial = queue.dispatch(dispatch)
+        cdef uint32_t number
+        if pipeline.limits.flags & MP_PIPELINE_MESSAGES:
+            queue.spoken = serial
+        for number in range(encoder.count):
+            if encoder.blocks[number] != NULL:
+                touch((<Block>encoder.blocks[number]).memory, queue, serial)
+        return serial
 
     def __repr__(self):
         return f"<metalpy.Kernel {self.signature}>"

@@ -6,6 +6,7 @@ that do not fit there, for Metal too takes no more than 4 KiB that way, travel i
 """
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.float cimport PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
@@ -290,8 +291,13 @@ cdef class Encoder:
         cdef const unsigned char[::1] raw
         cdef TypePlan type = argument.type
         cdef char *target
+        cdef Py_ssize_t size
         try:
-            if isinstance(value, (bytes, bytearray, memoryview)):
+            if PyBytes_CheckExact(value):
+                size = PyBytes_GET_SIZE(value)
+                check_raw_size(type, argument.is_reference, size)
+                memcpy(self.bind_bytes(argument, size), PyBytes_AS_STRING(value), size)
+            elif isinstance(value, (bytes, bytearray, memoryview)):
                 raw = memoryview(value).cast("B")
                 check_raw_size(type, argument.is_reference, raw.shape[0])
                 target = self.bind_bytes(argument, raw.shape[0])

@@ -51,8 +51,13 @@ def _on_device(device: Device, host: np.ndarray) -> Array:
 
 @lru_cache(16)
 def _roots(device: Device, length: int) -> Array:
-    """Powers of the first root of unity, rounded from float64."""
-    return _on_device(device, np.exp(-2j * np.pi * np.arange(length) / length))
+    """Powers of the first root of unity, rounded from float64; then those of each pass, for 32 lanes at least."""
+    powers, done = [np.arange(length)], 1
+    for radix in _radices(length) or ():
+        step = length // (radix * done)
+        powers.append((np.arange(1, radix)[:, None] * (np.arange(max(done, 32)) % done) * step).ravel())
+        done *= radix
+    return _on_device(device, np.exp(-2j * np.pi * np.concatenate(powers) / length))
 
 
 class _Chirp(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from metalpy.array import Array
+from metalpy.autograd.tape import is_traced
 from metalpy.creation import asarray
 from metalpy.ops import elementwise
 
@@ -185,10 +186,14 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Array:
     ----------
     x : Array
     min, max : Array or number, optional
-            They broadcast against `x`. The result has its dtype, unless they are of a higher kind, as floats beside
+        They broadcast against `x`. The result has its dtype, unless they are of a higher kind, as floats beside
         integers.
     """
     found = x = asarray(x)
+    if type(min) in (int, float) and type(max) in (int, float) and not is_traced(x):
+        at_once = elementwise.clipped(x, min, max)
+        if at_once is not None:
+            return at_once
     if min is not None:
         found = _bounded("maximum", found, min)
     if max is not None:

@@ -5,7 +5,6 @@ Results are views of the same memory where that is possible, else copies that th
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from metalpy._core.array import allocate
+from metalpy._core.views import broadcasted
 from metalpy.array import Array
 from metalpy.autograd.tape import primitive
 from metalpy.creation import asarray
@@ -67,12 +67,10 @@ def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
     """
     x = asarray(x)
     wanted = (shape,) if isinstance(shape, int) else tuple(shape)
-    missing = len(wanted) - x.ndim
-    if missing < 0 or any(own not in (1, extent) for own, extent in zip(x.shape, wanted[missing:], strict=True)):
+    found = broadcasted(x, wanted)
+    if found is None:
         raise ValueError(f"an array of shape {x.shape} does not broadcast to {wanted}")
-    steps = (0 if own == 1 else step for own, step in zip(x.shape, x.strides, strict=True))
-    strides = (0,) * missing + tuple(steps) if math.prod(wanted) else None
-    return x._derive(x.dtype, wanted, strides, x.offset, False)
+    return found
 
 
 def broadcast_arrays(*arrays: Array) -> list[Array]:
@@ -84,15 +82,15 @@ def broadcast_arrays(*arrays: Array) -> list[Array]:
 
 def _joined(name: str, arrays: Any) -> tuple[list[Array], np.dtype[Any]]:
     """The arrays to be joined, and their common dtype."""
-    given = [asarray(x) for x in arrays]
+    given = [x if type(x) is Array else asarray(x) for x in arrays]
     if not given:
         raise ValueError(f"{name} needs at least one array")
+    device, dtype, is_mixed = given[0].device, given[0].dtype, False
     for x in given:
-        if x.device is not given[0].device:
-            raise LaunchValueError(f"{name}: arrays are on devices {given[0].device} and {x.device}")
-    if all(x.dtype == given[0].dtype for x in given):
-        return given, given[0].dtype
-    return given, promoted(*[x.dtype for x in given])
+        if x.device is not device:
+            raise LaunchValueError(f"{name}: arrays are on devices {device} and {x.device}")
+        is_mixed = is_mixed or x.dtype is not dtype
+    return given, promoted(*[x.dtype for x in given]) if is_mixed else dtype
 
 
 @primitive

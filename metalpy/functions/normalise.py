@@ -17,7 +17,7 @@ from metalpy.creation import full
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.elementwise import contiguous
 from metalpy.ops.reduction import LOG, Axis, Recipe, check_array, kept_shape, normal_axes, normal_axis, reduce
-from metalpy.ops.types import metal_name
+from metalpy.ops.types import is_real_float, metal_name
 from metalpy.shader_files import shader_folder
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -81,7 +81,7 @@ def log_softmax(x: Array, /, axis: int = -1) -> Array:
 
 
 def _check_float(name: str, x: Any) -> None:
-    if check_array(name, x).dtype.name not in ("float16", "bfloat16", "float32"):
+    if not is_real_float(check_array(name, x).dtype):
         raise TypeError(f"{name} takes an array of real floats, got {x.dtype}")
 
 

@@ -219,7 +219,8 @@ def _plan_tiles(
     width = _LANES * (1 if sums.itemsize == 8 else 2)
     across = -(-columns // width)
     # Panels have 30 rows. Few groups leave processors idle, many pack columns more often than needed.
-    tile = 120 if across * count * -(-rows // 120) >= 16 and device.driver == "software" else 30
+    tiles = (120, 60) if device.driver == "software" else ()
+    tile = next((tile for tile in tiles if across * count * -(-rows // tile) >= 16), 30)
     joined, steps = collapse(batch, steps)
     facts = _facts(rows, columns, inner, tile, joined, steps, ends)
     grid = {"groups": (across, -(-rows // tile), count), "group_size": (_LANES, 1, 1)}

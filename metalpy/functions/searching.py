@@ -16,6 +16,7 @@ from metalpy.errors import UnsupportedError
 from metalpy.functions.cumulative import scan
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.elementwise import assign, binary, contiguous
+from metalpy.ops.layout import row_groups
 from metalpy.ops.reduction import MAX_AXES, arg_reduce, check_array, normal_axis
 from metalpy.ops.types import metal_name, resolve
 from metalpy.shader_files import shader_folder
@@ -79,7 +80,9 @@ def nonzero(x: Array, /) -> tuple[Array, ...]:
     out = allocate(Array, x.device, dtypes.int64, (x.ndim, total))
     if total:
         axes = _AXES.pack(x.ndim, 0, *x.shape, *[0] * (MAX_AXES - x.ndim))
-        library(x.device, dtypes.float32).true_places(out, flags.reshape(-1), ends, axes, total, threads=x.size)
+        kernel = library(x.device, dtypes.float32).true_places
+        grid = (x.shape[-1], x.size // x.shape[-1], 1)
+        kernel(out, flags.reshape(-1), ends, axes, total, threads=grid, group_size=row_groups(kernel, grid))
     return tuple(out)
 
 

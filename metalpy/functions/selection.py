@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from metalpy import dtypes
 from metalpy.array import Array
@@ -13,6 +16,10 @@ from metalpy.ops import indexing, moving
 from metalpy.ops.types import promoted
 
 __all__ = ["take", "take_along_axis", "where"]
+
+
+_WEAK = {int: int, float: float, complex: complex}  # numbers that have no dtype of their own
+_OPERANDS = frozenset((Array, bool, *_WEAK))
 
 
 @primitive
@@ -27,23 +34,47 @@ def where(condition: Array, x1: Any = None, x2: Any = None, /) -> Array:
         All three broadcast; the dtypes of these two are promoted. Without them the result is `metalpy.nonzero` of the
         condition.
     """
-    condition = asarray(condition)
+    if type(condition) is not Array:
+        condition = asarray(condition)
+    if condition.dtype is not dtypes.bool_ and condition.dtype != dtypes.bool_:
+        condition = condition != 0
     if x1 is None and x2 is None:
         from metalpy.functions.searching import nonzero
 
         return nonzero(condition)  # type: ignore[return-value]
-    chosen = condition if condition.dtype == dtypes.bool_ else condition != 0
-    values = [x if isinstance(x, (Array, bool, int, float, complex)) else asarray(x) for x in (x1, x2)]
-    kinds: list[Any] = [type(x) if type(x) in (int, float, complex) else _dtype_of(x) for x in values]
-    dtype = promoted(*kinds)
-    a, b = (
-        x.astype(dtype, copy=False) if isinstance(x, Array) else full((), x, dtype, condition.device) for x in values
-    )
-    return moving.select(chosen, a, b)
+    x1 = x1 if type(x1) in _OPERANDS else asarray(x1)
+    x2 = x2 if type(x2) in _OPERANDS else asarray(x2)
+    if type(x1) is Array and type(x2) is Array and x1.dtype is x2.dtype:
+        return moving.select(condition, x1, x2)
+    dtype = promoted(_kind(x1), _kind(x2))
+    a, b = _as_dtype(x1, dtype), _as_dtype(x2, dtype)
+    if isinstance(b, bytes):
+        if isinstance(a, bytes):
+            a = full((), x1, dtype, condition.device)
+        return moving.select_number(condition, a, b, False)
+    if isinstance(a, bytes):
+        return moving.select_number(condition, b, a, True)
+    return moving.select(condition, a, b)
 
 
-def _dtype_of(x: Any) -> Any:
-    return x.dtype if isinstance(x, Array) else dtypes.bool_
+def _kind(x: Any) -> Any:
+    """A dtype, or the type of a number that has none of its own."""
+    return x.dtype if type(x) is Array else _WEAK.get(type(x), dtypes.bool_)
+
+
+def _as_dtype(x: Any, dtype: Any) -> Array | bytes:
+    """An array of a dtype, or the bytes of a number."""
+    if isinstance(x, Array):
+        return x if x.dtype is dtype else x.astype(dtype, copy=False)
+    return _number_bytes(x, dtype, repr(x))
+
+
+@lru_cache(maxsize=256)
+def _number_bytes(x: complex, dtype: Any, text: str) -> bytes:
+    """`text` tells 0.0 from -0.0, and 1 from True."""
+    element = np.empty((), dtype)
+    element[...] = x
+    return element.tobytes()
 
 
 @primitive

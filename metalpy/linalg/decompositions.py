@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from metalpy import dtypes
 from metalpy.array import Array
 from metalpy.autograd.tape import primitive
+from metalpy.linalg import host
 from metalpy.linalg.launching import Matrices, check_info, identity, launch_teams, stack
 
 __all__ = ["EighResult", "QRResult", "SVDResult", "cholesky", "eigh", "eigvalsh", "qr", "svd", "svdvals"]
@@ -98,6 +99,9 @@ def _qr(given: Matrices, columns: Array, m: int, n: int, vectors: int) -> tuple[
 def svd(x: Array, /, *, full_matrices: bool = True) -> SVDResult:
     """``x == U @ diag(S) @ Vh``, by Jacobi rotations of columns.
 
+    The software device waits for `x` and leaves it to LAPACK, by NumPy, unless there are many matrices or a graph is
+    recorded. The same holds of `svdvals`, `eigh` and `eigvalsh`.
+
     Parameters
     ----------
     x : Array
@@ -106,6 +110,10 @@ def svd(x: Array, /, *, full_matrices: bool = True) -> SVDResult:
         U and Vh are M x M and N x N; otherwise they have min(M, N) columns and rows.
     """
     given = Matrices("svd", x)
+    found = host.svd(given.x, full_matrices)
+    if found is not None:
+        left, values, right = found
+        return SVDResult(given.result(left), given.result(values), given.result(right))
     wide = given.rows < given.columns  # then the transposed matrix is factored, and the sides change places
     m, n = max(given.rows, given.columns), min(given.rows, given.columns)
     values, work, vectors = _singular(given, m, n, True)
@@ -121,6 +129,9 @@ def svd(x: Array, /, *, full_matrices: bool = True) -> SVDResult:
 def svdvals(x: Array, /) -> Array:
     """Singular values in descending order."""
     given = Matrices("svdvals", x)
+    found = host.svdvals(given.x)
+    if found is not None:
+        return given.result(found)
     m, n = max(given.rows, given.columns), min(given.rows, given.columns)
     return given.result(_singular(given, m, n, False)[0])
 
@@ -157,6 +168,9 @@ def _jacobi(
 def eigh(x: Array, /) -> EighResult:
     """Eigenvalues and eigenvectors of Hermitian matrices, by Jacobi rotations. Reads the lower triangle of `x`."""
     given = Matrices("eigh", x, square=True)
+    found = host.eigh(given.x)
+    if found is not None:
+        return EighResult(given.result(found[0]), given.result(found[1]))
     values, vectors = _hermitian(given)
     return EighResult(values, given.result(stack(vectors)))
 
@@ -164,7 +178,9 @@ def eigh(x: Array, /) -> EighResult:
 @primitive
 def eigvalsh(x: Array, /) -> Array:
     """Eigenvalues of Hermitian matrices in ascending order. Reads the lower triangle of `x`."""
-    return _hermitian(Matrices("eigvalsh", x, square=True))[0]
+    given = Matrices("eigvalsh", x, square=True)
+    found = host.eigvalsh(given.x)
+    return _hermitian(given)[0] if found is None else given.result(found)
 
 
 def _hermitian(given: Matrices) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ from metalpy.array import Array
 from metalpy.errors import LinAlgError
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.elementwise import contiguous
-from metalpy.ops.types import metal_name
+from metalpy.ops.types import compute_dtype, metal_name
 from metalpy.shader_files import shader_folder
 
 __all__ = ["Matrices", "check_info", "identity", "launch_teams", "norms", "real_dtype", "stack"]
@@ -73,7 +73,7 @@ class Matrices:
             raise ValueError(f"{name} takes square matrices, got {self.rows} x {self.columns}")
         if max(self.rows * self.columns, self.rows**2, self.columns**2) > 0x7FFFFFFF:
             raise ValueError(f"{name} takes matrices of at most 2**31 - 1 elements, got {self.rows} x {self.columns}")
-        narrow = x.dtype.name in ("float16", "bfloat16")
+        narrow = compute_dtype(x.dtype) != x.dtype
         self.dtype = x.dtype if narrow or x.dtype.kind == "c" else dtypes.float32
         self.x = x.astype(dtypes.float32 if narrow else self.dtype, copy=False)
         self.batch = x.shape[:-2]

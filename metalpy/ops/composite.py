@@ -15,7 +15,7 @@ from metalpy.autograd.tape import primitive
 from metalpy.creation import empty, full
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.elementwise import contiguous
-from metalpy.ops.types import metal_name
+from metalpy.ops.types import is_real_float, metal_name
 from metalpy.shader_files import shader_folder
 
 __all__ = ["native_group_norm", "native_group_norm_backward", "var_mean"]
@@ -38,7 +38,7 @@ def _check_float(name: str, *arrays: Array | None) -> None:
     for x in given:
         if not isinstance(x, Array):
             raise TypeError(f"{name} takes arrays, got {type(x).__name__}")
-        if x.dtype.name not in ("float16", "bfloat16", "float32"):
+        if not is_real_float(x.dtype):
             raise TypeError(f"{name} takes arrays of floats, got {x.dtype}")
         if x.dtype != given[0].dtype or x.device is not given[0].device:
             raise TypeError(f"{name} takes arrays of one dtype and device, got {x.dtype} on {x.device} "

@@ -15,16 +15,17 @@ import numpy as np
 from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy._core.driver import Device
+from metalpy._core.views import overlaps
 from metalpy.array import Array
 from metalpy.autograd.tape import primitive_family, refuse_in_place
 from metalpy.creation import asarray
 from metalpy.errors import LaunchValueError
 from metalpy.mps.shader import ShaderLibrary, compile_file
-from metalpy.ops.layout import broadcast_shapes, launch_strided, overlaps
+from metalpy.ops.layout import broadcast_shapes, launch_strided
 from metalpy.ops.types import WEAK, compute_dtype, metal_name, resolve
 from metalpy.shader_files import shader_folder
 
-__all__ = ["assign", "assign_safely", "binary", "contiguous", "copied", "in_place", "is_operand", "unary"]
+__all__ = ["assign", "assign_safely", "binary", "clipped", "contiguous", "copied", "in_place", "is_operand", "unary"]
 
 _LARGEST = 0xFFFFFFFF  # elements of one launch
 _UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
@@ -45,11 +46,11 @@ UNARY = {
 }  # fmt: skip
 BINARY = {
     "add": "Add", "arctan2": "Arctan2", "bitwise_and": "BitwiseAnd", "bitwise_or": "BitwiseOr",
-    "bitwise_xor": "BitwiseXor", "copysign": "Copysign", "equal": "Equal", "floor_divide": "FloorDivide",
-    "greater": "Greater", "greater_equal": "GreaterEqual", "hypot": "Hypot", "left_shift": "LeftShift",
-    "less": "Less", "less_equal": "LessEqual", "logaddexp": "LogAddExp", "logical_and": "LogicalAnd",
-    "logical_or": "LogicalOr", "logical_xor": "LogicalXor", "maximum": "Maximum", "minimum": "Minimum",
-    "multiply": "Multiply", "nextafter": "NextAfter", "not_equal": "NotEqual", "power": "Power",
+    "bitwise_xor": "BitwiseXor", "clip": "Clip", "copysign": "Copysign", "equal": "Equal",
+    "floor_divide": "FloorDivide", "greater": "Greater", "greater_equal": "GreaterEqual", "hypot": "Hypot",
+    "left_shift": "LeftShift", "less": "Less", "less_equal": "LessEqual", "logaddexp": "LogAddExp",
+    "logical_and": "LogicalAnd", "logical_or": "LogicalOr", "logical_xor": "LogicalXor", "maximum": "Maximum",
+    "minimum": "Minimum", "multiply": "Multiply", "nextafter": "NextAfter", "not_equal": "NotEqual", "power": "Power",
     "remainder": "Remainder", "right_shift": "RightShift", "subtract": "Subtract", "true_divide": "TrueDivide",
 }  # fmt: skip
 _REFLECTED = {
@@ -104,7 +105,7 @@ def _launch_unary(library: ShaderLibrary, out: Array, a: Array) -> None:
     if a.contiguous and out.contiguous and a.shape == out.shape and a.size <= _LARGEST:
         library.dense(out, a)
     else:
-        launch_strided(library, "strided", [out, a])
+        launch_strided(library, "strided", (out, a))
 
 
 # ---- copies ----
@@ -127,7 +128,7 @@ def assign(out: Array, a: Array) -> None:
             out._host()[...] = a.numpy()
         else:
             names = [metal_name(unsigned)] * 3
-            launch_strided(_library(out.device, "positive", *names), "strided", [out, a], kinds=(unsigned, unsigned))
+            launch_strided(_library(out.device, "positive", *names), "strided", (out, a), kinds=(unsigned, unsigned))
         return
     library = _library(
         out.device, "positive", metal_name(a.dtype), metal_name(compute_dtype(a.dtype)), metal_name(out.dtype)
@@ -200,7 +201,7 @@ def _two_arrays(plan: _Plan, a: Array, b: Array) -> Array:
     else:
         out = allocate(Array, a.device, plan.result, broadcast_shapes(shape, b.shape))
     if out.size:
-        launch_strided(plan.library, "strided", [out, a, b])
+        launch_strided(plan.library, "strided", (out, a, b))
     return out
 
 
@@ -213,7 +214,7 @@ def _array_and_number(name: str, plan: _Plan, dense: str, strided: str, x: Array
     if x.contiguous and 0 < x.size <= _LARGEST:
         getattr(plan.library, dense)(out, x, value)
     elif x.size:
-        launch_strided(plan.library, strided, [out, x], (value,))
+        launch_strided(plan.library, strided, (out, x), (value,))
     return out
 
 
@@ -231,6 +232,38 @@ def _binary(name: str, a: Any, b: Any) -> Array:
     if library is not None:
         _remember(device, name, a, b, types, library)
     return out
+
+
+_clip_plans: dict[tuple[np.dtype[Any], Device], tuple[ShaderLibrary, Callable[..., bytes]] | None] = {}
+
+
+def clipped(x: Array, low: Any, high: Any) -> Array | None:
+    """`x` between two Python numbers in one launch, if they fit into its dtype and kernels compute in that."""
+    key = x.dtype, x.device
+    if key not in _clip_plans:
+        _clip_plans[key] = _clip_plan(*key)
+    plan = _clip_plans[key]
+    if plan is None or (x.dtype.kind != "f" and (type(low) is not int or type(high) is not int)):
+        return None
+    try:
+        bounds = plan[1](low, high)
+    except (struct.error, OverflowError):
+        return None
+    out = allocate(Array, x.device, x.dtype, x.shape)
+    if x.contiguous and 0 < x.size <= _LARGEST:
+        plan[0].dense_scalar(out, x, bounds)
+    elif x.size:
+        launch_strided(plan[0], "strided_scalar", (out, x), (bounds,))
+    return out
+
+
+def _clip_plan(dtype: np.dtype[Any], device: Device) -> tuple[ShaderLibrary, Callable[..., bytes]] | None:
+    code = _PACKED.get(dtype.name)
+    if code is None or dtype.kind == "b":
+        return None
+    name = metal_name(dtype)
+    bounds = f"Bounds<{name}>"
+    return _library(device, "clip", name, name, bounds, bounds, name), struct.Struct(f"=2{code}").pack
 
 
 def _remember(
@@ -371,5 +404,5 @@ def _run(name: str, out: Array, a: Any, b: Any, types: tuple[np.dtype[Any], ...]
     if dense:
         library[kind](out, *arrays, *tail)
     else:
-        launch_strided(library, kind, [out, *arrays], tail)
+        launch_strided(library, kind, (out, *arrays), tail)
     return library

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -15,17 +16,23 @@ import numpy as np
 
 from metalpy import dtypes
 from metalpy._core.array import allocate
+from metalpy._core.driver import Device
+from metalpy._core.prepared import PreparedLaunch, layout_key
+from metalpy._core.views import extent_bytes, overlaps
 from metalpy.array import Array
 from metalpy.creation import array
 from metalpy.errors import LaunchValueError, UnsupportedError
 from metalpy.functions.manipulation import broadcast_to
 from metalpy.ops.elementwise import copied
-from metalpy.ops.layout import broadcast_shapes, extent_bytes, launch_strided, overlaps, row_groups, row_kernel, walk
+from metalpy.ops.layout import Strides, broadcast_shapes, launch_strided, row_groups, row_kernel, walk
 from metalpy.ops.moving import UNSIGNED, kernels, select
 
 __all__ = ["accumulate", "accumulate_along", "get", "is_advanced", "put", "take_along"]
 
-_AXIS = struct.Struct("=qqII")  # Axis of shaders/moving.h
+_AXIS = struct.Struct("=3qII")  # Axis of shaders/moving.h
+_EXTENT = struct.Struct("=q")
+_MOST_PREPARED = 4096
+_prepared: dict[tuple[Any, ...], PreparedLaunch] = {}
 
 
 def is_advanced(part: Any) -> bool:
@@ -58,9 +65,124 @@ class _Selection:
         kernel(first, memory, places, start, layout, threads=grid, group_size=row_groups(kernel, grid))
 
 
+# ---- one index array ----
+
+
+def _one_index(x: Array, parts: tuple[Any, ...]) -> tuple[Array, int, Any] | None:
+    """The view of a key's slices, and the axis of it that the only index array of the key indexes; None for others."""
+    place = -1
+    for number, part in enumerate(parts):
+        if type(part) is slice or part is None or part is Ellipsis:
+            continue
+        if place >= 0 or not isinstance(part, (Array, np.ndarray, list)):
+            return None
+        place = number
+    index = parts[place]
+    if isinstance(index, list):
+        index = np.asarray(index)
+    is_mask = index.dtype.kind == "b" and index.ndim > 0
+    if not is_mask and index.dtype.kind not in "iu":
+        return None
+    axis, view = 0, x
+    if is_mask and (index.ndim > 1 or len(parts) > 1):  # those of one axis alone are as quick as indices
+        if len(parts) > 1 or index.shape != x.shape or not x.contiguous:
+            return None
+        view, index = x.reshape(-1), index.reshape(-1)
+    if is_mask:
+        _check_mask(index.shape, view.shape)
+        index = np.flatnonzero(np.asarray(index))
+    if len(parts) > 1:
+        before = parts[:place]
+        slices = sum(type(part) is slice for part in parts)
+        if any(part is Ellipsis for part in before):
+            axis = x.ndim - slices - 2
+        axis += len(before)
+        view = x[(*before, slice(None), *parts[place + 1 :])]
+    if not view.shape or view.size == 0 or index.size == 0:
+        return None
+    return view, axis, index if is_mask else _checked(index, view.shape[axis])
+
+
+def _at_index(name: str, x: Array, axis: int, index: Any, other: Array | None = None) -> Array:
+    """`take` elements of `x` at the indices of an array, whose axes take the place of `axis`, or `put` them there."""
+    index, wrong = _placed(x, index)
+    if other is None:
+        other = allocate(Array, x.device, x.dtype, (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
+    key = layout_key((x.device, axis, x.itemsize, index.itemsize), name, (other, x, index))
+    prepared = _prepared.get(key)
+    if prepared is None:
+        new = (0,) * index.ndim
+        steps = ((*x.strides[:axis], *new, *x.strides[axis + 1 :]),
+                 ((0,) * axis + index.strides + (0,) * (x.ndim - axis - 1)))  # fmt: skip
+        prepared = _prepare(key, name, x, axis, index, steps, other)
+    _run(prepared, (other, x, index, wrong), x.shape[axis])
+    return other
+
+
+def _placed(x: Array, index: Any) -> tuple[Array, Array]:
+    """An index array as kernels take it, and memory for the index that is out of bounds.
+
+    Those of the host have been looked at and need none, so that something stands in its place.
+    """
+    if isinstance(index, Array):
+        index = _on_device(x, index)
+        if index.dtype not in (dtypes.int32, dtypes.int64):
+            index = index.astype(dtypes.int64)
+        wrong = allocate(Array, x.device, dtypes.int64, (2,))
+        wrong._fill(bytes(16))
+        return index, wrong
+    index = array(index, device=x.device)
+    return index, index
+
+
+def _prepare(
+    key: tuple[Any, ...], name: str, x: Array, axis: int, index: Array, steps: tuple[Strides, Strides], other: Array
+) -> PreparedLaunch:
+    """The launch for `steps` of `x` and of the indices along the axes of `other`."""
+    size = x.itemsize
+    if any(step % size for step in x.strides):
+        raise UnsupportedError(f"elements of {size} bytes at strides {x.strides} cannot be indexed; use x.copy()")
+    layout, grid, spans, rows = walk(
+        other.shape, (other.shape, other.strides, size), (other.shape, steps[0], size),
+        (other.shape, steps[1], index.itemsize),
+    )  # fmt: skip
+    low, high = extent_bytes(x)
+    covered = (
+        (*spans[0], UNSIGNED[size]), (low - x.offset, (high - low) // size, UNSIGNED[size]), (*spans[2], None),
+        (0, 2, None),
+    )  # fmt: skip
+    start = (x.offset + spans[1][0] - low) // size
+    facts = _AXIS.pack(x.shape[axis], x.strides[axis] // size, start, 0, 0)
+    kernel = row_kernel(kernels(x.device), f"{name}_{'int' if index.itemsize == 4 else 'long'}_{size}", rows)
+    prepared = PreparedLaunch(kernel, grid, row_groups(kernel, grid), (facts, layout), covered)
+    if len(_prepared) >= _MOST_PREPARED:
+        _prepared.clear()
+    _prepared[key] = prepared
+    return prepared
+
+
+def _run(prepared: PreparedLaunch, arrays: tuple[Array, Array, Array, Array], extent: int) -> None:
+    prepared(arrays)
+    *_, index, wrong = arrays
+    if wrong is not index:
+        _reporter(index.device, extent)((wrong,))
+
+
+@lru_cache(maxsize=1024)
+def _reporter(device: Device, extent: int) -> PreparedLaunch:
+    """The launch that reports an index that another one has found to be out of bounds."""
+    one = (1, 1, 1)
+    return PreparedLaunch(kernels(device).check_indices, one, one, (_EXTENT.pack(extent),), ((0, 2, None),))
+
+
+# ---- keys of any kind ----
+
+
 def get(x: Array, parts: tuple[Any, ...]) -> Array:
     """A copy of the elements that a key with index arrays selects."""
     _check(x)
+    if (one := _one_index(x, parts)) is not None:
+        return _at_index("take", *one)
     found = _select(x, parts)
     out = allocate(Array, x.device, x.dtype, found.view.shape)
     if out.size:
@@ -78,11 +200,18 @@ def put(x: Array, parts: tuple[Any, ...], value: Array) -> None:
             mask = mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
             select(mask, broadcast_to(_apart(value, x), x.shape), x, out=x)
         return
-    found = _select(x, parts)
-    shape = found.view.shape
+    one = _one_index(x, parts)
+    if one is None:
+        found = _select(x, parts)
+        shape = found.view.shape
+    else:
+        view, axis, index = one
+        shape = (*view.shape[:axis], *index.shape, *view.shape[axis + 1 :])
     while value.ndim > len(shape) and value.shape[0] == 1:
         value = value.reshape(value.shape[1:])
-    if found.view.size:
+    if one is not None:
+        _at_index("put", view, axis, index, broadcast_to(_apart(value, x), shape))
+    elif found.view.size:
         found.launch("put", broadcast_to(_apart(value, x), shape))
     else:
         broadcast_to(value, shape)
@@ -103,8 +232,18 @@ def take_along(x: Array, indices: Array, axis: int) -> Array:
     _check(x)
     shape = _shape_along(x, indices, axis)
     out = allocate(Array, x.device, x.dtype, shape)
-    if out.size:
-        _select_along(x, indices, axis, shape).launch("take", out)
+    if not out.size:
+        return out
+    if not x.size:
+        raise IndexError(f"there is nothing to take from an array of shape {x.shape}")
+    index, wrong = _placed(x, indices)
+    key = layout_key((x.device, axis, x.itemsize, index.itemsize), "along", (out, x, index))
+    prepared = _prepared.get(key)
+    if prepared is None:
+        own = x._derive(x.dtype, (*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.strides, x.offset)
+        steps = broadcast_to(own, shape).strides, broadcast_to(index, shape).strides
+        prepared = _prepare(key, "take", x, axis, index, steps, out)
+    _run(prepared, (out, x, index, wrong), x.shape[axis])
     return out
 
 
@@ -270,7 +409,10 @@ def _offsets(view: Array, indices: list[tuple[int, Any]], shape: tuple[int, ...]
         if index.dtype not in (dtypes.int32, dtypes.int64):
             index = index.astype(dtypes.int64)
         name = "offsets_int" if index.dtype == dtypes.int32 else "offsets_long"
-        facts = _AXIS.pack(view.shape[axis], view.strides[axis] // view.itemsize, not made, 0)
-        launch_strided(kernels(view.device), name, [out, index], (facts,))
+        facts = _AXIS.pack(view.shape[axis], view.strides[axis] // view.itemsize, 0, not made, 0)
+        wrong = allocate(Array, view.device, dtypes.int64, (2,))
+        wrong._fill(bytes(16))
+        launch_strided(kernels(view.device), name, (out, index), (wrong, facts))
+        _reporter(view.device, view.shape[axis])((wrong,))
         made = True
     return out

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from metalpy._core.prepared import PreparedLaunch, layout_key
+from metalpy._core.views import extent_bytes
 from metalpy.array import Array
 from metalpy.errors import UnsupportedError
 from metalpy.mps.shader import ShaderLibrary
@@ -18,9 +20,7 @@ __all__ = [
     "Strides",
     "broadcast_shapes",
     "collapse",
-    "extent_bytes",
     "launch_strided",
-    "overlaps",
     "strided_memory",
     "walk",
 ]
@@ -30,6 +30,7 @@ Strides: TypeAlias = tuple[int, ...]
 MAX_RANK = 16  # of the kernels' Layout
 _LARGEST_GRID = 0xFFFFFFFF
 _row_kernels: dict[tuple[ShaderLibrary, str, str], Any] = {}
+_STEPS = {0: "0", 1: "1", 2: "2", -1: "r"}  # those that kernels may know
 _NARROW = 32  # a row of fewer elements leaves lanes of a simdgroup idle
 
 
@@ -57,30 +58,6 @@ def collapse(shape: tuple[int, ...], strides: list[Strides]) -> tuple[tuple[int,
     return tuple(extents), [tuple(own) for own in steps]
 
 
-def extent_bytes(x: Array) -> tuple[int, int]:
-    """Offsets in the block of the first byte of `x` and of the one behind its last; `x` has elements."""
-    reach = [(extent - 1) * step for extent, step in zip(x.shape, x.strides, strict=True)]
-    low = x.offset + sum(step for step in reach if step < 0)
-    return low, x.offset + sum(step for step in reach if step > 0) + x.itemsize
-
-
-def overlaps(x: Array, y: Array) -> bool:
-    """True if the two may have bytes in common."""
-    if x._block is None or x._block is not y._block:
-        return _same_memory(x, y)
-    (low, high), (other_low, other_high) = extent_bytes(x), extent_bytes(y)
-    return low < other_high and other_low < high
-
-
-def _same_memory(x: Array, y: Array) -> bool:
-    """As `overlaps`, for arrays over different blocks: wrapped memory may be in several."""
-    if x._block is None or y._block is None:
-        return False
-    (low, high), (other_low, other_high) = extent_bytes(x), extent_bytes(y)
-    start, other_start = x._block.address, y._block.address
-    return start + low < other_start + other_high and other_start + other_low < start + high
-
-
 def strided_memory(x: Array) -> tuple[Array, int]:
     """The memory from the lowest to the highest element of `x` as a contiguous array, and the index of its first."""
     low, high = extent_bytes(x)
@@ -97,7 +74,8 @@ def walk(
     """How kernels walk over arrays, of shape, strides and itemsize each, that broadcast to `shape`.
 
     Returns the Layout of shaders/layout.h; the grid; for each array where the memory that it covers starts, in bytes
-    from its first element, and how many elements that memory has; and the arrays' steps along rows, if 0 or 1.
+    from its first element, and how many elements that memory has; and the arrays' steps along rows:
+    0, 1, 2, r for -1, or - for others.
     """
     extents, strides = collapse(shape, [_broadcast(shape, own, steps) for own, steps, _ in arrays])
     if len(extents) > MAX_RANK:
@@ -122,7 +100,7 @@ def walk(
         columns.append(struct.pack(f"={MAX_RANK + 1}q", *elements, *[0] * (MAX_RANK - len(elements)), -low // itemsize))
     head = struct.pack(f"=I{MAX_RANK}I4x", len(extents), *extents, *[0] * (MAX_RANK - len(extents)))
     last = [steps[-1] // own[2] if steps else 1 for steps, own in zip(strides, arrays, strict=True)]
-    return head + b"".join(columns), grid, tuple(spans), "".join(str(step) if step in (0, 1) else "-" for step in last)
+    return head + b"".join(columns), grid, tuple(spans), "".join(_STEPS.get(step, "-") for step in last)
 
 
 def _last(entries: tuple[int, ...], axis: int) -> tuple[int, ...]:
@@ -135,10 +113,14 @@ def _broadcast(shape: tuple[int, ...], own: tuple[int, ...], strides: Strides) -
     return (0,) * missing + tuple(0 if extent == 1 else step for extent, step in zip(own, strides, strict=True))
 
 
+_prepared: dict[tuple[Any, ...], PreparedLaunch] = {}
+_MOST_PREPARED = 4096
+
+
 def launch_strided(
     library: ShaderLibrary,
     name: str,
-    arrays: list[Array],
+    arrays: tuple[Array, ...],
     tail: tuple[Any, ...] = (),
     kinds: tuple[Any, ...] | None = None,
 ) -> None:
@@ -149,20 +131,29 @@ def launch_strided(
     library : ShaderLibrary
     name : str
         A kernel that takes the arrays as memory, then `tail`, then the Layout of shaders/layout.h. There may be others
-        for common steps along rows, see `row_kernel`.
-    arrays : list of Array
+        for common steps along rows, see `row_kernel`. It decides which dtypes the arrays have.
+    arrays : tuple of Array
     tail : tuple
     kinds : tuple of numpy.dtype or None, optional
         The elements as the kernel takes them, where it is not as their arrays have them.
     """
+    key = layout_key(library, name, arrays)
+    prepared = _prepared.get(key)
+    if prepared is None:
+        prepared = _prepare(library, name, arrays, kinds or (None,) * len(arrays))
+        if len(_prepared) >= _MOST_PREPARED:
+            _prepared.clear()
+        _prepared[key] = prepared
+    prepared(arrays, tail)
+
+
+def _prepare(
+    library: ShaderLibrary, name: str, arrays: tuple[Array, ...], kinds: tuple[np.dtype[Any] | None, ...]
+) -> PreparedLaunch:
     layout, grid, spans, steps = walk(arrays[0].shape, *[(x.shape, x.strides, x.itemsize) for x in arrays])
-    memories = []
-    for number, x in enumerate(arrays):
-        low, count = spans[number]
-        kind = x.dtype if kinds is None else kinds[number] or x.dtype
-        memories.append(x._derive(kind, (count,), None, x.offset + low))
     kernel = row_kernel(library, name, steps)
-    kernel(*memories, *tail, layout, threads=grid, group_size=row_groups(kernel, grid))
+    covered = tuple((low, count, kind) for (low, count), kind in zip(spans, kinds, strict=True))
+    return PreparedLaunch(kernel, grid, row_groups(kernel, grid), (layout,), covered)
 
 
 def row_kernel(library: ShaderLibrary, name: str, steps: str) -> Any:

@@ -19,10 +19,13 @@ from metalpy.ops.layout import broadcast_shapes, launch_strided
 from metalpy.ops.types import metal_name
 from metalpy.shader_files import shader_folder
 
-__all__ = ["UNSIGNED", "kernels", "select", "sequence", "triangle"]
+__all__ = ["UNSIGNED", "kernels", "select", "select_number", "sequence", "triangle"]
 
 UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 
+_SELECT = {size: (f"select_{size}", (kind, None, kind, kind)) for size, kind in UNSIGNED.items()}
+_SELECT_NUMBER = {size: (f"select_number_{size}", (kind, None, kind)) for size, kind in UNSIGNED.items()}
+_FALSE, _TRUE = b"\0", b"\1"
 _TRIANGLE = struct.Struct("=IIiI")  # Triangle of shaders/moving.h
 _SEQUENCE = struct.Struct("=4f")  # Sequence of shaders/sequence.metal
 _INTEGERS = struct.Struct("=2q")  # Integers
@@ -37,16 +40,24 @@ def kernels(device: Device, name: str = "moving") -> ShaderLibrary:
 def select(condition: Array, a: Array, b: Array, out: Array | None = None) -> Array:
     """Elements of `a` where `condition`, of bools, is true, else of `b`; both have one dtype, and all broadcast."""
     if out is None:
-        shape = broadcast_shapes(condition.shape, a.shape, b.shape)
+        shape = a.shape
+        if condition.shape != shape or b.shape != shape:
+            shape = broadcast_shapes(condition.shape, a.shape, b.shape)
         out = allocate(Array, condition.device, a.dtype, shape)
     if out.size:
-        size = out.itemsize
-        launch_strided(
-            kernels(out.device),
-            f"select_{size}",
-            [out, condition, a, b],
-            kinds=(UNSIGNED[size], None, UNSIGNED[size], UNSIGNED[size]),
-        )
+        name, kinds = _SELECT[out.itemsize]
+        launch_strided(kernels(out.device), name, (out, condition, a, b), kinds=kinds)
+    return out
+
+
+def select_number(condition: Array, x: Array, number: bytes, is_first: bool) -> Array:
+    """As `select` with the bytes of a number for `b`, or for `a` if it `is_first`."""
+    shape = x.shape if condition.shape == x.shape else broadcast_shapes(condition.shape, x.shape)
+    out = allocate(Array, condition.device, x.dtype, shape)
+    if out.size:
+        name, kinds = _SELECT_NUMBER[out.itemsize]
+        tail = (number, _TRUE if is_first else _FALSE)
+        launch_strided(kernels(out.device), name, (out, condition, x), tail, kinds)
     return out
 
 

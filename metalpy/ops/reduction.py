@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -19,11 +19,12 @@ import numpy as np
 from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy._core.driver import Device
+from metalpy._core.prepared import PreparedLaunch, layout_key
 from metalpy.array import Array
 from metalpy.errors import UnsupportedError
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.elementwise import contiguous
-from metalpy.ops.layout import Strides, collapse, strided_memory
+from metalpy.ops.layout import Strides, collapse
 from metalpy.ops.types import metal_name
 from metalpy.shader_files import shader_folder
 
@@ -46,6 +47,7 @@ __all__ = [
 
 Axis = int | Sequence[int] | None
 _Dtype = np.dtype[Any]
+_Covered = tuple[int, int | None, _Dtype | None]
 
 MAX_AXES = 8  # of the kernels' Axes
 _PART = 8192  # elements of a row that a simdgroup adds up: 256 in each lane, as many as are accurate
@@ -53,6 +55,8 @@ _COLUMN_PART = 1024
 _WANTED_GROUPS = 64  # simdgroups that columns are split for
 _REDUCTION = struct.Struct(f"=2I{MAX_AXES}I{MAX_AXES}q2I{MAX_AXES}I{MAX_AXES}q8I2qfI")  # Reduction of reduce.h
 
+
+_WHOLE: _Covered = (0, None, None)
 
 SAME, DIVIDE, ROOT, LOG, ANY, ALL = range(6)  # Finish of reduce.h
 
@@ -77,10 +81,8 @@ class _Types(NamedTuple):
 class _Step(NamedTuple):
     """A launch."""
 
-    kernel: Any
-    parameters: bytes
+    launch: PreparedLaunch
     size: int  # of what it makes
-    launch: dict[str, Any]
 
 
 class _Layout(NamedTuple):
@@ -148,8 +150,15 @@ def reduce(
 
     `center` has an element for each result, in C order, if the recipe looks at it.
     """
-    types = _Types(x.dtype, sum_dtype, result, None if center is None else center.dtype)
-    steps, shape = _planned(x.device, x.shape, x.strides, axes, keepdims, recipe, types, divisor)
+    types = (x.dtype, sum_dtype, result, None if center is None else center.dtype)
+    key = layout_key((x.device, axes, keepdims, recipe, types, divisor), "reduce", (x,))
+    plan = _plans.get(key)
+    if plan is None:
+        plan = _planned(x.device, x.shape, x.strides, axes, keepdims, recipe, _Types(*types), divisor)
+        if len(_plans) >= _MOST_PLANS:
+            _plans.clear()
+        _plans[key] = plan
+    steps, shape = plan
     if steps is None:  # a copy whose kept and reduced axes are neighbours
         kept = [axis for axis in range(x.ndim) if axis not in axes]
         turned = contiguous(x.transpose(*kept, *axes))
@@ -158,13 +167,12 @@ def reduce(
     out = allocate(Array, x.device, result, shape)
     if not out.size:
         return out
-    source = x if x.contiguous else strided_memory(x)[0]
+    source = x
     for step in steps[:-1]:
         partial = allocate(Array, x.device, sum_dtype, (step.size,))
-        step.kernel(partial, source, source if center is None else center, step.parameters, **step.launch)
+        step.launch((partial, source, source if center is None else center))
         source = partial
-    last = steps[-1]
-    last.kernel(out, source, source if center is None else center, last.parameters, **last.launch)
+    steps[-1].launch((out, source, source if center is None else center))
     return out
 
 
@@ -185,14 +193,12 @@ def arg_reduce(x: Array, axis: int | None, keepdims: bool, greatest: bool) -> Ar
         steps = _planned_arg(x.device, x.shape, x.strides, axis, x.dtype, greatest)
     assert steps is not None
     out = allocate(Array, x.device, dtypes.int64, shape)
-    source = x if x.contiguous else strided_memory(x)[0]
-    first = steps[0]
     if len(steps) == 1:
-        first.kernel(out, source, first.parameters, **first.launch)
+        steps[0].launch((out, x))
     else:
-        candidates = allocate(Array, x.device, dtypes.int64, (first.size,))
-        first.kernel(candidates, source, first.parameters, **first.launch)
-        steps[1].kernel(out, source, candidates, steps[1].parameters, **steps[1].launch)
+        candidates = allocate(Array, x.device, dtypes.int64, (steps[0].size,))
+        steps[0].launch((candidates, x))
+        steps[1].launch((out, x, candidates))
     return out
 
 
@@ -215,7 +221,10 @@ def _arg_library(device: Device, dtype: _Dtype, greatest: bool) -> ShaderLibrary
 # ---- plans ----
 
 
-@lru_cache(maxsize=4096)
+_MOST_PLANS = 4096
+_plans: dict[tuple[Any, ...], tuple[list[_Step] | None, tuple[int, ...]]] = {}
+
+
 def _planned(
     device: Device, shape: tuple[int, ...], strides: Strides, axes: tuple[int, ...], keepdims: bool, recipe: Recipe,
     types: _Types, divisor: float,
@@ -227,17 +236,19 @@ def _planned(
     layout = _layout(shape, [step // types.element.itemsize for step in strides], axes)
     if layout is None:
         return None, result_shape
-    steps = []
+    memory, steps = _covered(shape, strides, types.element.itemsize), []
     while True:
+        others = memory if types.center is None else _WHOLE  # where there is nothing else, `x` stands in
         name, part, along_kept = _choose(layout)
         number = math.prod(_number(layout.reduced, part))
         load, merge, finish = recipe
         if number == 1:
             library = _library(device, load, merge, types)
-            steps.append(_step(library, name, layout, part, divisor, finish))
+            steps.append(_step(library, name, layout, part, (_WHOLE, memory, others), divisor, finish))
             return steps, result_shape
         library = _library(device, load, merge, types._replace(result=types.sum))
-        steps.append(_step(library, name, layout, part))
+        steps.append(_step(library, name, layout, part, (_WHOLE, memory, others)))
+        memory = _WHOLE
         count = math.prod(layout.kept)
         kept_stride, stride = (1, count) if along_kept else (number, 1)  # out[part][kept] or out[kept][part]
         layout = _Layout((count,), (kept_stride,), (number,), (stride,), 0)
@@ -304,9 +315,19 @@ def _axes(shape: tuple[int, ...], strides: Strides) -> tuple[int, ...]:
     return (len(shape), 0, *shape, *rest, *strides, *rest)
 
 
+def _covered(shape: tuple[int, ...], strides: Strides, itemsize: int) -> _Covered:
+    """The memory of an array, as `PreparedLaunch` takes it."""
+    if any(step % itemsize for step in strides):
+        raise UnsupportedError(f"elements of {itemsize} bytes at strides {strides} are not aligned; use x.copy()")
+    reach = [(extent - 1) * step for extent, step in zip(shape, strides, strict=True)]
+    low, high = sum(step for step in reach if step < 0), sum(step for step in reach if step > 0)
+    return low, (high - low) // itemsize + 1, None
+
+
 def _step(
-    library: ShaderLibrary, name: str, layout: _Layout, part: tuple[int, int], divisor: float = 1.0, finish: int = SAME
-) -> _Step:
+    library: ShaderLibrary, name: str, layout: _Layout, part: tuple[int, int], covered: tuple[_Covered, ...],
+    divisor: float = 1.0, finish: int = SAME,
+) -> _Step:  # fmt: skip
     kept, kept_strides, width = layout.kept, layout.kept_strides, 1
     if name == "columns":
         kept, kept_strides, width = kept[:-1], kept_strides[:-1], kept[-1]
@@ -317,17 +338,16 @@ def _step(
         math.prod(layout.reduced[:-1]), layout.reduced[-1], *part, inner_number, number,
         layout.reduced_strides[-1], layout.start, divisor, finish,
     )  # fmt: skip
-    kernel: Callable[..., None] = getattr(library, name)
     size = count * number * width
     if name in ("results", "best_of_parts"):
-        return _Step(kernel, parameters, size, {"threads": count})
+        return _Step(PreparedLaunch(library[name], (count, 1, 1), None, (parameters,), covered), size)
     rows = count * number
     together = 1 if rows <= 128 else 4  # simdgroups in a threadgroup
-    groups = -(-rows // together)
+    groups, group_size = -(-rows // together), 32 * together
+    threads = (groups * group_size, 1, 1)
     if name == "columns":
-        launch = {"groups": (-(-width // 128), groups), "group_size": (32 * together, 1)}
-        return _Step(kernel, parameters, size, launch)
-    return _Step(kernel, parameters, size, {"groups": groups, "group_size": 32 * together})
+        threads = (-(-width // 128) * group_size, groups, 1)
+    return _Step(PreparedLaunch(library[name], threads, (group_size, 1, 1), (parameters,), covered), size)
 
 
 @lru_cache(maxsize=4096)
@@ -339,12 +359,12 @@ def _planned_arg(
     layout = _layout(shape, elements, (axis,))
     if layout is None or elements[axis] < 0:
         return None
-    library = _arg_library(device, dtype, greatest)
+    library, memory = _arg_library(device, dtype, greatest), _covered(shape, strides, dtype.itemsize)
     length, count = shape[axis], math.prod(layout.kept)
     if length >= 32 and (elements[axis] == 1 or count < 1024 or length >= 256):
         part = _part(layout.reduced, _PART if length > 2 * _PART else length)
-        step = _step(library, "rows" if elements[axis] == 1 else "strided_rows", layout, part)
+        step = _step(library, "rows" if elements[axis] == 1 else "strided_rows", layout, part, (_WHOLE, memory))
         if step.size == count:
             return [step]
-        return [step, _step(library, "best_of_parts", layout, part)]
-    return [_step(library, "results", layout, (1, length))]
+        return [step, _step(library, "best_of_parts", layout, part, (_WHOLE, memory, _WHOLE))]
+    return [_step(library, "results", layout, (1, length), (_WHOLE, memory))]

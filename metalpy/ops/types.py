@@ -42,9 +42,16 @@ def metal_name(dtype: np.dtype[Any]) -> str:
         raise UnsupportedError(f"there is no arithmetic on elements of dtype {dtype!r}") from None
 
 
+@cache
 def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype in which kernels compute: float32 for narrower floats, as NumPy does."""
     return dtypes.float32 if dtype.name in ("float16", "bfloat16") else dtype
+
+
+@cache
+def is_real_float(dtype: np.dtype[Any]) -> bool:
+    """True for float16, bfloat16 and float32."""
+    return dtype.name in ("float16", "bfloat16", "float32")  # names are slow
 
 
 # Functions that NumPy has not, and those of its that take the same types.

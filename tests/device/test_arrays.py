@@ -3,6 +3,7 @@
 import copy
 import ctypes
 import gc
+import random
 import weakref
 
 import ml_dtypes
@@ -225,6 +226,53 @@ def test_indices_out_of_bounds(device, key):
 def test_other_indices_are_refused(device, key):
     with pytest.raises(TypeError, match="indexed by integers"):
         mp.zeros((3, 4, 5), device=device)[key]
+
+
+def test_views_of_any_kind(device):
+    """Random slices, shapes and orders of axes, one after another, have NumPy's shape, strides and elements."""
+    choose = random.Random(7)
+    for _ in range(300):
+        shape = tuple(choose.randrange(5) if choose.random() < 0.1 else choose.randrange(1, 5)
+                      for _ in range(choose.randrange(4)))  # fmt: skip
+        host = np.arange(np.prod(shape, dtype=int), dtype=np.int32).reshape(shape)
+        x = mp.array(host, device=device)
+        for _ in range(3):
+            way = choose.randrange(4)
+            if way == 0:
+                key = tuple(_random_part(choose, extent) for extent in host.shape[: choose.randrange(host.ndim + 1)])
+                key = choose.choice([key, (*key, ...), (None, *key)])
+                x, host = x[key], host[key]
+            elif way == 1:
+                order = choose.sample(range(host.ndim), host.ndim)
+                x, host = x.transpose(*order), host.transpose(*order)
+            elif way == 2:
+                wanted = choose.choice([(-1,), (1, host.size), (*host.shape, 1)])
+                x, host = x.reshape(wanted), np.reshape(host, wanted)
+            else:
+                wanted = (choose.randrange(1, 4), *(3 if extent == 1 else extent for extent in host.shape))
+                x, host = mp.broadcast_to(x, wanted), np.broadcast_to(host, wanted)
+            assert x.shape == host.shape
+            np.testing.assert_array_equal(x.numpy(), host)
+            if host.size and way != 2:  # NumPy has more than one way to say how axes of extent 1 step
+                steps = zip(x.shape, x.strides, host.strides, strict=True)
+                assert all(own == theirs for extent, own, theirs in steps if extent != 1)
+
+
+def _random_part(choose, extent):
+    if extent and choose.random() < 0.3:
+        return choose.randrange(-extent, extent)
+    return slice(choose.choice([None, 0, 1, -2, 9]), choose.choice([None, 3, -1]), choose.choice([None, 2, -1, -3]))
+
+
+def test_copies_to_any_address(device, rng):
+    host = rng.random(300_000, dtype=np.float32)
+    x = mp.array(host, device=device)
+    for start, shift in ((1, 0), (0, 3), (5, 5), (16, 1)):
+        made = mp.zeros(300_032, device=device)
+        made[shift : shift + 299_000] = x[start : start + 299_000]
+        expected = np.zeros(300_032, np.float32)
+        expected[shift : shift + 299_000] = host[start : start + 299_000]
+        np.testing.assert_array_equal(made.numpy(), expected)
 
 
 def test_setting(device):

@@ -153,6 +153,69 @@ def test_indices_of_the_device_out_of_bounds(device):
         mp.mps.synchronize()
 
 
+def test_what_is_out_of_bounds_is_left_out(device):
+    """The kernel goes on with the other indices, and a wrong one writes nothing."""
+    x = mp.zeros((70, 3), device=device)
+    rows = np.arange(70)
+    rows[40] = 70
+    x[mp.array(rows, device=device)] = 7
+    with pytest.raises(mp.KernelReportedError, match="index 70 is out of bounds for an axis of 70 elements"):
+        mp.mps.synchronize()
+    expected = np.full((70, 3), 7)
+    expected[40] = 0
+    np.testing.assert_array_equal(x.numpy(), expected)
+
+
+@pytest.mark.parametrize("name", ["columns", "pairs", "take", "take_along_axis"])
+def test_ways_out_of_bounds(device, name):
+    x, wrong = mp.zeros((3, 40), device=device), mp.array([2, -41, 39], device=device)
+    ways = {
+        "columns": lambda: x[:, wrong],
+        "pairs": lambda: x[mp.array([0, 1, 2], device=device), wrong],
+        "take": lambda: mp.take(x, wrong, axis=1),
+        "take_along_axis": lambda: mp.take_along_axis(x, mp.stack([wrong] * 3), axis=1),
+    }
+    ways[name]()
+    with pytest.raises(mp.KernelReportedError, match="index -41 is out of bounds for an axis of 40 elements"):
+        mp.mps.synchronize()
+    mp.mps.synchronize()  # once
+
+
+@pytest.mark.parametrize("index", ["int32", "int64", "uint8"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_one_index_array_over_long_rows(device, rng, axis, index):
+    """Rows of full simdgroups and parts of them, along and across the index, in every order of the axes."""
+    host = rng.random((37, 70, 41), dtype=np.float32)
+    x = mp.array(host, device=device)
+    for order in ((0, 1, 2), (2, 0, 1)):
+        for shape in ((50,), (2, 33)):
+            places = rng.integers(0, 37, shape).astype(index)
+            key = (*(slice(None),) * axis, places)
+            on_device = (*key[:-1], mp.array(places, device=device))
+            view, seen = x.transpose(*order), host.transpose(order)
+            np.testing.assert_array_equal(view[on_device].numpy(), seen[key])
+            np.testing.assert_array_equal(view[key].numpy(), seen[key])
+    places = rng.permutation(37)[:30].astype(index)
+    key = (*(slice(None),) * axis, places)
+    values = rng.random(host[key].shape, dtype=np.float32)
+    host[key] = values
+    x[(*key[:-1], mp.array(places, device=device))] = mp.array(values, device=device)
+    np.testing.assert_array_equal(x.numpy(), host)
+
+
+def test_where_with_numbers(device):
+    condition, x = np.arange(70) % 3 == 0, np.arange(70, dtype=np.float32)
+    for first, second in ((x, -0.0), (np.nan, x), (1.5, 2), (True, False), (x[:1], 3), (x, np.float64(0.1))):
+        expected = np.where(condition, first, second)
+        given = [
+            mp.array(entry, device=device) if isinstance(entry, np.ndarray) else entry for entry in (first, second)
+        ]
+        found = mp.where(mp.array(condition, device=device), *given).numpy()
+        np.testing.assert_array_equal(found, expected.astype(found.dtype))
+        if expected.dtype.kind == "f":
+            np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
 def test_values_that_do_not_fit(device):
     x = mp.zeros((3, 4), device=device)
     for key, shape in (([0, 1], (3, 4)), (slice(None), (3,)), (mp.array([True, False, True], device=device), (3, 4))):
