@@ -5,6 +5,7 @@ Run it as ``make demo`` or ``python examples/demo.py [folder for the picture]``.
 
 from __future__ import annotations
 
+import argparse
 import math
 import struct
 import sys
@@ -240,7 +241,15 @@ def main() -> int:
     return failures
 
 
-picture = Path(sys.argv[1] if len(sys.argv) > 1 else "out") / "mandelbrot.png"
+def options(description: str) -> argparse.Namespace:
+    """What examples that draw are called with."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default="out", help="of the picture (default: out)")
+    return parser.parse_args()
+
+
+picture = Path("out") / "mandelbrot.png"
 
 if __name__ == "__main__":
+    picture = options(__doc__).folder / "mandelbrot.png"
     sys.exit(main())

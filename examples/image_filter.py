@@ -3,14 +3,14 @@
 Writes out/image_filter.png, or image_filter.png in the folder that is given.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
-from demo import write_png
+from demo import options, write_png
 
 import metalpy as mp
 
+picture = options(__doc__).folder / "image_filter.png"
 lib = mp.compile_file(Path(__file__).parent / "image_filters.metal")
 height, width = 384, 512
 
@@ -28,7 +28,6 @@ lib.plane(card, mp.Sampler("linear", "linear", "linear", address_mode="repeat"),
 
 top = np.hstack([card.numpy(), blurred.numpy(), edges.numpy()])
 bottom = np.hstack([plain.numpy(), smooth.numpy(), card.numpy(1).repeat(2, 0).repeat(2, 1)])
-picture = Path(sys.argv[1] if len(sys.argv) > 1 else "out") / "image_filter.png"
 write_png(picture, np.vstack([top, bottom]))
 for name, texture in (("card", card), ("blurred", blurred), ("edges", edges), ("plain", plain), ("smooth", smooth)):
     print(f"{name:8} {texture.texture_type} {texture.pixel_format} {texture.shape}, mean {texture.numpy().mean():.1f}")

@@ -5,6 +5,7 @@ Importing opens no device and compiles nothing.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +66,14 @@ if TYPE_CHECKING:
     from metalpy.dtypes import bfloat16
     from metalpy.functions.cumulative import *  # noqa: F403
     from metalpy.functions.data_types import *  # noqa: F403
+    from metalpy.functions.einsum import *  # noqa: F403
     from metalpy.functions.elementwise import *  # noqa: F403
     from metalpy.functions.files import *  # noqa: F403
     from metalpy.functions.grids import *  # noqa: F403
     from metalpy.functions.manipulation import *  # noqa: F403
     from metalpy.functions.normalise import *  # noqa: F403
+    from metalpy.functions.numpy_names import *  # noqa: F403
+    from metalpy.functions.numpy_statistics import *  # noqa: F403
     from metalpy.functions.products import *  # noqa: F403
     from metalpy.functions.searching import *  # noqa: F403
     from metalpy.functions.selection import *  # noqa: F403
@@ -165,6 +169,11 @@ def __getattr__(name: str) -> Any:
         if name in namespace.__all__:
             globals()[name] = function = getattr(namespace, name)
             return function
+        from metalpy.foreign_names import of_module
+
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}{of_module(name)}", name=name, obj=sys.modules[__name__]
+        )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -75,6 +75,7 @@ cdef extern from "metalpy_abi.h" nogil:
     enum:
         MP_PIPELINE_MESSAGES
         MP_PIPELINE_GPU
+        MP_PIPELINE_CHECKED
         MP_PIPELINE_SIMDGROUPS
 
     enum:

@@ -150,9 +150,25 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)  # kDLCPU
 
-    def item(self) -> Any:
-        """The only element as a Python number; ValueError if there is not exactly one."""
-        return self.numpy().item()
+    def to_numpy(self) -> np.ndarray:
+        """See `numpy`; libraries that draw and tabulate look for this name."""
+        return self.numpy()
+
+    def tobytes(self) -> bytes:
+        """The elements' bytes, in C order."""
+        return self.numpy().tobytes()
+
+    def item(self, *place: int) -> Any:
+        """The only element as a Python number, or the one at an index, in C order if that is one number.
+
+        Raises
+        ------
+        ValueError
+            If there is not exactly one, and no index.
+        IndexError
+            If the index is out of bounds.
+        """
+        return self.numpy().item(*place)
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers; a number if there are no axes."""
@@ -165,6 +181,12 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
 
     def __str__(self) -> str:
         return str(self.numpy())
+
+    def __format__(self, how: str) -> str:
+        return format(self.item() if how and self.size == 1 else self.numpy(), how)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._only_element("a whole number"), digits) if digits is None else self.round(digits)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -194,6 +216,15 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
         if self.shape or self.dtype.kind not in "iu":
             raise TypeError("only an integer array without axes can be an index")
         return int(self.item())
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            from metalpy.foreign_names import of_array
+
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}{of_array(name)}", name=name, obj=self
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def _only_element(self, target: str) -> Any:
         if self.size != 1:
@@ -300,6 +331,10 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
         """The elements along one axis, in C order; a copy if the array is not contiguous."""
         return self.reshape(-1)
 
+    def flatten(self) -> Array:
+        """A copy of the elements along one axis, in C order."""
+        return self.copy().reshape(-1)
+
     @primitive
     def transpose(self, *axes: Any) -> Array:
         """The array with its axes in the order `axes`, by default reversed."""
@@ -324,6 +359,12 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
             return self._derive(host.dtype, host.shape, None, self.offset)
         offset = host.__array_interface__["data"][0] - self._block.address
         return self._derive(host.dtype, host.shape, host.strides, offset)
+
+    def sort(self, axis: int = -1) -> None:
+        """Sort in place along an axis; see `metalpy.sort`, which makes another array."""
+        from metalpy.functions.sorting import sort
+
+        self[...] = sort(self, axis)
 
     # ---- copies ----
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from metalpy.command_options import add_compile_options, chosen_options, constant_values, relevant_constants
 from metalpy.compiler.compilation import Compilation, compile_source
-from metalpy.compiler.executor import REFERENCE, SPMD
+from metalpy.compiler.executor import CHECKED, REFERENCE, SPMD
 from metalpy.compiler.options import Options
 from metalpy.compiler.source import read_source
 from metalpy.errors import CompileError, MetalError
@@ -101,6 +101,9 @@ def run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     """Do what the command line says; returns the exit status."""
     if given.output and len(given.files) != 1:
         parser.error("-o takes exactly one FILE")
+    paths = (given.output, given.files[0])
+    if given.output and all(map(os.path.exists, paths)) and os.path.samefile(*paths):
+        parser.error(f"-o {given.output} would overwrite the source")
     try:
         options = chosen_options(given)
     except (TypeError, ValueError) as error:
@@ -354,7 +357,8 @@ def _print_report(results: Sequence[Result], quiet: bool) -> None:
             if not quiet:
                 print(f"  {name:<{width}}  {executor}{': ' if reason else ''}{reason}")
     total = sum(counts.values())
-    shown = [f"{counts[name]} {name}" for name in (SPMD, REFERENCE, "failed")]
+    executors = (SPMD, REFERENCE, *([CHECKED] if counts[CHECKED] else []), "failed")
+    shown = [f"{counts[name]} {name}" for name in executors]
     print(f"{total} kernel{'' if total == 1 else 's'}: {', '.join(shown)}")
     for reason, count in reasons.most_common():
         print(f"  {count} for {reason}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -95,7 +94,7 @@ def run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     try:
         options = chosen_options(given)
         parsed = [parse_argument(text) for text in given.args]
-    except (TypeError, ValueError, OSError) as error:
+    except (TypeError, ValueError, OSError, MemoryError) as error:
         parser.error(str(error))
     try:
         kernel = _kernel(given, options)
@@ -137,7 +136,10 @@ def _launch(kernel: Any, parsed: list[tuple[str | None, object]], given: argpars
     by_name = {name: value for name, value in parsed if name is not None}
     free = [name for name in names if name not in by_name]
     by_position = [value for name, value in parsed if name is None]
-    if len(by_position) != len(free) or set(by_name) - set(names):
+    for name in by_name:
+        if name not in names:
+            raise MetalError(f"--arg {name}=...: {kernel.signature} has no argument {name!r}")
+    if len(by_position) != len(free):
         raise MetalError(f"{kernel.signature} needs {len(names)} --arg, got {len(parsed)}")
     by_name |= dict(zip(free, by_position, strict=True))
     values = [mp.array(v) if isinstance(v, np.ndarray) else v for v in (by_name[name] for name in names)]
@@ -161,7 +163,11 @@ def _save(wanted: list[str], named: Mapping[str, Any], written: Mapping[str, Any
             arrays = ", ".join(n for n, value in named.items() if hasattr(value, "dtype")) or "none"
             print(f"--save {text}: no such array; the kernel's are: {arrays}", file=sys.stderr)
             return 2
-        np.save(path, np.asarray(array))
+        try:
+            np.save(path, np.asarray(array))
+        except OSError as error:
+            print(f"--save {text}: {error.strerror or error}", file=sys.stderr)
+            return 1
     return 0
 
 
@@ -183,7 +189,7 @@ def parse_argument(text: str) -> tuple[str | None, object]:
     if equals and before.isidentifier():
         name, text = before, after
     if text.startswith("@"):
-        return name, np.load(os.fspath(text[1:]))
+        return name, _loaded(text[1:])
     if text.lower() == "none":
         return name, None
     if text[:1] in ("{", "["):
@@ -198,6 +204,16 @@ def parse_argument(text: str) -> tuple[str | None, object]:
             f"--arg {text!r} is neither a number nor one of {', '.join(_MAKERS)}:SHAPE:DTYPE, @FILE.npy, none"
         ) from None
     return name, numbers[0] if len(numbers) == 1 else numbers
+
+
+def _loaded(path: str) -> np.ndarray[Any, Any]:
+    try:
+        made = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"@{path} is no .npy file of numbers") from error
+    if not isinstance(made, np.ndarray):
+        raise ValueError(f"@{path} holds several arrays; --arg takes a .npy file of one")
+    return made
 
 
 def _array(kind: str, rest: list[str], text: str) -> np.ndarray[Any, Any]:

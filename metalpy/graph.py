@@ -72,6 +72,8 @@ class Graph(GraphBase):
         LaunchTypeError, LaunchValueError, ScalarRangeError
             As a call of the kernel would.
         """
+        if not -len(self) <= node < len(self):
+            raise IndexError(f"the graph has {len(self)} commands, there is no node {node}")
         found = self.nodes[node]
         if found.kernel is None:
             raise GraphError(f"node {node} is a {found.kind}, which has no arguments to replace")
@@ -85,6 +87,8 @@ class Graph(GraphBase):
         return f"<metalpy.Graph of {len(self)} commands on {self.device}>"
 
     def _bound(self, arrays: Mapping[Array, Array]) -> dict[int, list[tuple[int, Any, int]]]:
+        if not isinstance(arrays, Mapping):
+            raise GraphError(f"arrays to replace others are given as {{recorded: other}}, got {type(arrays).__name__}")
         bound: dict[int, list[tuple[int, Any, int]]] = {}
         for recorded, other in arrays.items():
             check_replacement(recorded, other)

@@ -153,3 +153,91 @@ class Methods:
 
         _refuse(out=out)
         return cumulative_prod(_flat(self, axis), axis=axis, dtype=dtype)
+
+    def clip(
+        self, min: Any = None, max: Any = None, out: None = None, *, a_min: Any = None, a_max: Any = None
+    ) -> Array:
+        """See `metalpy.clip`; the last two are NumPy's other names of the bounds."""
+        from metalpy.functions.elementwise import clip
+
+        _refuse(out=out)
+        return clip(self, a_min if min is None else min, a_max if max is None else max)
+
+    def round(self, decimals: int = 0, out: None = None) -> Array:
+        """See `metalpy.round`."""
+        from metalpy.functions.elementwise import round
+
+        _refuse(out=out)
+        return round(self, decimals)
+
+    def conj(self) -> Array:
+        """See `metalpy.conj`."""
+        from metalpy.functions.elementwise import conj
+
+        return conj(self)
+
+    @property
+    def real(self) -> Array:
+        """The real parts; the array itself if it has no others."""
+        from metalpy.functions.elementwise import real
+
+        return real(self) if self.dtype.kind == "c" else self  # type: ignore[attr-defined, return-value]
+
+    @property
+    def imag(self) -> Array:
+        """The imaginary parts; zeros for real numbers."""
+        from metalpy.creation import zeros_like
+        from metalpy.functions.elementwise import imag
+
+        return imag(self) if self.dtype.kind == "c" else zeros_like(self)  # type: ignore[attr-defined]
+
+    def dot(self, other: Any, out: None = None) -> Array:
+        """See `metalpy.dot`."""
+        from metalpy.functions.numpy_names import dot
+
+        _refuse(out=out)
+        return dot(self, other)  # type: ignore[arg-type]
+
+    def swapaxes(self, axis1: int, axis2: int) -> Array:
+        """See `metalpy.swapaxes`."""
+        from metalpy.functions.numpy_names import swapaxes
+
+        return swapaxes(self, axis1, axis2)  # type: ignore[arg-type]
+
+    def squeeze(self, axis: Any = None) -> Array:
+        """See `metalpy.squeeze`."""
+        from metalpy.functions.manipulation import squeeze
+
+        return squeeze(self, axis)  # type: ignore[arg-type]
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Array:
+        """See `metalpy.repeat`."""
+        from metalpy.functions.manipulation import repeat
+
+        return repeat(self, repeats, axis)  # type: ignore[arg-type]
+
+    def take(self, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Array:
+        """See `metalpy.take`; without `axis`, of all elements in C order."""
+        from metalpy.functions.selection import take
+
+        _refuse(out=out, mode=None if mode == "raise" else mode)
+        return take(_flat(self, axis), indices, axis=axis)
+
+    def nonzero(self) -> tuple[Array, ...]:
+        """See `metalpy.nonzero`."""
+        from metalpy.functions.searching import nonzero
+
+        return nonzero(self)  # type: ignore[arg-type]
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+        """See `metalpy.diagonal`."""
+        from metalpy.functions.numpy_names import diagonal
+
+        return diagonal(self, offset, axis1, axis2)  # type: ignore[arg-type]
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Array:
+        """See `metalpy.trace`."""
+        from metalpy.functions.numpy_names import trace
+
+        _refuse(out=out)
+        return trace(self, offset, axis1, axis2, dtype)  # type: ignore[arg-type]

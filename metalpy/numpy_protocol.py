@@ -53,8 +53,9 @@ def _counterpart(function: Callable[..., Any]) -> Callable[..., Any] | None:
 
 
 def _missing(function: Any, what: str = "") -> TypeError:
-    name = f"numpy.{function.__name__}"
-    return TypeError(f"metalpy has no {name}{what}; {name}(x.numpy()) computes on the host")
+    place = getattr(function, "__module__", None) or "numpy"
+    name = f"{place}.{function.__name__}{what}" if place.startswith("numpy") else f"numpy.{function.__name__}{what}"
+    return TypeError(f"metalpy has no {name}; {name.partition(' ')[0]}(x.numpy()) computes on the host")
 
 
 @cache
@@ -97,7 +98,7 @@ class NumpyProtocol:
         if function.__name__ in _ON_THE_HOST:
             return function(*_on_the_host(args), **{name: _on_the_host(value) for name, value in options.items()})
         method = getattr(Methods, function.__name__, None)  # these have NumPy's parameters
-        if method is not None and args and _is_array(args[0]):
+        if callable(method) and args and _is_array(args[0]):
             return method(*args, **options)
         own = _counterpart(function)
         if own is None:

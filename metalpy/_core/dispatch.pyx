@@ -9,6 +9,7 @@ from metalpy._abi cimport (
     MP_ARGUMENT_BUFFER,
     MP_ARGUMENT_BYTES,
     MP_ARGUMENT_THREADGROUP,
+    MP_PIPELINE_CHECKED,
     MP_PIPELINE_GPU,
     MP_PIPELINE_MESSAGES,
     MP_PIPELINE_SIMDGROUPS,
@@ -25,6 +26,7 @@ from metalpy._core.stream cimport current_queue
 from metalpy._core.texture cimport TextureBase
 from metalpy._core.trace cimport now, tracing
 
+from collections.abc import Mapping
 from operator import index
 
 from metalpy._core.plan import declared
@@ -41,6 +43,9 @@ cdef uint64_t LARGEST_GRID = 0xFFFFFFFF
 cdef object missing = object()
 cdef object error_buffer = object()  # stands among the values for what error_buf_idx binds
 ERROR_BUFFER = error_buffer
+# What other libraries call the size of a launch.
+cdef frozenset SIZE_NAMES = frozenset("grid grid_size block block_size blocks global_size local_size threadgroup "
+                                      "threadgroups threadgroup_size threads_per_threadgroup".split())
 
 
 @cython.final
@@ -224,11 +229,14 @@ cdef class Kernel:
     @property
     def executor(self):
         """How the kernel runs: ``"gpu"``; on the software device ``"spmd"``, a simdgroup as one vector program, or
-        ``"reference"``, thread by thread. ``python -m metalpy compile --report`` tells why a kernel needs the latter.
+        ``"reference"``, thread by thread, or ``"checked"``, the same with a look at each access to shared memory.
+        ``python -m metalpy compile --report`` tells why a kernel needs the reference executor.
         """
         cdef uint32_t flags = self.loaded().limits.flags
         if flags & MP_PIPELINE_GPU:
             return "gpu"
+        if flags & MP_PIPELINE_CHECKED:
+            return "checked"
         return "spmd" if flags & MP_PIPELINE_SIMDGROUPS else "reference"
 
     cdef bint add_to_graph(self, Encoder encoder, const mp_dispatch *dispatch, tuple values, tuple options) except -1:
@@ -354,7 +362,8 @@ cdef class Kernel:
                 if any([entry.name == name for entry in self.threadgroup]):
                     raise LaunchTypeError(f"{name!r} is threadgroup memory; pass "
                                           f"threadgroup_memory={{{name!r}: bytes}}")
-                raise LaunchTypeError(f"kernel {self.name!r} has no argument {name!r}: {self.signature}")
+                hint = "; the size of a launch is threads= or groups=, and group_size=" if name in SIZE_NAMES else ""
+                raise LaunchTypeError(f"kernel {self.name!r} has no argument {name!r}: {self.signature}{hint}")
             if values[position] is not missing:
                 raise LaunchTypeError(f"argument {name!r} of kernel {self.name!r} is given twice, by position and by "
                                       f"name: {self.signature}")
@@ -434,6 +443,9 @@ cdef class Kernel:
     cdef int encode_threadgroup(self, Encoder encoder, threadgroup_memory) except -1:
         cdef uint64_t total = self.pipeline.limits.static_threadgroup_memory
         cdef uint64_t dynamic = 0
+        if threadgroup_memory is not None and not isinstance(threadgroup_memory, Mapping):
+            raise LaunchTypeError("threadgroup_memory is a dict such as {0: bytes} or {'name': bytes}, got "
+                                  f"{threadgroup_memory!r}")
         wanted = {} if threadgroup_memory is None else dict(threadgroup_memory)
         for entry in self.threadgroup:
             if entry.name in wanted and entry.name:

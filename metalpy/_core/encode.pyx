@@ -138,6 +138,14 @@ cdef class Encoder:
                 f"{described(array)}; x.view(dtype) reinterprets the bytes, x.astype(dtype) converts the values"
             )
         check_layout(self.device, array, argument)
+        if argument.type.kind == VECTOR and argument.type.size > argument.type.count * argument.type.item \
+                and len(array.shape) > 1 and array.shape[len(array.shape) - 1] == argument.type.count:
+            raise LaunchValueError(
+                f"argument {argument.name!r} of kernel {argument.kernel!r} is {argument.declaration}, and a "
+                f"{argument.type.name} takes {argument.type.size} bytes, a row of {described(array)} only "
+                f"{argument.type.count * argument.type.item}; declare packed_{argument.type.name}, or pad the rows to "
+                "four numbers"
+            )
         if array.nbytes < argument.type.size and (array.nbytes or argument.is_reference):
             raise LaunchValueError(
                 f"argument {argument.name!r} of kernel {argument.kernel!r} is {argument.declaration}: one "
@@ -153,6 +161,7 @@ cdef class Encoder:
                 )
             bound.buffer = array.block.memory.buffer
             bound.offset = array.offset
+            bound.size = array.nbytes
             self.blocks[self.count - 1] = <void *>array.block
         return 0
 

@@ -33,6 +33,7 @@ cdef class GraphBase:
         list commands             # of Node
         dict blocks               # keys: all that the nodes use
         bint runs                 # what is recorded also runs
+        dict thread               # of the thread that records
         object __weakref__
     cdef int add(self, Node node, const mp_dispatch *dispatch, list blocks) except -1
 

@@ -152,12 +152,17 @@ cdef class GraphBase:
         if KEY in own:
             raise GraphError("this thread records a graph already; end that recording first")
         own[KEY] = self
+        self.thread = own
         recorders += 1
 
     def _end(self):
         global recorders
-        del thread_dictionary()[KEY]
+        del self.thread[KEY]  # of the thread that began, whichever ends it
         recorders -= 1
+
+    def __reduce__(self):
+        raise TypeError("a Graph uses memory of its device and cannot be copied or pickled; record it again, or see "
+                        "metalpy.aot.package")
 
     cdef int add(self, Node node, const mp_dispatch *dispatch, list blocks) except -1:
         node.take(dispatch, blocks)

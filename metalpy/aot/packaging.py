@@ -55,6 +55,8 @@ def package(
     GraphError
         If the function reads an array from the host, as functions do whose result's shape depends on values.
     """
+    if not isinstance(inputs, (tuple, list)):
+        raise TypeError(f"inputs is a tuple of what the function takes, such as (x,); got {type(inputs).__name__}")
     leaves: list[Array] = []
     spec = flatten((tuple(inputs), dict(kwargs or {})), "the inputs", leaves)
     device = leaves[0].device if leaves else _device()

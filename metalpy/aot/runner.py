@@ -17,7 +17,7 @@ from metalpy.aot.trees import match, unflatten
 from metalpy.aot.values import decode_dtype
 from metalpy.array import Array
 from metalpy.device import device as _device
-from metalpy.errors import ContainerError
+from metalpy.errors import ContainerError, LaunchTypeError
 from metalpy.mps.stream import Stream
 from metalpy.mps.stream import stream as _stream
 
@@ -134,6 +134,8 @@ class ModelContainerRunner:
         LaunchTypeError, LaunchValueError
             If there is another number of inputs, or one is of another shape, dtype or device.
         """
+        if isinstance(inputs, Array):
+            raise LaunchTypeError("run takes a list of arrays, such as [x]; got one Array")
         arrays = list(inputs)
         if not all(isinstance(x, Array) for x in arrays):
             arguments, options = self._container.manifest.call_spec[0]["tuple"]

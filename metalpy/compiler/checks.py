@@ -21,6 +21,8 @@ __all__ = ["Offence", "find_offence", "may_recurse", "misuse_of"]
 _PROVIDED = re.compile(r"llvm\.|mp_|__mp_thread$")  # by LLVM, by the runtime, by lowering
 _MEMORY = {"memcpy", "memmove", "memset", "memcmp", "bcmp"}  # what LLVM itself makes of loops and copies
 
+_ALLOCATION = ("_Znw", "_Zna", "_Zdl", "_Zda")  # operator new and delete
+
 # The function's symbol, the number of a kernel that reaches it, and what is wrong.
 Offence = tuple[str, int, str]
 
@@ -31,6 +33,8 @@ def find_offence(assembly: Assembly, kernels: Iterable[int]) -> Offence | None:
     for k in kernels:
         functions = [name for name in _explore(assembly, f"__mp_thread_{k}", known) if assembly.is_function(name)]
         for name in functions:
+            if assembly.is_declaration(name) and name.startswith(_ALLOCATION):
+                return name, k, "kernel {kernel} uses new or delete, which Metal does not have"
             if assembly.is_declaration(name) and not _is_provided(name):
                 return name, k, "kernel {kernel} calls {function}, which is declared but not defined"
         recursive = _recursive(assembly, functions)
@@ -52,6 +56,8 @@ def misuse_of(offence: Offence, kernels: Sequence[KernelInfo], ir: str) -> Misus
         line = int(found[1]) if found else line
         held = re.search(r"\bfile: !(\d+)", node[0])
         place = held and re.search(rf'^!{held[1]} = !DIFile\(filename: "([^"]+)"', ir, re.MULTILINE)
+        if place and place[1] == "-":  # declared by the compiler itself
+            return Misuse(message.format(kernel=repr(info.name), function=repr(function)), file, info.line, info.name)
         file = place[1] if place else file
     return Misuse(message.format(kernel=repr(info.name), function=repr(function)), file, line, function)
 

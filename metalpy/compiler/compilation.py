@@ -20,7 +20,7 @@ from .._core.trace import Region
 from ..errors import Diagnostic, FixIt, LaunchTypeError
 from .ahead import Ahead
 from .cache import Cache, default_cache, make_key
-from .executor import Lowered, chosen_executor
+from .executor import CHECKED, Lowered, chosen_executor
 from .options import Options
 from .processor import cpu_identity
 from .records import pack, unpack
@@ -166,7 +166,9 @@ class Compilation:
         # The same index may stand for differently typed constants in two programs, but the IR's digest is in the key.
         compilers = (_compiler_identity(), *versions(), chosen_executor())
         ir = self._facts["ir"][self.kernels.number(name) % len(self._facts["ir"])]
-        facts = ("kernel", *compilers, ir, name, repr(sorted(values.items())), cpu_identity())
+        info = self.kernels[name]
+        place = f"{info.file}:{info.line}" if chosen_executor() == CHECKED else ""  # the code reports it
+        facts = ("kernel", *compilers, place, ir, name, repr(sorted(values.items())), cpu_identity())
         key = make_key(*facts)
         if shape and (rebuild or not self._store.path(key, _KERNEL).exists()):  # what runs all is as good
             key = make_key(*facts, shape)

@@ -14,11 +14,14 @@ from collections.abc import Mapping, Sequence
 from ..errors import CompileError, Diagnostic, FixIt
 from .entries import ENTRIES_NAME
 from .harvest import Entry
+from .hints import candidate_reason, hint_for
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
 
 __all__ = ["compile_error", "misuse_error", "parse_diagnostics", "placed", "report_of"]
 
 MAX_SHOWN = 50  # messages in the text of a CompileError
+MAX_CANDIDATES = 3  # functions of the standard library that an error tells about
+_CANDIDATES = "; no candidate fits: "
 
 _MESSAGE = re.compile(
     r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): (?P<severity>fatal error|error|warning|note): (?P<message>.*)$"
@@ -29,6 +32,7 @@ _BARE = re.compile(r"^(?:clang: )?(?P<severity>fatal error|error): (?P<message>.
 _SPELLINGS = (
     (re.compile(r"(?<!did you mean ')\bmetal::"), ""),  # what is meant may be `sin` where there is no `using`
     (re.compile(r"\b_Float16\b"), "half"),
+    (re.compile(r"\b(?:volatile )?_atomic<"), "atomic<"),
     (re.compile(r"\bunsigned (char|short|int|long)\b"), r"u\1"),
     (re.compile(r"\bpacked_vec<(\w+), (\d)>"), r"packed_\1\2"),
     (re.compile(r"\bvec<(\w+), (\d)>"), r"\1\2"),
@@ -37,16 +41,6 @@ _SPELLINGS = (
     (re.compile(r"^static assertion failed(?: due to requirement '.*?')?: "), ""),
 )
 _DOUBLE = re.compile(r".*\bdouble_is_not_supported_in_Metal\b.*")
-# A name in capitals that nothing declares: host programs often define such, as sizes and types of a kernel.
-_HOST_MACRO = re.compile(r"(?:use of undeclared identifier|unknown type name) '([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_?)'\Z")
-_METAL_4 = re.compile(
-    r"(?:use of undeclared identifier|no template named|unknown type name|no type named) "
-    r"'(?:mpp|tensor|dextents|extents|tensor_inline|tensor_handle|cooperative_tensor|dynamic_extent|execution_\w+)'"
-)
-_METAL_4_HINT = (
-    'it belongs to Metal 4: pass language_version="4.0", and include <metal_tensor>, or '
-    "<MetalPerformancePrimitives/MetalPerformancePrimitives.h> for mpp"
-)
 _SNIPPET = re.compile(r" *\d* \| ")
 _FIXIT = re.compile(r'fix-it:"(?:\\.|[^"\\])*":\{(\d+):(\d+)-(\d+):(\d+)\}:"((?:\\.|[^"\\])*)"\Z')
 _OUR_PRAGMA = "unterminated '#pragma clang attribute push'"  # when clang gives up in the middle of the program
@@ -90,6 +84,8 @@ def parse_diagnostics(output: str, entries: Sequence[Entry] = ()) -> list[Diagno
             entry = entries[diagnostic.line - 1]
             diagnostic = diagnostic._replace(file=entry.file, line=entry.line, column=0)
             place = generated
+        if _is_ours(file) and severity == "note" and found:
+            found[-1] = _with_candidate(found[-1], message)
         if _is_ours(file) and place is found:
             misplaced = diagnostic if severity != "note" else misplaced
             place = []
@@ -103,6 +99,15 @@ def parse_diagnostics(output: str, entries: Sequence[Entry] = ()) -> list[Diagno
     if misplaced is not None and not generated:
         generated.append(misplaced._replace(file="", line=0, column=0))
     return found + generated
+
+
+def _with_candidate(diagnostic: Diagnostic, note: str) -> Diagnostic:
+    """An error about a call, with what a note says of a function in our headers; the first few are enough."""
+    message, reason = diagnostic.message, candidate_reason(note)
+    known = message.count(" / ") + 1 if _CANDIDATES in message else 0
+    if not reason or not message.startswith("no matching") or reason in message or known == MAX_CANDIDATES:
+        return diagnostic
+    return diagnostic._replace(message=f"{message}{' / ' if known else _CANDIDATES}{reason}")
 
 
 def _add_fixit(printed: str, place: list[Diagnostic]) -> None:
@@ -129,9 +134,9 @@ def placed(
     """
     numbers = _user_lines(source.text) if any(d.fixits for d in found) else []
     return [
-        _with_hint(_with_search_path(_pointed(_mended(d, numbers, lines_before), source.files), include_dirs))._replace(
-            included_from=source.included_from(d.file)
-        )
+        _with_hint(
+            _with_search_path(_pointed(_mended(d, numbers, lines_before), source.files), include_dirs), source.text
+        )._replace(included_from=source.included_from(d.file))
         for d in found
     ]
 
@@ -158,16 +163,9 @@ def _mended(diagnostic: Diagnostic, places: list[tuple[str, int]], lines_before:
     return diagnostic._replace(fixits=tuple(fixits))
 
 
-def _with_hint(diagnostic: Diagnostic) -> Diagnostic:
-    """Say of a name that looks like a macro of the host program how to define it, of Metal 4's where they are."""
-    newer = _METAL_4.match(diagnostic.message)
-    if newer:
-        return diagnostic._replace(message=f"{newer[0]}; {_METAL_4_HINT}")
-    match = _HOST_MACRO.match(diagnostic.message)
-    if match is None or len(match[1]) < 2:
-        return diagnostic
-    hint = f"{diagnostic.message}; if the host program defines it, pass defines={{'{match[1]}': ...}}"
-    return diagnostic._replace(message=hint)
+def _with_hint(diagnostic: Diagnostic, text: str) -> Diagnostic:
+    hint = hint_for(diagnostic.message, text) if diagnostic.severity == "error" else ""
+    return diagnostic._replace(message=f"{diagnostic.message}; {hint}") if hint else diagnostic
 
 
 def compile_error(

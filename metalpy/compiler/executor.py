@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from .. import environment
 
-__all__ = ["REFERENCE", "SPMD", "Lowered", "chosen_executor", "executor_label"]
+__all__ = ["CHECKED", "REFERENCE", "SPMD", "Lowered", "chosen_executor", "executor_label"]
 
-SPMD, REFERENCE = "spmd", "reference"
+SPMD, REFERENCE, CHECKED = "spmd", "reference", "checked"
 
 _LABEL = re.compile(rb"metalpy executor: (\w+)(?:: ([^\0]*))?\0")
 
@@ -23,9 +23,9 @@ class Lowered:
     code : bytes
         A shared object.
     executor : str
-        `SPMD` or `REFERENCE`.
+        `SPMD`, `REFERENCE` or `CHECKED`.
     reason : str
-        Why the kernel needs the reference executor; '' for `SPMD`.
+        Why it is not `SPMD`; '' if it is.
     """
 
     code: bytes
@@ -48,17 +48,18 @@ def executor_label(executor: str, reason: str = "") -> bytes:
 
 
 def chosen_executor() -> str:
-    """`SPMD`, where a simdgroup is one vector program, or `REFERENCE`, where threads run one by one.
+    """`SPMD`, where a simdgroup is one vector program, `REFERENCE`, where threads run one by one, or `CHECKED`, where
+    they do so with a look at each access to shared memory.
 
     Raises
     ------
     EnvironmentVariableError
-        METALPY_EXECUTOR is neither.
+        METALPY_EXECUTOR is none of them.
     """
     return environment.read("METALPY_EXECUTOR", parse=_executor, default=SPMD)
 
 
 def _executor(text: str) -> str:
-    if text not in (SPMD, REFERENCE):
-        raise ValueError(f"'{SPMD}' or '{REFERENCE}'")
+    if text not in (SPMD, REFERENCE, CHECKED):
+        raise ValueError(f"'{SPMD}', '{REFERENCE}' or '{CHECKED}'")
     return text

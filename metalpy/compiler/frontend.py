@@ -58,7 +58,8 @@ MAX_ROUNDS = 8  # of compiling and mending what clang found: each shows more, in
 # bytes, is passed alike.
 _COMMON_FLAGS = (
     "--target=x86_64-unknown-linux-gnu "
-    "-std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fdiagnostics-parseable-fixits -ferror-limit=500"
+    "-std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fno-elide-type "
+    "-fdiagnostics-parseable-fixits -ferror-limit=500"
 ).split()
 
 _OUTPUT = "-S -emit-llvm -o -".split()

@@ -24,9 +24,10 @@ from .checks import may_recurse
 from .convergence import order_meetings
 from .conversions import conversions_for
 from .division import with_checks
-from .executor import REFERENCE, SPMD, Lowered, chosen_executor, executor_label
+from .executor import CHECKED, REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
 from .iterations import keep_in_iterations
+from .memory_checks import with_memory_checks
 from .passes import linker_options
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
@@ -38,7 +39,8 @@ from .toolchain import Linker
 __all__ = ["becomes_loop", "inline_all_but", "lower"]
 
 KERNEL_VERSION = 2
-KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS, KERNEL_VARIABLES = 1, 2, 4, 8  # flags of mp_native_kernel
+# Flags of mp_native_kernel.
+KERNEL_FIBERS, KERNEL_MESSAGES, KERNEL_SIMDGROUPS, KERNEL_VARIABLES, KERNEL_CHECKED = (1 << bit for bit in range(5))
 _THREAD, _GROUP = "__mp_thread", "__mp_group"  # entry points: one thread, all threads of a group (see entry.h)
 _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
 # What accesses promise of their addresses beyond a scalar's alignment; variables, the group, do have theirs.
@@ -87,13 +89,14 @@ def lower(
     text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
     text = keep_in_iterations(text, assembly, f"__mp_thread_{k}")
     work = _Work(program, k, sealed(text, {_THREAD, _GROUP}), may_recurse(assembly, k), machine)
-    reason = "METALPY_EXECUTOR=reference"
-    if chosen_executor() == SPMD:
+    chosen = chosen_executor()
+    reason = f"METALPY_EXECUTOR={chosen}"
+    if chosen == SPMD:
         try:
             return _lower_spmd(work, shape)
         except Unsupported as unsupported:
             reason = str(unsupported)
-    return _lower_reference(work, reason)
+    return _lower_reference(work, reason, chosen == CHECKED)
 
 
 @dataclass(frozen=True)
@@ -161,33 +164,40 @@ def _lower_spmd(work: _Work, shape: str) -> Lowered:
         return Lowered(code, SPMD)
 
 
-def _lower_reference(work: _Work, reason: str) -> Lowered:
-    """The kernel as a program for one thread, which the runtime runs for each."""
+def _lower_reference(work: _Work, reason: str, is_checked: bool) -> Lowered:
+    """The kernel as a program for one thread, which the runtime runs for each; if asked for, with checked accesses."""
     program = work.program
     with _lock:
         module, machine = work.parsed(work.text)
         _run_passes(module, machine, reachable_only=True)
         uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
         speaks = any(f.is_declaration and f.name == "mp_kernel_message" for f in module.functions)
+        speaks |= is_checked
         entry = _THREAD if uses_fibers or speaks else _GROUP
         if program.inputs:
             module = _place_inputs(module, machine, program, work.k, entry)
         module, static_memory = _place_threadgroup_variables(module, machine)
         text = sealed(str(module), {entry})
-        if uses_fibers:  # so that every meeting is in one function, where its order is known
+        if uses_fibers or is_checked:  # so that every meeting is in one function, where its order is known
             text = inlining(text, entry, _RENDEZVOUS)
         module = llvm.parse_assembly(with_checks(text, machine.triple))
-        _run_passes(module, machine)
+        _run_passes(module, machine, vectorize=not is_checked)
         if uses_fibers:
             module = llvm.parse_assembly(order_meetings(str(module)))
+        if is_checked:
+            info = program.kernels[work.k]
+            names = {argument.index: argument.name for argument in info.arguments if argument.kind == "buffer"}
+            module = llvm.parse_assembly(with_memory_checks(str(module), entry, names, (info.file, info.line)))
         stack = stack_size(module, machine)
         flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | KERNEL_VARIABLES * has_variables(module)
+        flags |= KERNEL_CHECKED * is_checked
+        executor = CHECKED if is_checked else REFERENCE
         record = _record(entry, flags, static_memory, work.max_threads, stack, declared=True)
-        text = f'target triple = "{module.triple}"\n{record}{_label(REFERENCE, reason)}'
+        text = f'target triple = "{module.triple}"\n{record}{_label(executor, reason)}'
         module.link_in(llvm.parse_assembly(text))
         with Linker() as linker:
             native = machine.emit_object(module)
-            return Lowered(linker.link(native, *conversions_for(native, machine.triple)), REFERENCE, reason)
+            return Lowered(linker.link(native, *conversions_for(native, machine.triple)), executor, reason)
 
 
 def _verified(text: str, kernel: str) -> llvm.ModuleRef:

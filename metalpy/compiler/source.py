@@ -40,6 +40,12 @@ _GUARD = re.compile(
     rf"\A{_BLANK}\#[ \t]*ifndef[ \t]+(?P<name>\w+)[^\n]*\n{_BLANK}\#[ \t]*define[ \t]+(?P=name)\b", re.DOTALL
 )
 _ONCE = re.compile(r"^[ \t]*\#[ \t]*pragma[ \t]+once\b", re.MULTILINE)
+# What else has come in place of a program, by how it starts.
+_COMPILED = {
+    "\udc93MTLP": "a library that metalpy has compiled: metalpy.load_library(path) opens it",
+    "MTLB": "a library that Apple's tools have compiled: metalpy.mps.load_metallib(path) opens it on an Apple GPU",
+}
+_NO_TEXT = "something with zero bytes: a compiled file, or text that is not UTF-8"
 
 
 class Misuse(Exception):
@@ -109,8 +115,12 @@ def read_source(
     Raises
     ------
     CompileError
-        Includes that contain each other without an include guard.
+        Includes that contain each other without an include guard; what is no text.
     """
+    if "\0" in text:
+        kind = next((kind for start, kind in _COMPILED.items() if text.startswith(start)), _NO_TEXT)
+        message = f"this is no Metal source, but {kind}"
+        raise CompileError(f"{shown(name)}:1:1: error: {message}", (Diagnostic("error", message, shown(name), 1, 1),))
     splicer = _Splicer(include_dirs, own_headers)
     spliced = splicer.splice(text.removeprefix(BYTE_ORDER_MARK), name)
     return Source(spliced, name, splicer.files, splicer.is_closed, splicer.includers)

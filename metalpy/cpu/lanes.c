@@ -119,6 +119,7 @@ static struct sw_fiber *next_fiber(struct sw_fibers *fibers)
             fibers->simdgroups[i].barrier = 0;
         }
         fibers->simdgroup = 0;
+        fibers->phase++;
         if (!waiting) {
             fibers->inside = false;
             return &fibers->host;
@@ -167,6 +168,7 @@ static void enter(struct sw_fibers *fibers, const mp_native_kernel *kernel, mp_g
     fibers->kernel = kernel;
     fibers->group = group;
     fibers->simdgroup = 0;
+    fibers->phase = 0;
     fibers->simdgroup_count = (lanes + SW_WIDTH - 1) / SW_WIDTH;
     for (uint32_t i = 0; i < fibers->simdgroup_count; i++) {
         uint32_t left = lanes - i * SW_WIDTH;

@@ -26,6 +26,7 @@ struct sw_simdgroup {
     uint32_t ready;
     uint32_t meeting;         /* wait at a simdgroup function */
     uint32_t barrier;         /* wait at the threadgroup barrier */
+    uint32_t phase;           /* meetings so far */
 };
 
 struct sw_fibers {
@@ -35,6 +36,7 @@ struct sw_fibers {
     bool inside;              /* a lane runs, not the host */
     uint32_t current;         /* lane */
     uint32_t simdgroup;       /* the one whose turn it is */
+    uint32_t phase;           /* threadgroup barriers so far */
     uint32_t simdgroup_count;
     uint32_t laid_out[3];     /* group size for which the lanes' positions are set */
     struct sw_fiber host;

@@ -163,6 +163,7 @@ void sw_pipeline_limits(mp_pipeline *pipeline, mp_pipeline_limits *limits)
         .thread_execution_width = MP_THREAD_EXECUTION_WIDTH,
         .static_threadgroup_memory = pipeline->kernel->static_threadgroup_memory,
         .flags = (kernel & MP_KERNEL_MESSAGES ? MP_PIPELINE_MESSAGES : 0) |
+                 (kernel & MP_KERNEL_CHECKED ? MP_PIPELINE_CHECKED : 0) |
                  (kernel & MP_KERNEL_SIMDGROUPS ? MP_PIPELINE_SIMDGROUPS : 0),
     };
 }

@@ -123,6 +123,7 @@ struct needs {             /* what a dispatch takes from the arena */
     bool threadgroup;
     bool texture_table;
     bool sampler_table;
+    bool sizes;            /* of buffers, for a kernel that looks at its accesses */
 };
 
 static uint32_t index_limit(uint32_t kind)
@@ -171,7 +172,7 @@ static mp_status check_arguments(const mp_dispatch *dispatch, struct needs *need
 {
     const mp_pipeline *pipeline = dispatch->pipeline;
     uint64_t memory[MP_MAX_THREADGROUP_ARGUMENTS] = {0};
-    *needs = (struct needs){0};
+    *needs = (struct needs){.sizes = pipeline->kernel->flags & MP_KERNEL_CHECKED};
     for (uint32_t i = 0; i < dispatch->argument_count; i++) {
         const mp_argument *argument = &dispatch->arguments[i];
         uint32_t limit = index_limit(argument->kind);
@@ -242,7 +243,9 @@ static uint64_t arena_needed(const struct needs *needs)
         total += sizeof(void *) * MP_MAX_TEXTURES;
     if (needs->sampler_table)
         total += sizeof(uint64_t) * MP_MAX_SAMPLERS;
-    return total + 16 * 7; /* each is rounded up */
+    if (needs->sizes)
+        total += sizeof(uint64_t) * MP_MAX_BUFFERS;
+    return total + 16 * 8; /* each is rounded up */
 }
 
 /* `size` zeroed bytes if there is a need for them; sets `failed` where there is no memory. */
@@ -259,7 +262,7 @@ static inline void *table(struct sw_batch *batch, bool needed, uint64_t size, bo
 }
 
 /* Turns the sizes of threadgroup arguments (plus 1) into their offsets (plus 1). */
-static void place_threadgroup(uint32_t *threadgroup)
+static uint32_t place_threadgroup(uint32_t *threadgroup)
 {
     uint32_t offset = 0;
     for (int i = 0; threadgroup && i < MP_MAX_THREADGROUP_ARGUMENTS; i++) {
@@ -269,6 +272,7 @@ static void place_threadgroup(uint32_t *threadgroup)
             offset += size;
         }
     }
+    return offset;
 }
 
 static mp_status fill_dispatch(struct sw_batch *batch, struct sw_command *command, const mp_dispatch *dispatch,
@@ -282,6 +286,7 @@ static mp_status fill_dispatch(struct sw_batch *batch, struct sw_command *comman
         table(batch, needs->threadgroup, sizeof(uint32_t) * MP_MAX_THREADGROUP_ARGUMENTS, &failed);
     const mp_texture_view **views = table(batch, needs->texture_table, sizeof(void *) * MP_MAX_TEXTURES, &failed);
     unsigned long *samplers = table(batch, needs->sampler_table, sizeof(long) * MP_MAX_SAMPLERS, &failed);
+    uint64_t *sizes = table(batch, needs->sizes, sizeof(uint64_t) * MP_MAX_BUFFERS, &failed);
     uint8_t *bytes = needs->bytes && !failed ? arena_take(batch, needs->bytes) : NULL;
     if (failed || (needs->bytes && !bytes))
         return sw_fail(error, MP_ERROR_MEMORY, "no memory for %llu bytes of arguments",
@@ -296,6 +301,8 @@ static mp_status fill_dispatch(struct sw_batch *batch, struct sw_command *comman
         case MP_ARGUMENT_BUFFER:
             buffer = argument->buffer;
             buffers[argument->index] = buffer ? (uint8_t *)buffer->memory + argument->offset : NULL;
+            if (sizes && buffer)
+                sizes[argument->index] = argument->size ? argument->size : buffer->size - argument->offset;
             break;
         case MP_ARGUMENT_RESIDENT:
             buffer = argument->buffer;
@@ -304,6 +311,8 @@ static mp_status fill_dispatch(struct sw_batch *batch, struct sw_command *comman
         case MP_ARGUMENT_BYTES:
             memcpy(bytes, argument->bytes, argument->size);
             buffers[argument->index] = bytes;
+            if (sizes)
+                sizes[argument->index] = argument->size;
             bytes += (argument->size + 15) & ~UINT64_C(15);
             break;
         case MP_ARGUMENT_TEXTURE:
@@ -325,13 +334,14 @@ static mp_status fill_dispatch(struct sw_batch *batch, struct sw_command *comman
             textures[texture_count++] = texture;
         }
     }
-    place_threadgroup(threadgroup);
+    command->u.dispatch.threadgroup_size = place_threadgroup(threadgroup);
     command->retained = retained;
     command->retained_count = count;
     command->textures = textures;
     command->texture_count = texture_count;
     command->u.dispatch.buffers = buffers;
     command->u.dispatch.threadgroup = threadgroup;
+    command->u.dispatch.sizes = sizes;
     command->u.dispatch.textures = views;
     command->u.dispatch.samplers = samplers;
     return MP_OK;

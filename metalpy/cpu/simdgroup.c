@@ -341,6 +341,7 @@ void sw_simdgroup_meet(struct sw_simdgroup *simdgroup, struct sw_lane *lanes)
     compute(lanes[first].operation, lanes, set);
     simdgroup->meeting &= ~set;
     simdgroup->ready |= set;
+    simdgroup->phase++;
 }
 
 /* The calling lane's fibers; NULL in a kernel that was compiled without MP_KERNEL_FIBERS: a simdgroup of its own. */

@@ -124,6 +124,8 @@ struct sw_command {
             mp_pipeline *pipeline;    /* retained */
             void **buffers;           /* in the arena, MP_MAX_BUFFERS of them */
             uint32_t *threadgroup;    /* in the arena: offset + 1 of each threadgroup argument, or NULL if none */
+            uint32_t threadgroup_size;/* bytes of all of them */
+            uint64_t *sizes;          /* in the arena: bytes behind each of `buffers`; NULL if accesses are not checked */
             const mp_texture_view **textures; /* in the arena, MP_MAX_TEXTURES of them, or NULL if none */
             unsigned long *samplers;  /* in the arena, MP_MAX_SAMPLERS of them, or NULL if none */
             uint32_t threads[3];

@@ -414,8 +414,12 @@ def remainder(x1: Any, x2: Any, /) -> Array:
     return _binary("remainder", x1, x2)
 
 
-def round(x: Any, /) -> Array:
-    """The nearest whole number to each element; halves go to the even one."""
+def round(x: Any, /, decimals: int = 0) -> Array:
+    """The nearest whole number to each element, or number of so many decimals; halves go to the even one."""
+    if decimals:
+        x = asarray(x)
+        scale = 10.0**decimals
+        return x.copy() if x.dtype.kind in "biu" and decimals > 0 else _unary("round", x * scale) / scale
     return _unary("round", x)
 
 

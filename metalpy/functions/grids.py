@@ -111,12 +111,12 @@ def meshgrid(*arrays: Array, indexing: str = "xy") -> list[Array]:
 
 
 @primitive
-def tril(x: Array, /, *, k: int = 0) -> Array:
+def tril(x: Array, /, k: int = 0) -> Array:
     """The matrices in the last two axes with zeros above the diagonal `k`."""
     return moving.triangle(asarray(x), operator.index(k), True)
 
 
 @primitive
-def triu(x: Array, /, *, k: int = 0) -> Array:
+def triu(x: Array, /, k: int = 0) -> Array:
     """The matrices in the last two axes with zeros below the diagonal `k`."""
     return moving.triangle(asarray(x), operator.index(k), False)

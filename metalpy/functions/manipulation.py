@@ -94,7 +94,7 @@ def _joined(name: str, arrays: Any) -> tuple[list[Array], np.dtype[Any]]:
 
 
 @primitive
-def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
+def concat(arrays: Sequence[Array], /, axis: int | None = 0) -> Array:
     """Join arrays along an axis that they have.
 
     Parameters
@@ -122,7 +122,7 @@ def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
 
 
 @primitive
-def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
+def stack(arrays: Sequence[Array], /, axis: int = 0) -> Array:
     """Join arrays of one shape along a new axis, at place `axis` of the result; dtypes are promoted."""
     given, dtype = _joined("stack", arrays)
     shape = given[0].shape
@@ -137,7 +137,7 @@ def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
     return out
 
 
-def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
+def unstack(x: Array, /, axis: int = 0) -> tuple[Array, ...]:
     """The parts of `x` at each index along an axis, as views."""
     x = asarray(x)
     at = _axis(axis, x.ndim)
@@ -153,8 +153,8 @@ def expand_dims(x: Array, /, axis: Axes = 0) -> Array:
     return x[tuple(None if place in new else slice(None) for place in range(x.ndim + count))]
 
 
-def squeeze(x: Array, /, axis: Axes) -> Array:
-    """A view without some axes, whose extent is 1.
+def squeeze(x: Array, /, axis: Axes | None = None) -> Array:
+    """A view without some axes, whose extent is 1; without all of those by default.
 
     Raises
     ------
@@ -162,14 +162,14 @@ def squeeze(x: Array, /, axis: Axes) -> Array:
         If the extent of one is not 1.
     """
     x = asarray(x)
-    gone = _axes(axis, x.ndim)
+    gone = [at for at in range(x.ndim) if x.shape[at] == 1] if axis is None else _axes(axis, x.ndim)
     for place in gone:
         if x.shape[place] != 1:
             raise ValueError(f"axis {place} has extent {x.shape[place]}, only those of extent 1 can be squeezed")
     return x[tuple(0 if place in gone else slice(None) for place in range(x.ndim))]
 
 
-def flip(x: Array, /, *, axis: Axes | None = None) -> Array:
+def flip(x: Array, /, axis: Axes | None = None) -> Array:
     """A view with the elements along some axes, by default all, in reverse order."""
     x = asarray(x)
     turned = range(x.ndim) if axis is None else _axes(axis, x.ndim)
@@ -203,7 +203,7 @@ def reshape(x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) ->
 
 
 @primitive
-def roll(x: Array, /, shift: Axes, *, axis: Axes | None = None) -> Array:
+def roll(x: Array, /, shift: Axes, axis: Axes | None = None) -> Array:
     """A copy with the elements moved along some axes; those that leave at one end come in at the other.
 
     Parameters
@@ -260,7 +260,7 @@ def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
     return broadcast_to(x.reshape(tuple(between)), tuple(spread)).copy().reshape(result)
 
 
-def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Array:
+def repeat(x: Array, repeats: int | Array, /, axis: int | None = None) -> Array:
     """A copy in which each element along an axis repeats.
 
     Parameters

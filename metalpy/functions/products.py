@@ -323,7 +323,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
     return _sums(a, b, shape, steps[0], steps[1], inner, conjugate=a.dtype.kind == "c")
 
 
-def tensordot(x1: Any, x2: Any, /, *, axes: int | Sequence[Sequence[int]] = 2) -> Array:
+def tensordot(x1: Any, x2: Any, /, axes: int | Sequence[Sequence[int]] = 2) -> Array:
     """Sums of products over several axes.
 
     Parameters

@@ -23,7 +23,7 @@ _OPERANDS = frozenset((Array, bool, *_WEAK))
 
 
 @primitive
-def where(condition: Array, x1: Any, x2: Any, /) -> Array:
+def where(condition: Array, x1: Any = None, x2: Any = None, /) -> Array:
     """Elements of `x1` where `condition` is true, else of `x2`.
 
     Parameters
@@ -31,12 +31,17 @@ def where(condition: Array, x1: Any, x2: Any, /) -> Array:
     condition : Array
         Of bools; of other types it is what is not zero.
     x1, x2 : Array or number
-        All three broadcast; the dtypes of these two are promoted.
+        All three broadcast; the dtypes of these two are promoted. Without them the result is `metalpy.nonzero` of the
+        condition.
     """
     if type(condition) is not Array:
         condition = asarray(condition)
     if condition.dtype is not dtypes.bool_ and condition.dtype != dtypes.bool_:
         condition = condition != 0
+    if x1 is None and x2 is None:
+        from metalpy.functions.searching import nonzero
+
+        return nonzero(condition)  # type: ignore[return-value]
     x1 = x1 if type(x1) in _OPERANDS else asarray(x1)
     x2 = x2 if type(x2) in _OPERANDS else asarray(x2)
     if type(x1) is Array and type(x2) is Array and x1.dtype is x2.dtype:
@@ -73,7 +78,7 @@ def _number_bytes(x: complex, dtype: Any, text: str) -> bytes:
 
 
 @primitive
-def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
+def take(x: Array, indices: Array, /, axis: int | None = None) -> Array:
     """Elements at `indices` along an axis.
 
     Parameters
@@ -95,7 +100,7 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
 
 
 @primitive
-def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
+def take_along_axis(x: Array, indices: Array, /, axis: int = -1) -> Array:
     """For each place of `indices`, the element of `x` there but with that index along an axis.
 
     Parameters

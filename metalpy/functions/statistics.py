@@ -143,7 +143,9 @@ def mean(x: Array, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = 
 
 
 @primitive
-def var(x: Array, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Array:
+def var(
+    x: Array, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False, ddof: float | None = None
+) -> Array:
     """Variance of the elements along axes: the mean of squared distances from their mean.
 
     Parameters
@@ -156,19 +158,23 @@ def var(x: Array, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bo
         What the number of elements is lowered by in the divisor.
     keepdims : bool
         Keep the axes, with extent 1.
+    ddof : number, optional
+        NumPy's name of `correction`.
 
     Returns
     -------
     Array
         Of the type of `x`; float32 for integers and complex numbers. Not finite where the divisor is 0 or less.
     """
-    return _spread("var", x, axis, correction, keepdims, _VARIANCE)
+    return _spread("var", x, axis, correction if ddof is None else ddof, keepdims, _VARIANCE)
 
 
 @primitive
-def std(x: Array, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Array:
+def std(
+    x: Array, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False, ddof: float | None = None
+) -> Array:
     """Standard deviation of the elements along axes: the root of `var`, whose parameters it has."""
-    return _spread("std", x, axis, correction, keepdims, _DEVIATION)
+    return _spread("std", x, axis, correction if ddof is None else ddof, keepdims, _DEVIATION)
 
 
 def all(x: Array, /, axis: Axis = None, *, keepdims: bool = False) -> Array:

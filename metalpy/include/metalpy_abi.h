@@ -91,6 +91,7 @@ typedef struct mp_pipeline_limits {
 enum { /* mp_pipeline_limits.flags: bits */
     MP_PIPELINE_MESSAGES = 1,              /* the kernel may say something: see queue_take_messages */
     MP_PIPELINE_GPU = 2,                   /* it runs on a GPU */
+    MP_PIPELINE_CHECKED = 8,               /* on the CPU: each access to shared memory is looked at first */
     MP_PIPELINE_SIMDGROUPS = 4             /* it runs on the CPU, a simdgroup as one vector program; neither bit: thread
                                               by thread */
 };
@@ -215,7 +216,8 @@ typedef struct mp_argument {
     mp_buffer *buffer;       /* MP_ARGUMENT_BUFFER, MP_ARGUMENT_RESIDENT */
     const void *bytes;       /* MP_ARGUMENT_BYTES */
     uint64_t offset;         /* MP_ARGUMENT_BUFFER */
-    uint64_t size;           /* MP_ARGUMENT_BYTES, MP_ARGUMENT_THREADGROUP */
+    uint64_t size;           /* MP_ARGUMENT_BYTES, MP_ARGUMENT_THREADGROUP; MP_ARGUMENT_BUFFER: bytes that are meant,
+                                for drivers that check accesses; 0: all behind the offset */
     mp_texture *texture;     /* MP_ARGUMENT_TEXTURE, MP_ARGUMENT_RESIDENT */
     mp_sampler *sampler;     /* MP_ARGUMENT_SAMPLER, MP_ARGUMENT_RESIDENT */
 } mp_argument;

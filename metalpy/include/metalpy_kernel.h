@@ -54,6 +54,7 @@ enum { /* mp_native_kernel.flags */
     MP_KERNEL_MESSAGES = 2,/* the kernel may call mp_kernel_message: call run_thread for one thread after another, so
                               that the runtime knows which one speaks */
     MP_KERNEL_SIMDGROUPS = 4,/* run_group is a vector program, which runs whole simdgroups; it is called as any other */
+    MP_KERNEL_CHECKED = 16,   /* calls mp_check_access, which looks at the sizes of what is bound */
     MP_KERNEL_VARIABLES = 8  /* has variables on its stack, which it might overrun: it runs between guard pages */
 };
 

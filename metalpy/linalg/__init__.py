@@ -21,7 +21,7 @@ from metalpy.linalg.decompositions import (
     svd,
     svdvals,
 )
-from metalpy.linalg.norms import matrix_norm, matrix_rank, vector_norm
+from metalpy.linalg.norms import matrix_norm, matrix_rank, norm, vector_norm
 from metalpy.linalg.solutions import SlogdetResult, det, inv, matrix_power, pinv, slogdet, solve
 from metalpy.linalg.structure import cross, diagonal, outer, trace
 
@@ -43,6 +43,7 @@ __all__ = [
     "matrix_power",
     "matrix_rank",
     "matrix_transpose",
+    "norm",
     "outer",
     "pinv",
     "qr",

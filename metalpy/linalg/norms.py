@@ -14,12 +14,13 @@ from metalpy import dtypes
 from metalpy._core.array import allocate
 from metalpy.array import Array
 from metalpy.autograd.tape import primitive
+from metalpy.functions.manipulation import moveaxis
 from metalpy.linalg.decompositions import svdvals
 from metalpy.linalg.launching import Matrices, norms, real_dtype
 from metalpy.ops.elementwise import assign, contiguous
 from metalpy.ops.types import metal_name
 
-__all__ = ["matrix_norm", "matrix_rank", "tolerances", "vector_norm"]
+__all__ = ["matrix_norm", "matrix_rank", "norm", "tolerances", "vector_norm"]
 
 _NORM = struct.Struct("=3If")  # Norm of shaders/vector_norm.h
 _KINDS = {0.0: 0, 1.0: 1, 2.0: 2, math.inf: 3, -math.inf: 4}
@@ -79,6 +80,30 @@ def _rows(x: Array, shape: tuple[int, ...], length: int, order: float) -> Array:
     facts = _NORM.pack(out.size, length, _KINDS.get(order, _ANY_POWER), order)
     norms(x.device)[f"vector_norm_{metal_name(x.dtype)}"](out, x, facts, threads=out.size * 32, group_size=32)
     return out
+
+
+def norm(x: Array, /, ord: Any = None, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Array:
+    """NumPy's norm: of all elements, of the vectors along an axis, or of the matrices in two.
+
+    Parameters
+    ----------
+    x : Array
+    ord : number or str, optional
+        Without it, the root of the sum of squares.
+    axis : int or pair of int, optional
+    keepdims : bool
+        Keep the axes, with extent 1.
+    """
+    if ord is None or isinstance(axis, int) or (axis is None and x.ndim == 1):
+        return vector_norm(x, axis=axis, keepdims=keepdims, ord=2 if ord is None else ord)
+    axes = (0, 1) if axis is None and x.ndim == 2 else tuple(axis or ())
+    if len(axes) != 2:
+        raise ValueError(f"a norm of order {ord!r} is one of vectors or matrices; got shape {x.shape} and axis={axis}")
+    found = matrix_norm(moveaxis(x, axes, (-2, -1)), ord=ord)
+    if keepdims:
+        places = normalize_axis_tuple(axes, x.ndim, "axis")
+        return found.reshape(tuple(1 if place in places else extent for place, extent in enumerate(x.shape)))
+    return found
 
 
 def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: float | Literal["fro", "nuc"] | None = "fro") -> Array:

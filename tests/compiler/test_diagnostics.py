@@ -78,6 +78,71 @@ def test_other_names_get_no_such_hint(name):
     assert "defines=" not in failure(kernel(f"*n = {name};")).msg
 
 
+FOREIGN = {
+    "__syncthreads();": "threadgroup_barrier(mem_flags::mem_threadgroup)",
+    "threadgroup_barrier(mem_threadgroup);": "write mem_flags::mem_threadgroup",
+    "int i = threadIdx.x;": "[[thread_position_in_threadgroup]]",
+    "int i = get_global_id(0);": "[[thread_position_in_grid]]",
+    "atomicAdd(n, 1);": "atomic_fetch_add_explicit(",
+    'printf("%d", *n);': "#include <metalpy/printf.h>",
+}
+
+
+@pytest.mark.parametrize("statement", FOREIGN)
+def test_names_of_other_languages(statement):
+    assert FOREIGN[statement] in failure(kernel(statement)).msg
+
+
+@pytest.mark.parametrize("call", ["exp(1.0f)", "metal::exp(1.0f)", "simd_sum(1.0f)"])
+def test_forgotten_standard_library(call):
+    error = failure(f"kernel void k(device float* x) {{ *x = {call}; }}")
+    assert error.msg.endswith("; add #include <metal_stdlib> and using namespace metal")
+
+
+@pytest.mark.parametrize("source", [kernel("*x = value;"), "kernel void k(device float* x) { *x = value; }"])
+def test_own_names_need_no_standard_library(source):
+    assert failure(source).msg == "use of undeclared identifier 'value'"
+
+
+CALLS = {
+    "threadgroup_barrier();": "requires 1 argument, but 0 were provided",
+    "atomic_fetch_add_explicit(n, 1, memory_order_relaxed);": "could not match 'atomic<T>' against 'int'",
+    "*x = simd_shuffle_xor(*x);": "requires 2 arguments, but 1 was provided",
+}
+
+
+@pytest.mark.parametrize("statement", CALLS)
+def test_why_no_function_of_the_standard_library_fits(statement):
+    error = failure(kernel(statement))
+    assert "; no candidate fits: " in error.msg and CALLS[statement] in error.msg
+
+
+def test_types_of_conversions_are_whole():
+    assert failure(kernel("float4 a; float3 b = a;")).msg == "no viable conversion from 'float4' to 'float3'"
+
+
+def test_the_name_of_a_file_is_no_program():
+    assert "compile_file(path)" in failure("kernels/saxpy.metal").msg
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [(b"\x93MTLP\r\n\x1a\0", "load_library"), (b"MTLB\0", "load_metallib"), ("kernel".encode("utf-16"), "UTF-8")],
+)
+def test_files_that_are_no_text(tmp_path, data, told):
+    path = tmp_path / "k.metal"
+    path.write_bytes(data)
+    with pytest.raises(mp.CompileError, match=told) as raised:
+        mp.compile_file(path)
+    assert len(str(raised.value).splitlines()) == 1 and raised.value.filename == str(path)
+
+
+def test_new():
+    error = failure(kernel("int* p = new int[4]; *n = p[1];"))
+    assert error.msg == "kernel 'k' uses new or delete, which Metal does not have"
+    assert error.lineno == 3
+
+
 def test_missing_include(tmp_path):
     error = failure('#include "no.h"\n')
     assert "'no.h' file not found" in error.msg and "pass include_dirs=" in error.msg

@@ -81,5 +81,5 @@ def test_library_files_know_it(compilation, monkeypatch, store, tmp_path, unsupp
 
 def test_an_unknown_executor(monkeypatch):
     monkeypatch.setenv("METALPY_EXECUTOR", "gpu")
-    with pytest.raises(EnvironmentVariableError, match=r"METALPY_EXECUTOR.*'spmd' or 'reference'"):
+    with pytest.raises(EnvironmentVariableError, match=r"METALPY_EXECUTOR.*'spmd', 'reference' or 'checked'"):
         chosen_executor()

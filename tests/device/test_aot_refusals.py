@@ -74,6 +74,15 @@ def test_the_package_itself_is_good(good, tmp_path):
     assert np.isinf(found[0].numpy()).all()
 
 
+def test_one_array_in_place_of_several(tmp_path):
+    x = mp.ones((3, 4))
+    with pytest.raises(TypeError, match=r"such as \(x,\); got Array"):
+        mp.aot.package(tmp_path / "p.mpkg", lambda x: x + 1, x)
+    mp.aot.package(tmp_path / "p.mpkg", lambda x: x + 1, (x,))
+    with pytest.raises(mp.LaunchTypeError, match=r"such as \[x\]; got one Array"):
+        mp.aot.ModelContainerRunner(tmp_path / "p.mpkg").run(x)
+
+
 def test_files_cut_short(good, tmp_path):
     data = good[0]
     path = tmp_path / "p"

@@ -55,8 +55,38 @@ def test_others_read_ours(device, path):
         assert load_file(path)["x"].tolist() == [0, 1, 2]
 
 
+def test_one_array_as_npy(device, tmp_path):
+    x = mp.arange(6, device=device).reshape(2, 3)
+    mp.save(tmp_path / "x.npy", x)
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), x.numpy())
+    loaded = mp.load(tmp_path / "x.npy", device=device)
+    assert isinstance(loaded, mp.Array) and loaded.dtype == x.dtype and mp.array_equal(loaded, x)
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz", "safetensors"])
+@pytest.mark.parametrize("data", [b"", b"no such file \xff" * 100])
+def test_damaged_files(device, tmp_path, ending, data):
+    if ending == "safetensors":
+        pytest.importorskip("safetensors", reason="safetensors is not installed")
+    path = tmp_path / f"x.{ending}"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"x.{ending}' is no .* or is damaged"):
+        mp.load(path, device=device)
+
+
+def test_wrong_kinds_of_arguments(device, tmp_path):
+    x = mp.zeros(2, device=device)
+    for name, arrays, message in (
+        ("x.npz", x, "given as {name: array}; got Array"),
+        ("x.npz", {1: x}, "names of arrays are strings, got 1"),
+        ("x.npy", {"a": x, "b": x}, "hold one array"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            mp.save(tmp_path / name, arrays)
+
+
 def test_errors(device, tmp_path):
-    for call in (lambda: mp.save(tmp_path / "x.txt", {}), lambda: mp.load(tmp_path / "x.npy")):
+    for call in (lambda: mp.save(tmp_path / "x.txt", {}), lambda: mp.load(tmp_path / "x.csv")):
         with pytest.raises(ValueError, match=r"\.npz and \.safetensors"):
             call()
     with pytest.raises(TypeError, match="bfloat16"):

@@ -125,6 +125,26 @@ def test_buffer_that_is_too_small(lib):
     assert "16" in message and "12" in message
 
 
+def test_rows_of_three_for_vectors_of_three():
+    """A float3 takes the room of four floats: rows of three would be read as something else, and beyond the end."""
+    made = compile_shader(
+        HEAD + "kernel void twice(device float3* x, uint i [[thread_position_in_grid]]) { x[i] *= 2; }\n"
+        "kernel void packed(device packed_float3* x, uint i [[thread_position_in_grid]]) { x[i] = float3(x[i]) * 2; }"
+    )
+    refuse(ValueError, "declare packed_float3, or pad the rows", lambda: made.twice(mp.ones((4, 3)), threads=4))
+    rows = mp.ones((4, 3))
+    made.packed(rows, threads=4)
+    np.testing.assert_array_equal(rows.numpy(), 2)
+    rows = mp.ones((4, 4))
+    made.twice(rows, threads=4)
+    np.testing.assert_array_equal(rows.numpy()[:, :3], 2)
+
+
+@pytest.mark.parametrize("name", ["grid", "threadgroup", "block"])
+def test_names_that_others_have_for_the_size(lib, name):
+    refuse(TypeError, "is threads= or groups=, and group_size=", lambda: lib.scale(mp.ones(4), 1.0, **{name: 4}))
+
+
 def test_struct_values(lib):
     x = mp.ones(4)
     good = {"scale": 1.5, "offset": 2, "pair": (1, 2)}
@@ -241,6 +261,7 @@ def test_threadgroup_memory(lib):
     refuse(ValueError, "'t'", lambda: lib.dynamic(x, threadgroup_memory={0: 0}))
     refuse(TypeError, "'t'|bytes", lambda: lib.dynamic(x, threadgroup_memory={0: "many"}))
     refuse(TypeError, "1", lambda: lib.dynamic(x, threadgroup_memory={0: 128, 1: 128}))
+    refuse(TypeError, "is a dict such as", lambda: lib.dynamic(x, threadgroup_memory=128))
     refuse(TypeError, "threadgroup", lambda: lib.scale(x, 1.0, threadgroup_memory={0: 128}))
     lib.dynamic(x, threadgroup_memory={0: 128})
     np.testing.assert_array_equal(np.asarray(x), 2)

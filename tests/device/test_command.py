@@ -295,6 +295,28 @@ def test_runs_that_fail(folder, capsys, arguments, message):
     assert message in err and "Traceback" not in err
 
 
+def test_save_where_there_is_no_folder(folder, capsys):
+    arguments = ("--constants", "power=2", "--arg", "ones:4:float32", "--save", "no/folder.npy")
+    status, _, err = called(capsys, "run", "constant.metal", "raise_to", *arguments)
+    assert status == 1 and err == "--save no/folder.npy: No such file or directory\n"
+
+
+def test_arguments_of_other_names_and_files(folder, capsys):
+    run = ("run", "good.metal", "fill", "--constants", "power=2")
+    _, _, err = called(capsys, *run, "--arg", "y=zeros:4:int")
+    assert "has no argument 'y'" in err
+    status, _, err = called(capsys, *run, "--arg", "@good.metal")
+    assert status == 2 and "@good.metal is no .npy file of numbers" in err
+    status, _, err = called(capsys, *run, "--arg", "zeros:99999999999999:float")
+    assert status == 2 and "Unable to allocate" in err
+
+
+def test_the_source_is_not_overwritten(folder, capsys):
+    status, _, err = called(capsys, "compile", "constant.metal", "-o", "./constant.metal")
+    assert status == 2 and "would overwrite the source" in err
+    assert (folder / "constant.metal").read_text() == CONSTANT
+
+
 def test_save_of_no_array(folder, capsys):
     given = ["--arg", "zeros:4:int", "--arg", "1", "--threadgroup-memory", "t=16", "--save", "v=out.npy"]
     status, _, err = called(capsys, "run", "good.metal", "fill", *given)

@@ -53,6 +53,12 @@ def test_demo(tmp_path):
     assert str(Path("out") / "mandelbrot.png") in said
 
 
+@pytest.mark.parametrize("script", ["demo.py", "image_filter.py"])
+def test_help_makes_no_folder(script, tmp_path):
+    assert run(script, "--help", cwd=tmp_path).startswith(f"usage: {script} [-h] [folder]")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_demo_notices_wrong_numbers(tmp_path):
     kernels = tmp_path / "examples" / "kernels"
     kernels.mkdir(parents=True)

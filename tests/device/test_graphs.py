@@ -1,5 +1,7 @@
 """Graphs: commands that are recorded once and run again, with the same or other arrays and numbers."""
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -313,6 +315,32 @@ def test_only_launches_have_values_to_replace(device, library):
     with pytest.raises(OverflowError):
         graph.replace(-1, a=1e50)
     graph.launch()
+
+
+def test_misuse_of_a_graph_is_told(device, library):
+    x, _ = random(device)
+    with mp.record(device) as graph:
+        library.saxpy(x, x.copy(), 2.0)
+    with pytest.raises(IndexError, match="has 2 commands, there is no node 2"):
+        graph.replace(2, a=1.0)
+    with pytest.raises(mp.GraphError, match="got list"):
+        graph.launch([x])
+    for misuse in (copy.copy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot be copied or pickled"):
+            misuse(graph)
+
+
+def test_a_recording_may_end_in_another_thread(device, library):
+    x, _ = random(device)
+    recording = mp.record(device)
+    graph = recording.__enter__()
+    library.saxpy(x, x, 2.0)
+    thread = threading.Thread(target=recording.__exit__, args=(None, None, None))
+    thread.start()
+    thread.join()
+    x.numpy()  # this thread records no more
+    graph.launch()
+    assert len(graph) == 1
 
 
 def test_memory_goes_with_the_graph(device, library):

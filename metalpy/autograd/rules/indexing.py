@@ -42,7 +42,7 @@ def _placed(g: Array, y: Array, x: Array, shape: tuple[int, ...], key: Any) -> A
 
 
 @rule("take")
-def _take(g: Array, y: Array, x: Array, indices: Array, *, axis: int | None = None) -> Any:
+def _take(g: Array, y: Array, x: Array, indices: Array, axis: int | None = None) -> Any:
     at = 0 if axis is None else axis % x.ndim
     return placed(g, x.shape, (*(slice(None),) * at, indices))
 
@@ -56,7 +56,7 @@ def placed_along(g: Array, shape: tuple[int, ...], indices: Array, axis: int) ->
 
 
 @rule("take_along_axis")
-def _take_along_axis(g: Array, y: Array, x: Array, indices: Array, *, axis: int = -1) -> Any:
+def _take_along_axis(g: Array, y: Array, x: Array, indices: Array, axis: int = -1) -> Any:
     return placed_along(g, x.shape, indices, axis % x.ndim)
 
 

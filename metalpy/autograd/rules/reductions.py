@@ -63,9 +63,18 @@ def _extremum(g: Array, y: Array, x: Array, axis: Axis = None, *, keepdims: bool
 
 
 @rule("var")
-def _var(g: Array, y: Array, x: Array, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Any:
+def _var(
+    g: Array,
+    y: Array,
+    x: Array,
+    axis: Axis = None,
+    *,
+    correction: float = 0.0,
+    keepdims: bool = False,
+    ddof: float | None = None,
+) -> Any:
     distance = x - mp.mean(x, axis=_axes(x, axis), keepdims=True)
-    return _kept(g, x, axis, keepdims) * distance * (2 / (_count(x, axis) - correction))
+    return _kept(g, x, axis, keepdims) * distance * (2 / (_count(x, axis) - (correction if ddof is None else ddof)))
 
 
 @rule("var_mean")
@@ -99,10 +108,19 @@ def _group_norm(
 
 
 @rule("std")
-def _std(g: Array, y: Array, x: Array, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Any:
+def _std(
+    g: Array,
+    y: Array,
+    x: Array,
+    axis: Axis = None,
+    *,
+    correction: float = 0.0,
+    keepdims: bool = False,
+    ddof: float | None = None,
+) -> Any:
     distance = x - mp.mean(x, axis=_axes(x, axis), keepdims=True)
     slope = mp.where(y == 0, 0, g / mp.where(y == 0, 1, y))  # as the counterpart has it, where there is none
-    scale = _kept(slope, x, axis, keepdims) * (1 / (_count(x, axis) - correction))
+    scale = _kept(slope, x, axis, keepdims) * (1 / (_count(x, axis) - (correction if ddof is None else ddof)))
     return scale * distance
 
 

@@ -33,13 +33,13 @@ def _transpose(g: Array, y: Array, x: Array, *axes: Any) -> Any:
 
 
 @rule("roll")
-def _roll(g: Array, y: Array, x: Array, shift: Any, *, axis: Axis = None) -> Any:
+def _roll(g: Array, y: Array, x: Array, shift: Any, axis: Axis = None) -> Any:
     back = -shift if isinstance(shift, int) else tuple(-n for n in shift)
     return mp.roll(g, back, axis=axis)
 
 
 @rule("concat")
-def _concat(g: Array, y: Array, arrays: Sequence[Array], *, axis: int | None = 0) -> Any:
+def _concat(g: Array, y: Array, arrays: Sequence[Array], axis: int | None = 0) -> Any:
     if axis is None:
         flat = iter(_cut(g, [x.size for x in arrays], 0))
         return ([next(flat).reshape(x.shape) for x in arrays],)
@@ -47,17 +47,17 @@ def _concat(g: Array, y: Array, arrays: Sequence[Array], *, axis: int | None = 0
 
 
 @rule("stack")
-def _stack(g: Array, y: Array, arrays: Sequence[Array], *, axis: int = 0) -> Any:
+def _stack(g: Array, y: Array, arrays: Sequence[Array], axis: int = 0) -> Any:
     return (list(mp.unstack(g, axis=axis)),)
 
 
 @rule("tril")
-def _tril(g: Array, y: Array, x: Array, *, k: int = 0) -> Any:
+def _tril(g: Array, y: Array, x: Array, k: int = 0) -> Any:
     return mp.tril(g, k=k)
 
 
 @rule("triu")
-def _triu(g: Array, y: Array, x: Array, *, k: int = 0) -> Any:
+def _triu(g: Array, y: Array, x: Array, k: int = 0) -> Any:
     return mp.triu(g, k=k)
 
 
