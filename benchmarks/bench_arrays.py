@@ -124,6 +124,14 @@ TORCH: dict[str, Callable[[Any], Any]] = {
     "argsort": lambda x: x.argsort(stable=True),
     "sort of rows": lambda x: x.sort(),
     "unique_values": lambda x: x.unique(),
+    "where": lambda x: torch.where(x > 0, x, 0.0),
+    "clip": lambda x: x.clamp(-1, 1),
+    "step slice": lambda x: x[::2] + x[1::2],
+    "concat": lambda x: torch.cat([x, x]),
+    "take": lambda x: x[torch.from_numpy(_indices(x.numel())[0])],
+    "put": lambda x: _put(x, torch.from_numpy(_indices(x.numel())[0])),
+    "mask": lambda x: x[x > 0],
+    "rfft of rows": lambda x: torch.fft.rfft(x),
 }
 
 
