@@ -86,6 +86,7 @@ EXTENSIONS = [
     extension("pool"),
     extension("graph"),
     extension("array"),
+    extension("dlpack"),
     extension("texture"),
     extension("plan"),
     extension("number"),

@@ -1,6 +1,7 @@
-"""Functions of arrays against NumPy's, the two in turn; the summary has the ratio of the least times of both.
+"""Functions of arrays against NumPy's and, where it is installed, PyTorch's on the CPU, in turn.
 
-NumPy runs on one thread. Wall times are of the launches and the wait for them.
+The summary has the least time of each, and the ratio of metalpy's to the others'. NumPy runs on one thread, PyTorch on
+as many as it takes by itself. Wall times are of the launches and the wait for them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ import pytest
 
 import metalpy as mp
 from metalpy.nn import functional as F
+
+try:
+    import torch
+except ImportError:
+    torch = None
 
 SIZES = [1 << 10, 1 << 16, 1 << 20, 1 << 24]
 _rng = np.random.default_rng(2026)
@@ -101,6 +107,26 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], Shape]] = {
 }
 
 
+# PyTorch's, for those that are none of its methods of the same name.
+TORCH: dict[str, Callable[[Any], Any]] = {
+    "add": lambda x: x + x,
+    "matmul": lambda x: x @ x,
+    "layer_norm": lambda x: torch.nn.functional.layer_norm(x, x.shape[-1:]),
+    "conv2d": lambda x: torch.nn.functional.conv2d(x, torch.from_numpy(_FILTERS), padding=1),
+    "attention": lambda x: torch.nn.functional.scaled_dot_product_attention(x, x, x),
+    "sum of rows": lambda x: x.sum(1),
+    "sum of columns": lambda x: x.sum(0),
+    "sum of thin rows": lambda x: x.sum(1),
+    "max of columns": lambda x: x.amax(0),
+    "var": lambda x: x.var(correction=0),
+    "cumulative_sum": lambda x: x.cumsum(0),
+    "softmax": lambda x: x.softmax(-1),
+    "argsort": lambda x: x.argsort(stable=True),
+    "sort of rows": lambda x: x.sort(),
+    "unique_values": lambda x: x.unique(),
+}
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", CASES)
 def test_array(benchmark, name, size):
@@ -112,12 +138,17 @@ def test_array(benchmark, name, size):
         pytest.skip("NumPy takes seconds for it")
     host = _rng.standard_normal(shape(size), dtype=np.float32)
     x = mp.array(host)
-    times = []
+    others: dict[str, tuple[Callable[[Any], Any], Any]] = {}
+    if torch is not None:  # first, as its threads wait busily for a while
+        others["torch"] = TORCH.get(name, lambda tensor: getattr(tensor, name)()), torch.from_numpy(host)
+    others["numpy"] = in_numpy, host
+    times: dict[str, list[float]] = {other: [] for other in others}
 
-    def numpy_once() -> tuple[tuple[()], dict[str, Any]]:
-        began = time.perf_counter()
-        in_numpy(host)
-        times.append(time.perf_counter() - began)
+    def others_once() -> tuple[tuple[()], dict[str, Any]]:
+        for other, (reference, given) in others.items():
+            began = time.perf_counter()
+            reference(given)
+            times[other].append(time.perf_counter() - began)
         return (), {}
 
     def once() -> None:
@@ -126,5 +157,5 @@ def test_array(benchmark, name, size):
 
     once()
     benchmark.group = f"array {name}"
-    benchmark.pedantic(once, setup=numpy_once, rounds=5 if is_slow else 15)
-    benchmark.extra_info["numpy"] = min(times)
+    benchmark.pedantic(once, setup=others_once, rounds=5 if is_slow else 15)
+    benchmark.extra_info.update({other: min(taken) for other, taken in times.items()})

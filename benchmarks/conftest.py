@@ -114,9 +114,12 @@ def _kernels(stats):
 
 def _arrays(stats):
     rows = {name: bench for name, bench in stats.items() if name.startswith("test_array[") and bench.extra_info}
+    others = [other for other in ("numpy", "torch") if any(other in bench.extra_info for bench in rows.values())]
     if rows:
-        yield f"{'':28}{'elements':>10}{'metalpy':>12}{'NumPy':>12}{'ratio':>12}"
+        titles = {"numpy": "NumPy", "torch": "PyTorch"}
+        yield f"{'':28}{'elements':>10}{'metalpy':>12}" + "".join(f"{titles[o]:>12}{'ratio':>8}" for o in others)
     for name, bench in rows.items():
         function, size = name.removeprefix("test_array[").removesuffix("]").rsplit("-", 1)
-        own, numpy = bench.stats.min, bench.extra_info["numpy"]
-        yield f"{function:28}{size:>10}{duration(own):>12}{duration(numpy):>12}{own / numpy:>12.2f}"
+        cells = [(bench.extra_info[other], bench.stats.min / bench.extra_info[other]) for other in others]
+        compared = "".join(f"{duration(time):>12}{ratio:>8.2f}" for time, ratio in cells)
+        yield f"{function:28}{size:>10}{duration(bench.stats.min):>12}{compared}"

@@ -86,7 +86,8 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
         """
         if len(self.shape) < 2:
             raise ValueError(f"mT needs two axes, the array has shape {self.shape}")
-        return self._view_of(self._host().swapaxes(-1, -2))
+        axes = range(len(self.shape))
+        return self.transpose(*axes[:-2], axes[-1], axes[-2])
 
     def __array_namespace__(self, /, *, api_version: str | None = None) -> ModuleType:
         """The module `metalpy`, which follows the Python array API.
@@ -137,12 +138,14 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
         Raises
         ------
         BufferError
-            For bfloat16 (export ``x.view("uint16")``), and for read-only arrays to a consumer that asks for a version
-            of DLPack before 1.0.
+            If a stride is negative, which some libraries do not survive, unless `copy` is true; and for read-only
+            arrays to a consumer that asks for a version of DLPack before 1.0.
         """
         if stream is not None:
             raise BufferError("memory seen from the host has no streams: stream must be None")
-        return self.numpy().__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
+        from metalpy.dlpack import export
+
+        return export(self.numpy(), max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)  # kDLCPU
@@ -293,6 +296,10 @@ class Array(Operators, Methods, NumpyProtocol, ArrayBase):
         """`value` as an array on the device of this one, of its dtype if it comes from the host."""
         if isinstance(value, Array):  # another dtype is converted where it is written
             return value.to_device(self.device)
+        if hasattr(value, "__dlpack__") and not isinstance(value, (np.ndarray, np.generic)):
+            from metalpy.creation import asarray
+
+            return asarray(value, device=self.device)
         host = value if isinstance(value, (np.ndarray, np.generic)) else np.array(value, self.dtype)
         made = _allocate(Array, self.device, self.dtype, host.shape)
         made._host()[...] = host

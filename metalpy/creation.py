@@ -71,11 +71,11 @@ def array(obj: Any, /, dtype: Any = None, copy: bool | None = True, device: Devi
         return _from_array(obj, wanted, copy, chosen)
     from_python = not isinstance(obj, (np.ndarray, np.generic)) and not hasattr(obj, "__array__")
     if from_python and hasattr(obj, "__dlpack__"):
-        host, from_python = np.from_dlpack(obj), False
+        host, from_python = _shared(obj), False
     elif from_python and wanted is not None and isinstance(obj, (bool, int, float, complex, list, tuple)):
         host = np.array(obj, wanted)  # in one step, so that integers out of range raise
     else:
-        host = np.asarray(obj)
+        host = _seen(obj)
     if from_python and isinstance(obj, (bytes, bytearray, memoryview)):
         host, from_python = np.asarray(memoryview(obj)), False
     if wanted is None:
@@ -83,12 +83,28 @@ def array(obj: Any, /, dtype: Any = None, copy: bool | None = True, device: Devi
     if copy is False:
         if wanted != host.dtype or not isinstance(host, np.ndarray):
             raise ValueError(f"{host.dtype} cannot become {wanted} without a copy; leave out copy=False")
-        if not np.may_share_memory(host, np.asarray(obj)) or not host.flags.c_contiguous:
+        if not np.may_share_memory(host, _seen(obj)) or not host.flags.c_contiguous:
             raise ValueError("only contiguous memory can be wrapped without a copy; leave out copy=False")
         return _wrapped(host, chosen)
     made = _allocate(Array, chosen, wanted, host.shape)
     made._host()[...] = host
     return made
+
+
+def _seen(obj: Any) -> np.ndarray:
+    """What NumPy makes of an object, by DLPack where it does not know the type: PyTorch's bfloat16."""
+    try:
+        return np.asarray(obj)
+    except TypeError:
+        if not hasattr(obj, "__dlpack__"):
+            raise
+    return _shared(obj)
+
+
+def _shared(obj: Any) -> np.ndarray:
+    from metalpy.dlpack import host_of
+
+    return host_of(obj)
 
 
 def _from_array(source: Array, wanted: np.dtype[Any] | None, copy: bool | None, device: Device) -> Array:
@@ -122,7 +138,7 @@ def from_dlpack(x: Any, /, *, device: DeviceLike = None, copy: bool | None = Non
     Parameters
     ----------
     x : object
-        Has ``__dlpack__``, and memory that the host sees.
+        Has ``__dlpack__``, and memory that the host sees; or a capsule that ``__dlpack__`` gave.
     device : str, int or Device, optional
     copy : bool, optional
         True makes new memory, False never does. None copies only if the device cannot use the memory in place:
@@ -138,14 +154,15 @@ def from_dlpack(x: Any, /, *, device: DeviceLike = None, copy: bool | None = Non
     TypeError
         If the elements have a dtype that Metal lacks, such as float64.
     BufferError
-        If `x` is in memory that the host does not see.
+        If `x` is in memory that the host does not see, or its library does not give it, as PyTorch if a gradient is
+        required.
     ValueError
         If a copy is needed and `copy` is False.
     """
     chosen = _device(device)
     if isinstance(x, Array) and x.device is chosen:
         return x.copy() if copy else x
-    host = np.from_dlpack(x)
+    host = _shared(x)
     if not copy:
         try:
             return _wrap_memory(Array, chosen, host)

@@ -17,7 +17,6 @@ _MODULE = {
     "manual_seed": "metalpy.mps.manual_seed",
     "mm": "metalpy.matmul",
     "ndarray": "metalpy.Array",
-    "no_grad": "nothing: only functions given to metalpy.grad and its like are recorded",
     "norm": "metalpy.linalg.norm",
     "permute": "metalpy.permute_dims",
     "rand": "metalpy.random.random",

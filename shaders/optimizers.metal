@@ -31,8 +31,9 @@ struct Adam {
   bool decoupled;       // decay shrinks the parameter instead of adding to the gradient
 };
 
-kernel void adam(device T *x, device const T *gradient, device float *mean, device float *square,
-                 constant Adam &facts, uint i [[thread_position_in_grid]]) {
+// One parameter. `largest`, where the greatest mean square so far is kept, may be null: then the present one is used.
+inline void adam_step(device T *x, device const T *gradient, device float *mean, device float *square,
+                      device float *largest, constant Adam &facts, uint i) {
   float value = float(x[i]), slope = float(gradient[i]);
   if (facts.decoupled)
     value -= facts.decay * value;
@@ -42,5 +43,19 @@ kernel void adam(device T *x, device const T *gradient, device float *mean, devi
   float v = facts.second * square[i] + (1.0f - facts.second) * slope * slope;
   mean[i] = m;
   square[i] = v;
+  if (largest) {
+    v = max(v, largest[i]);
+    largest[i] = v;
+  }
   x[i] = T(value - facts.step * m / (sqrt(v) / facts.root + facts.eps));
+}
+
+kernel void adam(device T *x, device const T *gradient, device float *mean, device float *square,
+                 constant Adam &facts, uint i [[thread_position_in_grid]]) {
+  adam_step(x, gradient, mean, square, nullptr, facts, i);
+}
+
+kernel void adam_largest(device T *x, device const T *gradient, device float *mean, device float *square,
+                         device float *largest, constant Adam &facts, uint i [[thread_position_in_grid]]) {
+  adam_step(x, gradient, mean, square, largest, facts, i);
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -15,7 +16,7 @@ from metalpy.autograd.tape import Tape
 from metalpy.autograd.trees import flatten, unflatten
 from metalpy.errors import GradientError
 
-__all__ = ["checkpoint", "custom_function", "grad", "stop_gradient", "value_and_grad", "vjp"]
+__all__ = ["checkpoint", "custom_function", "grad", "no_grad", "stop_gradient", "value_and_grad", "vjp"]
 
 Function = Callable[..., Any]
 
@@ -119,6 +120,25 @@ def vjp(function: Function, primals: Sequence[Array], cotangents: Sequence[Array
 def stop_gradient(x: Array) -> Array:
     """The same elements in the same memory, which gradients take for constants."""
     return x._derive(x.dtype, x.shape, None if x.contiguous else x.strides, x.offset)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """What is computed in the block is a constant to gradients; ``@mp.no_grad()`` does so for a function.
+
+    It is only of use within a function whose gradient is taken: nothing is recorded elsewhere.
+
+    Examples
+    --------
+    >>> def loss(x):
+    ...     with mp.no_grad():
+    ...         scale = mp.max(x)
+    ...     return mp.sum(x / scale)
+    >>> mp.grad(loss)(mp.array([1.0, 4.0])).tolist()
+    [0.25, 0.25]
+    """
+    with tape.suspended():
+        yield
 
 
 class custom_function:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from metalpy.array import Array
-from metalpy.autograd.tape import is_traced
+from metalpy.autograd.tape import primitive
 from metalpy.creation import asarray
 from metalpy.ops import elementwise
 
@@ -179,6 +179,7 @@ def ceil(x: Any, /) -> Array:
     return _unary("ceil", x)
 
 
+@primitive
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Array:
     """Each element, but `min` where it is less and `max` where it is greater; NaN where one of them is.
 
@@ -190,7 +191,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Array:
         integers.
     """
     found = x = asarray(x)
-    if type(min) in (int, float) and type(max) in (int, float) and not is_traced(x):
+    if type(min) in (int, float) and type(max) in (int, float):
         at_once = elementwise.clipped(x, min, max)
         if at_once is not None:
             return at_once

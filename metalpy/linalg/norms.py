@@ -106,7 +106,6 @@ def norm(x: Array, /, ord: Any = None, axis: int | Sequence[int] | None = None, 
     return found
 
 
-@primitive
 def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: float | Literal["fro", "nuc"] | None = "fro") -> Array:
     """Norms of the matrices along the last two axes.
 

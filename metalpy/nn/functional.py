@@ -5,107 +5,42 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 import metalpy as mp
 from metalpy.array import Array
-from metalpy.ops.windows import Pair, fold, unfold, window_count
+from metalpy.nn import activations, losses, upsampling
+from metalpy.nn.activations import *  # noqa: F403
+from metalpy.nn.losses import *  # noqa: F403
+from metalpy.nn.upsampling import *  # noqa: F403
+from metalpy.ops.windows import Pair, fold, pair, unfold, window_count
 
 __all__ = [
+    *activations.__all__,
+    *losses.__all__,
+    *upsampling.__all__,
+    "adaptive_avg_pool2d",
+    "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
-    "binary_cross_entropy_with_logits",
     "conv1d",
     "conv2d",
-    "cross_entropy",
+    "cosine_similarity",
     "dropout",
-    "elu",
     "embedding",
     "fold",
-    "gelu",
     "group_norm",
-    "huber_loss",
-    "l1_loss",
     "layer_norm",
-    "leaky_relu",
     "linear",
-    "log_softmax",
+    "max_pool1d",
     "max_pool2d",
-    "mse_loss",
-    "nll_loss",
-    "relu",
+    "normalize",
+    "one_hot",
+    "pad",
     "rms_norm",
     "scaled_dot_product_attention",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softplus",
-    "tanh",
     "unfold",
 ]
-
-
-# ---- activations ----
-
-
-def relu(x: Array) -> Array:
-    """The greater of each element and 0."""
-    return mp.maximum(x, 0)
-
-
-def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
-    """Each element, times `negative_slope` if it is negative."""
-    return mp.maximum(x, 0) + negative_slope * mp.minimum(x, 0)
-
-
-def elu(x: Array, alpha: float = 1.0) -> Array:
-    """Each element if it is positive, else ``alpha * (exp(x) - 1)``."""
-    return mp.maximum(x, 0) + alpha * mp.expm1(mp.minimum(x, 0))
-
-
-def sigmoid(x: Array) -> Array:
-    """``1 / (1 + exp(-x))``, by the hyperbolic tangent, which does not overflow."""
-    return 0.5 * mp.tanh(0.5 * x) + 0.5
-
-
-def silu(x: Array) -> Array:
-    """``x * sigmoid(x)``."""
-    return x * sigmoid(x)
-
-
-def softplus(x: Array) -> Array:
-    """``log(1 + exp(x))``."""
-    return mp.logaddexp(x, 0)
-
-
-def gelu(x: Array, approximate: str = "none") -> Array:
-    """``x`` times the standard normal distribution function of x.
-
-    Parameters
-    ----------
-    x : Array
-    approximate : {"none", "tanh"}
-        ``"tanh"`` for the approximation by a hyperbolic tangent of D. Hendrycks and K. Gimpel, "Gaussian Error Linear
-        Units", 2016.
-    """
-    if approximate == "tanh":
-        return 0.5 * x * (1 + mp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-    if approximate != "none":
-        raise ValueError(f"approximate is 'none' or 'tanh', got {approximate!r}")
-    return 0.5 * x * (1 + mp.erf(x * math.sqrt(0.5)))
-
-
-def tanh(x: Array) -> Array:
-    """The hyperbolic tangent of each element."""
-    return mp.tanh(x)
-
-
-def softmax(x: Array, axis: int = -1) -> Array:
-    """``exp(x)`` divided by its sum along an axis, without overflow."""
-    return mp.softmax(x, axis=axis)
-
-
-def log_softmax(x: Array, axis: int = -1) -> Array:
-    """The logarithm of `softmax`, without underflow."""
-    return mp.log_softmax(x, axis=axis)
 
 
 # ---- products ----
@@ -117,13 +52,19 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     return product if bias is None else product + bias
 
 
-def embedding(indices: Array, weight: Array) -> Array:
-    """The rows of `weight` that integers choose: of shape ``(*indices.shape, weight.shape[1])``."""
-    return mp.take(weight, indices.reshape(-1), axis=0).reshape((*indices.shape, weight.shape[1]))
+def embedding(indices: Array, weight: Array, padding_idx: int | None = None) -> Array:
+    """The rows of `weight` that integers choose: of shape ``(*indices.shape, weight.shape[1])``.
+
+    The row `padding_idx` is a constant to gradients.
+    """
+    rows = mp.take(weight, indices.reshape(-1), axis=0).reshape((*indices.shape, weight.shape[1]))
+    if padding_idx is None:
+        return rows
+    return mp.where((indices != padding_idx % weight.shape[0])[..., None], rows, mp.stop_gradient(rows))
 
 
 def conv2d(
-    x: Array, weight: Array, bias: Array | None = None, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1,
+    x: Array, weight: Array, bias: Array | None = None, stride: Pair = 1, padding: Pair | str = 0, dilation: Pair = 1,
     groups: int = 1,
 ) -> Array:  # fmt: skip
     """Sliding products with windows of images.
@@ -137,7 +78,8 @@ def conv2d(
     bias : Array, optional
         ``(out,)``.
     stride, padding, dilation : int or pair of int
-        Steps from window to window; zeros around the image; steps between the elements of a window.
+        Steps from window to window; zeros around the image; steps between the elements of a window. A padding of
+        "valid" is 0, "same" keeps the extents, for a stride of 1.
     groups : int
         Parts into which the channels are split, each for its own part of the output.
 
@@ -159,6 +101,8 @@ def conv2d(
         raise ValueError(f"conv2d of {channels} channels in {groups} groups does not fit weights of shape "
                          f"{weight.shape}")  # fmt: skip
     window = (weight.shape[2], weight.shape[3])
+    if isinstance(padding, str):
+        x, padding = _padded(x, window, stride, padding, dilation), 0
     rows, columns = window_count(x.shape[2:], window, stride, padding, dilation)
     parts = unfold(x, window, stride, padding, dilation)
     parts = parts.reshape((x.shape[0], groups, -1, rows * columns))
@@ -167,8 +111,17 @@ def conv2d(
     return result if bias is None else result + bias.reshape((1, out, 1, 1))
 
 
+def _padded(x: Array, window: Pair, stride: Pair, padding: str, dilation: Pair) -> Array:
+    if padding not in ("same", "valid") or (padding == "same" and pair(stride) != (1, 1)):
+        raise ValueError(f"padding is a number, 'valid', or 'same' with a stride of 1, got {padding!r} and {stride}")
+    if padding == "valid":
+        return x
+    rows, columns = (step * (extent - 1) for step, extent in zip(pair(dilation), pair(window), strict=True))
+    return pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+
+
 def conv1d(
-    x: Array, weight: Array, bias: Array | None = None, stride: int = 1, padding: int = 0, dilation: int = 1,
+    x: Array, weight: Array, bias: Array | None = None, stride: int = 1, padding: int | str = 0, dilation: int = 1,
     groups: int = 1,
 ) -> Array:  # fmt: skip
     """As `conv2d`, of ``(N, C, L)`` with weights ``(out, C / groups, length)``."""
@@ -176,7 +129,8 @@ def conv1d(
         raise ValueError(f"conv1d takes signals (N, C, L) and weights (out, C / groups, length), got shapes {x.shape} "
                          f"and {weight.shape}")  # fmt: skip
     image, filters = x[:, :, None, :], weight[:, :, None, :]
-    return conv2d(image, filters, bias, (1, stride), (0, padding), (1, dilation), groups)[:, :, 0, :]
+    around = padding if isinstance(padding, str) else (0, padding)
+    return conv2d(image, filters, bias, (1, stride), around, (1, dilation), groups)[:, :, 0, :]
 
 
 # ---- pooling ----
@@ -201,7 +155,100 @@ def avg_pool2d(x: Array, kernel_size: Pair, stride: Pair | None = None, padding:
     return mp.mean(_windows(x, kernel_size, stride, padding, 0.0), axis=2)
 
 
+def max_pool1d(x: Array, kernel_size: int, stride: int | None = None, padding: int = 0) -> Array:
+    """As `max_pool2d`, of signals ``(N, C, L)``."""
+    return max_pool2d(_image(x), (1, kernel_size), (1, stride or kernel_size), (0, padding))[:, :, 0, :]
+
+
+def avg_pool1d(x: Array, kernel_size: int, stride: int | None = None, padding: int = 0) -> Array:
+    """As `avg_pool2d`, of signals ``(N, C, L)``."""
+    return avg_pool2d(_image(x), (1, kernel_size), (1, stride or kernel_size), (0, padding))[:, :, 0, :]
+
+
+def _image(x: Array) -> Array:
+    if x.ndim != 3:
+        raise ValueError(f"pooling of signals takes (N, C, L), got shape {x.shape}")
+    return x[:, :, None, :]
+
+
+def adaptive_avg_pool2d(x: Array, output_size: Pair) -> Array:
+    """The means of as many windows as `output_size` says, which cover images ``(N, C, H, W)`` evenly."""
+    rows, columns = pair(output_size)
+    if x.ndim != 4 or rows < 1 or columns < 1:
+        raise ValueError(f"adaptive_avg_pool2d takes images (N, C, H, W) and sizes of 1 or more, got shape {x.shape} "
+                         f"and {output_size}")  # fmt: skip
+    if x.shape[2] % rows == 0 and x.shape[3] % columns == 0:
+        parts = x.reshape((*x.shape[:2], rows, x.shape[2] // rows, columns, x.shape[3] // columns))
+        return mp.mean(parts, axis=(3, 5))
+    along = _shares(rows, x.shape[2], x) @ x
+    return along @ mp.matrix_transpose(_shares(columns, x.shape[3], x))
+
+
+def _shares(count: int, extent: int, x: Array) -> Array:
+    """A matrix that takes the means of `count` windows, from ``n * extent / count`` rounded down to the next up."""
+    host = np.zeros((count, extent), np.float32)
+    for n in range(count):
+        first, last = n * extent // count, -(-(n + 1) * extent // count)
+        host[n, first:last] = 1 / (last - first)
+    return mp.asarray(host, dtype=x.dtype, device=x.device)
+
+
+# ---- shapes ----
+
+
+def pad(x: Array, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Array:
+    """More elements around an array.
+
+    Parameters
+    ----------
+    x : Array
+    pad : sequence of int
+        How many before and after the last axis, then the one before it, and so on; negative numbers cut off.
+    mode : {"constant"}
+    value : float
+        What they are.
+    """
+    if mode != "constant" or len(pad) % 2 or len(pad) > 2 * x.ndim:
+        raise ValueError(f"pad takes pairs of numbers for at most {x.ndim} axes, and mode='constant', got {pad!r} and "
+                         f"{mode!r}")  # fmt: skip
+    for place in range(0, len(pad), 2):
+        axis = x.ndim - 1 - place // 2
+        before, after = pad[place], pad[place + 1]
+        if before < 0 or after < 0:
+            x = x[(*(slice(None),) * axis, slice(max(0, -before), x.shape[axis] - max(0, -after)))]
+        parts = [_filled(x, axis, before, value), x, _filled(x, axis, after, value)]
+        x = mp.concat([part for part in parts if part.shape[axis] or part is x], axis=axis)
+    return x
+
+
+def _filled(x: Array, axis: int, extent: int, value: float) -> Array:
+    shape = (*x.shape[:axis], max(0, extent), *x.shape[axis + 1 :])
+    return mp.full(shape, value, dtype=x.dtype, device=x.device)
+
+
+def one_hot(x: Array, num_classes: int = -1) -> Array:
+    """int64 ones at the places that integers name along a new last axis of `num_classes`, and zeros.
+
+    By default there are as many as the greatest integer needs, for which the device is waited for.
+    """
+    if x.dtype.kind not in "iu":
+        raise TypeError(f"one_hot takes integers, got {x.dtype}")
+    count = int(mp.max(x).item()) + 1 if num_classes == -1 else num_classes
+    return (x[..., None] == mp.arange(count, dtype=x.dtype, device=x.device)).astype(mp.int64)
+
+
 # ---- normalisation ----
+
+
+def normalize(x: Array, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Array:
+    """Each vector along an axis divided by its norm of order `p`, or by `eps` if that is greater."""
+    return x / mp.maximum(mp.linalg.vector_norm(x, axis=dim, keepdims=True, ord=p), eps)
+
+
+def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> Array:
+    """The cosine of the angle between vectors along an axis; norms are `eps` at least."""
+    first, second = (mp.maximum(mp.linalg.vector_norm(x, axis=dim), eps) for x in (x1, x2))
+    return mp.sum(x1 * x2, axis=dim) / (first * second)
 
 
 def layer_norm(
@@ -220,14 +267,24 @@ def layer_norm(
     eps : float
         Added to the variance.
     """
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if x.shape[x.ndim - len(shape) :] != shape:
-        raise ValueError(f"layer_norm over axes of extents {shape} does not fit shape {x.shape}")
-    axes = tuple(range(-len(shape), 0))
-    return _scaled(_standardised(x, axes, eps), weight, bias)
+    normal = _standardised(x, _last_axes("layer_norm", x, normalized_shape), eps)
+    return _scaled(normal, weight, bias).astype(x.dtype, copy=False)
+
+
+def _last_axes(name: str, x: Array, extents: int | Sequence[int]) -> tuple[int, ...]:
+    shape = (extents,) if isinstance(extents, int) else tuple(extents)
+    if not shape or x.shape[max(0, x.ndim - len(shape)) :] != shape:
+        raise ValueError(f"{name} over axes of extents {shape} does not fit shape {x.shape}")
+    return tuple(range(-len(shape), 0))
+
+
+def _wide(x: Array) -> Array:
+    """As float32 if it is narrower: squares go beyond float16, and sums lose what little bfloat16 has."""
+    return x.astype(mp.float32, copy=False) if x.dtype.itemsize == 2 else x
 
 
 def _standardised(x: Array, axes: tuple[int, ...], eps: float) -> Array:
+    x = _wide(x)
     distance = x - mp.mean(x, axis=axes, keepdims=True)
     variance = mp.mean(distance * distance, axis=axes, keepdims=True)
     return distance / mp.sqrt(variance + eps)
@@ -238,9 +295,17 @@ def _scaled(x: Array, weight: Array | None, bias: Array | None) -> Array:
     return x if bias is None else x + bias
 
 
-def rms_norm(x: Array, weight: Array | None = None, eps: float = 1e-5) -> Array:
-    """Each vector along the last axis divided by the root of the mean of its squares, then scaled."""
-    return _scaled(x / mp.sqrt(mp.mean(x * x, axis=-1, keepdims=True) + eps), weight, None)
+def rms_norm(
+    x: Array, normalized_shape: int | Sequence[int], weight: Array | None = None, eps: float | None = None
+) -> Array:
+    """Divided by the root of the mean of the squares over the last axes, then scaled.
+
+    Parameters are those of `layer_norm`; `eps` is by default the precision of float32, in which it is computed.
+    """
+    axes = _last_axes("rms_norm", x, normalized_shape)
+    wide = _wide(x)
+    scale = mp.sqrt(mp.mean(wide * wide, axis=axes, keepdims=True) + (2.0**-23 if eps is None else eps))
+    return _scaled(wide / scale, weight, None).astype(x.dtype, copy=False)
 
 
 def group_norm(
@@ -250,7 +315,8 @@ def group_norm(
     if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups:
         raise ValueError(f"group_norm in {num_groups} groups does not fit shape {x.shape}")
     grouped = x.reshape((x.shape[0], num_groups, -1))
-    return _by_channel(_standardised(grouped, (-1,), eps).reshape(x.shape), weight, bias)
+    normal = _standardised(grouped, (-1,), eps).reshape(x.shape)
+    return _by_channel(normal, weight, bias).astype(x.dtype, copy=False)
 
 
 def _by_channel(x: Array, weight: Array | None, bias: Array | None) -> Array:
@@ -272,16 +338,17 @@ def batch_norm(
     if training or running_mean is None or running_var is None:
         if running_mean is not None and running_var is not None:
             count = x.size // x.shape[1]
-            own = mp.stop_gradient(x)
+            own = _wide(mp.stop_gradient(x))
             _move(running_mean, mp.mean(own, axis=axes), momentum)
             _move(running_var, mp.var(own, axis=axes, correction=float(count > 1)), momentum)
-        return _by_channel(_standardised(x, axes, eps), weight, bias)
-    normal = (x - running_mean.reshape(shape)) / mp.sqrt(running_var.reshape(shape) + eps)
-    return _by_channel(normal, weight, bias)
+        return _by_channel(_standardised(x, axes, eps), weight, bias).astype(x.dtype, copy=False)
+    mean, variance = (_wide(part).reshape(shape) for part in (running_mean, running_var))
+    normal = (x - mean) / mp.sqrt(variance + eps)
+    return _by_channel(normal, weight, bias).astype(x.dtype, copy=False)
 
 
 def _move(running: Array, value: Array, momentum: float) -> None:
-    running += momentum * (value - running)
+    running += (momentum * (value - running)).astype(running.dtype, copy=False)
 
 
 def dropout(x: Array, p: float = 0.5, training: bool = True) -> Array:
@@ -297,8 +364,8 @@ def dropout(x: Array, p: float = 0.5, training: bool = True) -> Array:
 
 
 def scaled_dot_product_attention(
-    query: Array, key: Array, value: Array, attn_mask: Array | None = None, is_causal: bool = False,
-    scale: float | None = None,
+    query: Array, key: Array, value: Array, attn_mask: Array | None = None, dropout_p: float = 0.0,
+    is_causal: bool = False, scale: float | None = None,
 ) -> Array:  # fmt: skip
     """``softmax(query @ key.T * scale) @ value``.
 
@@ -308,6 +375,8 @@ def scaled_dot_product_attention(
         ``(..., L, E)``, ``(..., S, E)`` and ``(..., S, V)``.
     attn_mask : Array, optional
         Broadcasts to ``(..., L, S)``: bool, True where to look, or numbers to add.
+    dropout_p : float
+        Probability with which a weight is left out. It holds whenever it is given: pass 0 out of training.
     is_causal : bool
         Each of the L looks at those of the S that do not come after it.
     scale : float, optional
@@ -321,76 +390,4 @@ def scaled_dot_product_attention(
         attn_mask = mp.tril(mp.ones(scores.shape[-2:], dtype=bool, device=scores.device))
     if attn_mask is not None:
         scores = mp.where(attn_mask, scores, -math.inf) if attn_mask.dtype == mp.bool_ else scores + attn_mask
-    return mp.softmax(scores, axis=-1) @ value
-
-
-# ---- losses ----
-
-
-def _reduced(x: Array, reduction: str) -> Array:
-    if reduction == "mean":
-        return mp.mean(x)
-    if reduction == "sum":
-        return mp.sum(x)
-    if reduction != "none":
-        raise ValueError(f"reduction is 'mean', 'sum' or 'none', got {reduction!r}")
-    return x
-
-
-def mse_loss(x: Array, target: Array, reduction: str = "mean") -> Array:
-    """Squares of the differences."""
-    return _reduced(mp.square(x - target), reduction)
-
-
-def l1_loss(x: Array, target: Array, reduction: str = "mean") -> Array:
-    """Absolute values of the differences."""
-    return _reduced(mp.abs(x - target), reduction)
-
-
-def huber_loss(x: Array, target: Array, reduction: str = "mean", delta: float = 1.0) -> Array:
-    """Half the square of differences up to `delta`, beyond it ``delta * (|difference| - delta / 2)``."""
-    size = mp.abs(x - target)
-    near = mp.minimum(size, delta)
-    return _reduced(near * (size - 0.5 * near), reduction)
-
-
-def cross_entropy(x: Array, target: Array, reduction: str = "mean", label_smoothing: float = 0.0) -> Array:
-    """Minus the logarithm of the softmax along axis 1 at the right class.
-
-    Parameters
-    ----------
-    x : Array
-        ``(N, classes)``, or ``(N, classes, ...)``.
-    target : Array
-        Integers ``(N, ...)``, the right classes; or probabilities of the shape of `x`.
-    reduction : {"mean", "sum", "none"}
-    label_smoothing : float
-        How much of each target goes to all classes evenly.
-    """
-    logarithms = mp.log_softmax(x, axis=1)
-    if target.shape == x.shape and target.dtype.kind in "fV":
-        target = target * (1 - label_smoothing) + label_smoothing / x.shape[1]
-        return _reduced(-mp.sum(target * logarithms, axis=1), reduction)
-    chosen = _chosen(logarithms, target)
-    if label_smoothing:
-        chosen = (1 - label_smoothing) * chosen + label_smoothing * mp.mean(logarithms, axis=1)
-    return _reduced(-chosen, reduction)
-
-
-def nll_loss(x: Array, target: Array, reduction: str = "mean") -> Array:
-    """As `cross_entropy`, of logarithms of probabilities."""
-    return _reduced(-_chosen(x, target), reduction)
-
-
-def _chosen(x: Array, target: Array) -> Array:
-    if target.dtype.kind not in "iu" or target.shape != (*x.shape[:1], *x.shape[2:]):
-        wanted = (*x.shape[:1], *x.shape[2:])
-        raise ValueError(f"targets are integers of shape {wanted} for classes of shape {x.shape}, got "
-                         f" shape {target.shape} and dtype {target.dtype}")  # fmt: skip
-    places = mp.expand_dims(target, axis=1)
-    return mp.squeeze(mp.take_along_axis(x, places, axis=1), axis=1)
-
-
-def binary_cross_entropy_with_logits(x: Array, target: Array, reduction: str = "mean") -> Array:
-    """Minus the logarithm of the probability of `target`, from 0 to 1, where ``sigmoid(x)`` is that of 1."""
-    return _reduced(mp.logaddexp(x, 0) - x * target, reduction)
+    return dropout(mp.softmax(scores, axis=-1), dropout_p) @ value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import metalpy as mp
 from metalpy.array import Array
@@ -13,18 +13,25 @@ from metalpy.nn.module import Module
 from metalpy.ops.windows import Pair, pair
 
 __all__ = [
+    "AdaptiveAvgPool2d",
+    "AvgPool1d",
     "AvgPool2d",
+    "BatchNorm1d",
     "BatchNorm2d",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "Dropout",
     "Embedding",
     "Flatten",
     "GroupNorm",
+    "Identity",
     "LayerNorm",
     "Linear",
+    "MaxPool1d",
     "MaxPool2d",
-    "MultiHeadAttention",
+    "PReLU",
     "RMSNorm",
 ]
 
@@ -119,7 +126,7 @@ class Conv2d(_Convolution):
     _function = staticmethod(F.conv2d)
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0,
+        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair | str = 0,
         dilation: Pair = 1, groups: int = 1, bias: bool = True, device: Any = None, dtype: Any = mp.float32,
     ) -> None:  # fmt: skip
         super().__init__(in_channels, out_channels, pair(kernel_size), bias, device, dtype,
@@ -132,11 +139,72 @@ class Conv1d(_Convolution):
     _function = staticmethod(F.conv1d)
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0,
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int | str = 0,
         dilation: int = 1, groups: int = 1, bias: bool = True, device: Any = None, dtype: Any = mp.float32,
     ) -> None:  # fmt: skip
         super().__init__(in_channels, out_channels, (kernel_size,), bias, device, dtype,
                          stride=stride, padding=padding, dilation=dilation, groups=groups)  # fmt: skip
+
+
+class _Transposed(_Convolution):
+    """Convolutions whose weights have the channels of the argument first."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, window: tuple[int, ...], bias: bool, device: Any, dtype: Any,
+        **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(out_channels, in_channels, window, False, device, dtype, **options)
+        if bias:
+            self.bias = _uniform((out_channels,), math.prod(self.weight.shape[1:]), device, dtype)
+
+    def extra_repr(self) -> str:
+        inner, out, *window = self.weight.shape
+        listed = "".join(f", {name}={value}" for name, value in self.options.items())
+        return f"{inner}, {out * self.options['groups']}, kernel_size={tuple(window)}{listed}"
+
+
+class ConvTranspose2d(_Transposed):
+    """`functional.conv_transpose2d` with weights of its own, ``(in_channels, out_channels / groups, *kernel_size)``."""
+
+    _function = staticmethod(F.conv_transpose2d)
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0,
+        output_padding: Pair = 0, groups: int = 1, bias: bool = True, dilation: Pair = 1, device: Any = None,
+        dtype: Any = mp.float32,
+    ) -> None:  # fmt: skip
+        super().__init__(in_channels, out_channels, pair(kernel_size), bias, device, dtype, stride=stride,
+                         padding=padding, output_padding=output_padding, groups=groups, dilation=dilation)  # fmt: skip
+
+
+class ConvTranspose1d(_Transposed):
+    """`functional.conv_transpose1d` with weights of its own; parameters as for `ConvTranspose2d`."""
+
+    _function = staticmethod(F.conv_transpose1d)
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0,
+        output_padding: int = 0, groups: int = 1, bias: bool = True, dilation: int = 1, device: Any = None,
+        dtype: Any = mp.float32,
+    ) -> None:  # fmt: skip
+        super().__init__(in_channels, out_channels, (kernel_size,), bias, device, dtype, stride=stride,
+                         padding=padding, output_padding=output_padding, groups=groups, dilation=dilation)  # fmt: skip
+
+
+class PReLU(Module):
+    """`functional.prelu` with a weight of its own, for all or for each of `num_parameters` channels."""
+
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = mp.float32
+    ) -> None:
+        super().__init__()
+        self.weight = mp.full((num_parameters,), init, dtype=dtype, device=device)
+
+    def forward(self, x: Array) -> Array:
+        return F.prelu(x, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.weight.size}"
 
 
 class Embedding(Module):
@@ -146,6 +214,8 @@ class Embedding(Module):
     ----------
     num_embeddings, embedding_dim : int
         Rows, and elements of one.
+    padding_idx : int, optional
+        A row that is 0 at first, and has no gradient.
 
     Attributes
     ----------
@@ -153,12 +223,18 @@ class Embedding(Module):
         ``(num_embeddings, embedding_dim)``, of the standard normal distribution at first.
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, device: Any = None, dtype: Any = mp.float32) -> None:
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, device: Any = None,
+        dtype: Any = mp.float32,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.padding_idx = padding_idx
         self.weight = mp.random.normal(0, 1, (num_embeddings, embedding_dim), dtype).to_device(mp.device(device))
+        if padding_idx is not None:
+            self.weight[padding_idx] = 0
 
     def forward(self, indices: Array) -> Array:
-        return F.embedding(indices, self.weight)
+        return F.embedding(indices, self.weight, self.padding_idx)
 
     def extra_repr(self) -> str:
         return "{}, {}".format(*self.weight.shape)
@@ -188,16 +264,20 @@ class LayerNorm(Module):
 class RMSNorm(Module):
     """`functional.rms_norm` with a weight of its own, 1 at first."""
 
-    def __init__(self, normalized_shape: int, eps: float = 1e-5, device: Any = None, dtype: Any = mp.float32) -> None:
+    def __init__(
+        self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True,
+        device: Any = None, dtype: Any = mp.float32,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.eps = eps
-        self.weight = mp.ones((normalized_shape,), dtype=dtype, device=device)
+        self.weight = mp.ones(self.normalized_shape, dtype=dtype, device=device) if elementwise_affine else None
 
     def forward(self, x: Array) -> Array:
-        return F.rms_norm(x, self.weight, self.eps)
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.weight.shape[0]}, eps={self.eps}"
+        return f"{self.normalized_shape}, eps={self.eps}"
 
 
 class GroupNorm(Module):
@@ -221,37 +301,67 @@ class GroupNorm(Module):
         return f"{self.num_groups}, eps={self.eps}"
 
 
-class BatchNorm2d(Module):
-    """`functional.batch_norm` of images, with the mean and variance that run as buffers."""
+class _BatchNorm(Module):
+    """`functional.batch_norm` with weights of its own, and with the mean and variance that run as buffers."""
 
-    running_mean: Array
-    running_var: Array
+    _shapes: ClassVar[dict[int, str]]
+    running_mean: Array | None
+    running_var: Array | None
+    num_batches_tracked: Array | None
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True, device: Any = None,
-        dtype: Any = mp.float32,
+        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True,
+        track_running_stats: bool = True, device: Any = None, dtype: Any = mp.float32,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.eps, self.momentum = eps, momentum
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = mp.ones((num_features,), dtype=dtype, device=device) if affine else None
         self.bias = mp.zeros((num_features,), dtype=dtype, device=device) if affine else None
-        self.register_buffer("running_mean", mp.zeros((num_features,), dtype=dtype, device=device))
-        self.register_buffer("running_var", mp.ones((num_features,), dtype=dtype, device=device))
+        runs = track_running_stats
+        self.register_buffer("running_mean", mp.zeros((num_features,), dtype=dtype, device=device) if runs else None)
+        self.register_buffer("running_var", mp.ones((num_features,), dtype=dtype, device=device) if runs else None)
+        self.register_buffer("num_batches_tracked", mp.zeros((), dtype=mp.int64, device=device) if runs else None)
 
     def forward(self, x: Array) -> Array:
-        if x.ndim != 4:
-            raise ValueError(f"BatchNorm2d takes images (N, C, H, W), got shape {x.shape}")
+        if x.ndim not in self._shapes or x.shape[1] != self.num_features:
+            wanted = " or ".join(self._shapes.values())
+            raise ValueError(f"{type(self).__name__} takes {wanted} with C = {self.num_features}, got shape {x.shape}")
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training,
                             self.momentum, self.eps)  # fmt: skip
 
     def extra_repr(self) -> str:
-        return f"{self.running_mean.shape[0]}, eps={self.eps}, momentum={self.momentum}"
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
+
+
+class BatchNorm1d(_BatchNorm):
+    """`functional.batch_norm` of vectors or signals, with weights of its own; parameters as for `BatchNorm2d`."""
+
+    _shapes: ClassVar[dict[int, str]] = {2: "vectors (N, C)", 3: "signals (N, C, L)"}
+
+
+class BatchNorm2d(_BatchNorm):
+    """`functional.batch_norm` of images, with weights of its own.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels.
+    eps, momentum : float
+    affine : bool
+        Whether there are `weight` and `bias`.
+    track_running_stats : bool
+        Whether there are `running_mean`, `running_var` and `num_batches_tracked`, which training changes.
+    """
+
+    _shapes: ClassVar[dict[int, str]] = {4: "images (N, C, H, W)"}
 
 
 class Dropout(Module):
-    """`functional.dropout`, in training only."""
+    """`functional.dropout`, in training only. `inplace` changes nothing: the result is always a new array."""
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         self.p = p
 
@@ -262,79 +372,75 @@ class Dropout(Module):
         return f"p={self.p}"
 
 
-class MaxPool2d(Module):
-    """`functional.max_pool2d`."""
+class _Pool(Module):
+    _function: Any
 
-    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> None:
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
         super().__init__()
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
     def forward(self, x: Array) -> Array:
-        return F.max_pool2d(x, self.kernel_size, self.stride, self.padding)
+        return type(self)._function(x, self.kernel_size, self.stride, self.padding)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool2d(MaxPool2d):
+class MaxPool1d(_Pool):
+    """`functional.max_pool1d`."""
+
+    _function = staticmethod(F.max_pool1d)
+
+
+class MaxPool2d(_Pool):
+    """`functional.max_pool2d`."""
+
+    _function = staticmethod(F.max_pool2d)
+
+
+class AvgPool1d(_Pool):
+    """`functional.avg_pool1d`."""
+
+    _function = staticmethod(F.avg_pool1d)
+
+
+class AvgPool2d(_Pool):
     """`functional.avg_pool2d`."""
 
+    _function = staticmethod(F.avg_pool2d)
+
+
+class AdaptiveAvgPool2d(Module):
+    """`functional.adaptive_avg_pool2d`."""
+
+    def __init__(self, output_size: Pair) -> None:
+        super().__init__()
+        self.output_size = output_size
+
     def forward(self, x: Array) -> Array:
-        return F.avg_pool2d(x, self.kernel_size, self.stride, self.padding)
+        return F.adaptive_avg_pool2d(x, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class Identity(Module):
+    """Its argument. Arguments for making it are ignored."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__()
+
+    def forward(self, x: Any) -> Any:
+        return x
 
 
 class Flatten(Module):
-    """All axes from `start_dim` on as one."""
+    """All axes from `start_dim` to `end_dim` as one."""
 
-    def __init__(self, start_dim: int = 1) -> None:
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
-        self.start_dim = start_dim
+        self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Array) -> Array:
-        return x.reshape((*x.shape[: self.start_dim], math.prod(x.shape[self.start_dim :])))
-
-
-class MultiHeadAttention(Module):
-    """Attention of several heads, with a linear layer before and behind.
-
-    Parameters
-    ----------
-    embed_dim : int
-        Elements of each vector, of argument and result.
-    num_heads : int
-        `embed_dim` is split evenly among them.
-    bias : bool
-
-    Attributes
-    ----------
-    q_proj, k_proj, v_proj, out_proj : Linear
-    """
-
-    def __init__(
-        self, embed_dim: int, num_heads: int, bias: bool = True, device: Any = None, dtype: Any = mp.float32
-    ) -> None:
-        super().__init__()
-        if num_heads < 1 or embed_dim % num_heads:
-            raise ValueError(f"vectors of {embed_dim} elements cannot be split among {num_heads} heads")
-        self.num_heads = num_heads
-        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (
-            Linear(embed_dim, embed_dim, bias, device, dtype) for _ in range(4)
-        )
-
-    def forward(
-        self, query: Array, key: Array | None = None, value: Array | None = None, attn_mask: Array | None = None,
-        is_causal: bool = False,
-    ) -> Array:  # fmt: skip
-        """Of ``(N, L, embed_dim)``, and ``(N, S, embed_dim)`` for `key` and `value`, by default `query` itself."""
-        key = query if key is None else key
-        value = key if value is None else value
-        heads = (self._split(self.q_proj(query)), self._split(self.k_proj(key)), self._split(self.v_proj(value)))
-        found = F.scaled_dot_product_attention(*heads, attn_mask, is_causal)
-        return self.out_proj(found.transpose(0, 2, 1, 3).reshape(query.shape))  # type: ignore[no-any-return]
-
-    def _split(self, x: Array) -> Array:
-        """``(N, heads, L, elements)``."""
-        return x.reshape((*x.shape[:2], self.num_heads, -1)).transpose(0, 2, 1, 3)
-
-    def extra_repr(self) -> str:
-        return f"num_heads={self.num_heads}"
+        first, last = self.start_dim % x.ndim, self.end_dim % x.ndim
+        return x.reshape((*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 import metalpy as mp
 from metalpy.array import Array
 
-__all__ = ["Module", "ModuleList", "Parameter", "Sequential"]
+__all__ = ["Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"]
 
 
 def Parameter(data: Any) -> Array:
@@ -115,6 +115,26 @@ class Module:
             elif isinstance(value, Array):
                 yield f"{prefix}{name}", owner, key
 
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Set an attribute whose name is only known now."""
+        setattr(self, name, module)
+
+    register_module = add_module
+
+    def get_submodule(self, target: str) -> Module:
+        """The module below with a name such as ``"layers.0.norm"``; KeyError if there is none."""
+        for name, module in self.named_modules():
+            if name == target:
+                return module
+        raise KeyError(f"{type(self).__name__} has no module {target!r}; named_modules() lists them")
+
+    def apply(self, function: Callable[[Module], object]) -> Self:
+        """Call a function with each module below, then with the module itself, which is returned."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
     # ---- state ----
 
     def state_dict(self) -> dict[str, Array]:
@@ -176,6 +196,18 @@ class Module:
             if moved is not x:
                 _set(owner, key, moved)
         return self
+
+    def float(self) -> Self:
+        """``to(dtype="float32")``."""
+        return self.to(dtype=mp.float32)
+
+    def half(self) -> Self:
+        """``to(dtype="float16")``."""
+        return self.to(dtype=mp.float16)
+
+    def bfloat16(self) -> Self:
+        """``to(dtype="bfloat16")``."""
+        return self.to(dtype="bfloat16")
 
     def train(self, mode: bool = True) -> Self:
         """Let the module and all below it behave as in training, or as in use. Returns the module."""
@@ -247,28 +279,90 @@ class ModuleList(Module):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         super().__init__()
-        self._items = list(modules)
+        self._items: dict[str, Module] = {}
+        self.extend(modules)
 
     def append(self, module: Module) -> Self:
         """Add a module at the end; returns the list."""
-        self._items.append(module)
+        self._items[str(len(self._items))] = module
         return self
 
-    def __getitem__(self, index: int) -> Module:
-        return self._items[index]
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end; returns the list."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """A module, or a list of the same kind with some of them."""
+        found = list(self)[index]
+        return self._of(found) if isinstance(found, list) else found
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._items[list(self._items)[index]] = module
+
+    @classmethod
+    def _of(cls, modules: list[Module]) -> Self:
+        return cls(modules)
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __iter__(self) -> Iterator[Module]:
+        return iter(self._items.values())
+
+
+class ModuleDict(Module):
+    """Modules by names."""
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+        super().__init__()
+        self._items = dict(modules)
+
+    def __getitem__(self, name: str) -> Module:
+        return self._items[name]
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        self._items[name] = module
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[str]:
         return iter(self._items)
+
+    def keys(self) -> Iterable[str]:
+        return self._items.keys()
+
+    def values(self) -> Iterable[Module]:
+        return self._items.values()
+
+    def items(self) -> Iterable[tuple[str, Module]]:
+        return self._items.items()
 
 
 class Sequential(ModuleList):
-    """Modules, or functions, that are called one after the other, each with what the one before returned."""
+    """Modules, or functions, that are called one after the other, each with what the one before returned.
+
+    Parameters
+    ----------
+    *modules : Module or callable
+        Or one dict of them, whose keys are their names.
+    """
 
     def __init__(self, *modules: Any) -> None:
-        super().__init__(modules)
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            super().__init__()
+            self._items.update(modules[0])
+        else:
+            super().__init__(modules)
+
+    @classmethod
+    def _of(cls, modules: list[Module]) -> Self:
+        return cls(*modules)
 
     def forward(self, x: Any) -> Any:
         for module in self:

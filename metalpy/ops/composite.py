@@ -161,6 +161,7 @@ def native_group_norm(
     return out, mean, rstd
 
 
+@primitive
 def native_group_norm_backward(
     grad_out: Array, input: Array, mean: Array, rstd: Array, weight: Array | None, N: int, C: int, HxW: int,
     group: int, output_mask: Sequence[bool] = (True, True, True),

@@ -30,7 +30,7 @@ class Optimizer:
     Attributes
     ----------
     lr : float
-        The learning rate, which may be set between steps.
+        The learning rate, which may be set between steps; see `lr_scheduler`.
     parameters : list of Array
     steps : int
         Steps so far.
@@ -49,7 +49,7 @@ class Optimizer:
             if not (x.writable and x.contiguous):
                 raise ValueError(f"a parameter of shape {x.shape} cannot be changed in place: it is read-only, or not "
                                  "contiguous; pass a copy")  # fmt: skip
-        self.lr = lr
+        self.lr = self.initial_lr = lr
         self.steps = 0
         self._state = [self._first(x) for x in self.parameters]
 
@@ -167,20 +167,24 @@ class Adam(Optimizer):
         Added to the root.
     weight_decay : float
         Share of the parameter that is added to the gradient.
+    amsgrad : bool
+        Divide by the root of the greatest mean square so far.
 
-    Source: D. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1.
+    Sources: D. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1; S. Reddi et al., "On
+    the Convergence of Adam and Beyond", 2018, for `amsgrad`, in the counterpart's form.
     """
 
-    _remembered = ("exp_avg", "exp_avg_sq")
+    _remembered: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
     _decoupled = False
 
     def __init__(
         self, parameters: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: float = 0.0, amsgrad: bool = False,
     ) -> None:  # fmt: skip
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"betas are at least 0 and below 1, got {betas}")
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        self._remembered = (*self._remembered, "max_exp_avg_sq") if amsgrad else self._remembered
         super().__init__(parameters, lr)
 
     def _move(self, x: Array, gradient: Array, state: dict[str, Array]) -> None:
@@ -191,7 +195,9 @@ class Adam(Optimizer):
             "first": first, "second": second, "step": step, "root": root, "eps": self.eps,
             "decay": self.weight_decay * (self.lr if self._decoupled else 1.0), "decoupled": self._decoupled,
         }  # fmt: skip
-        _library(x.device, metal_name(x.dtype)).adam(x, gradient, state["exp_avg"], state["exp_avg_sq"], facts)
+        kernels = _library(x.device, metal_name(x.dtype))
+        kernel = kernels.adam_largest if "max_exp_avg_sq" in state else kernels.adam
+        kernel(x, gradient, *(state[name] for name in self._remembered), facts)
 
 
 class AdamW(Adam):
@@ -204,6 +210,6 @@ class AdamW(Adam):
 
     def __init__(
         self, parameters: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 1e-2,
+        weight_decay: float = 1e-2, amsgrad: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(parameters, lr, betas, eps, weight_decay)
+        super().__init__(parameters, lr, betas, eps, weight_decay, amsgrad)

@@ -37,6 +37,19 @@ ACTIVATIONS = {
     "sigmoid": (F.sigmoid, sigmoid),
     "softplus": (F.softplus, lambda x: np.logaddexp(x.astype(np.float64), 0)),
     "tanh": (F.tanh, np.tanh),
+    "relu6": (F.relu6, lambda x: np.clip(x, 0, 6)),
+    "hardtanh": (lambda x: F.hardtanh(x, -0.5, 2), lambda x: np.clip(x, -0.5, 2)),
+    "hardsigmoid": (F.hardsigmoid, lambda x: np.clip(x + 3, 0, 6) / 6),
+    "hardswish": (F.hardswish, lambda x: x * np.clip(x + 3, 0, 6) / 6),
+    "celu": (lambda x: F.celu(x, 0.5), lambda x: np.where(x > 0, x, 0.5 * np.expm1(x / 0.5))),
+    "selu": (F.selu, lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))),
+    "mish": (F.mish, lambda x: x * np.tanh(np.logaddexp(x, 0))),
+    "softsign": (F.softsign, lambda x: x / (1 + np.abs(x))),
+    "logsigmoid": (F.logsigmoid, lambda x: np.log(sigmoid(x))),
+    "glu": (F.glu, lambda x: x[:, :3] * sigmoid(x[:, 3:])),
+    "softplus of 2": (lambda x: F.softplus(x, 2.0), lambda x: np.logaddexp(2 * x, 0) / 2),
+    "normalize": (F.normalize, lambda x: x / np.sqrt((x * x).sum(1, keepdims=True))),
+    "pad": (lambda x: F.pad(x, (2, 1, -1, 3), value=4), lambda x: np.pad(x[1:], ((0, 3), (2, 1)), constant_values=4)),
     "softmax": (F.softmax, lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
     "log_softmax": (lambda x: F.log_softmax(x, axis=0), lambda x: x - np.log(np.exp(x).sum(0, keepdims=True))),
 }  # fmt: skip
@@ -141,6 +154,11 @@ def test_pooling():
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))[:, :, ::2, ::2]
     close(nn.MaxPool2d(3, stride=2, padding=1)(mp.array(x)), windows.max((-1, -2)))
+    close(nn.AvgPool1d(2)(mp.array(x[:, :, 0])), x[:, :, 0].reshape(2, 3, 4, 2).mean(-1))
+    close(nn.MaxPool1d(2)(mp.array(x[:, :, 0])), x[:, :, 0].reshape(2, 3, 4, 2).max(-1))
+    close(nn.AdaptiveAvgPool2d((3, 4))(mp.array(x)), blocks.mean((3, 5)))
+    uneven = np.stack([x[..., :3].mean((2, 3)), x[..., 2:6].mean((2, 3)), x[..., 5:].mean((2, 3))], axis=-1)
+    close(F.adaptive_avg_pool2d(mp.array(x), (1, 3)), uneven[:, :, None])
     negative = mp.array(-np.abs(x) - 1)
     assert (F.max_pool2d(negative, 3, 1, 1).numpy() < 0).all()  # nothing from beyond the edges
     gradient = mp.grad(lambda x: mp.sum(F.max_pool2d(x, 2)))(mp.array(x)).numpy()
@@ -155,13 +173,35 @@ def standardised(x, axes, eps=1e-5):
 def test_norms():
     x, w, b = normal(4, 6, 5), normal(6, 5), normal(6, 5)
     close(F.layer_norm(mp.array(x), (6, 5), mp.array(w), mp.array(b)), standardised(x, (1, 2)) * w + b)
-    layer = nn.RMSNorm(5)
+    layer = nn.RMSNorm(5, eps=1e-5)
     layer.weight[...] = w[0]
     close(layer(mp.array(x)), x / np.sqrt((x.astype(np.float64) ** 2).mean(-1, keepdims=True) + 1e-5) * w[0])
     group = nn.GroupNorm(3, 6)
     group.weight[...], group.bias[...] = w[:, 0], b[:, 0]
     expected = standardised(x.reshape(4, 3, 10), (2,)).reshape(x.shape) * w[:, :1] + b[:, :1]
     close(group(mp.array(x)), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_norms_of_narrow_floats(dtype):
+    """Squares of these numbers are beyond float16."""
+    x = mp.array(normal(4, 6, 5) * 400, dtype=dtype)
+    host, tolerance = x.numpy().astype(np.float64), 1e-3 if dtype == "float16" else 8e-3
+    layer = nn.BatchNorm1d(6, dtype=dtype)
+    found = {
+        "layer": F.layer_norm(x, 5), "root": F.rms_norm(x, 5), "group": F.group_norm(x, 2), "batch": layer(x)
+    }  # fmt: skip
+    expected = {
+        "layer": standardised(host, (2,)), "root": host / np.sqrt((host**2).mean(-1, keepdims=True)),
+        "group": standardised(host.reshape(4, 2, 15), (2,)).reshape(host.shape), "batch": standardised(host, (0, 2)),
+    }  # fmt: skip
+    for name, y in found.items():
+        assert y.dtype.name == dtype
+        np.testing.assert_allclose(
+            y.numpy().astype(float), expected[name], rtol=tolerance, atol=tolerance, err_msg=name
+        )
+    assert layer.running_mean.dtype.name == dtype
+    np.testing.assert_allclose(layer.running_mean.numpy().astype(float), 0.1 * host.mean((0, 2)), rtol=2 * tolerance)
 
 
 def test_batch_norm():
@@ -180,7 +220,7 @@ def test_batch_norm():
     expected = (first - mean[:, None, None]) / np.sqrt(var[:, None, None] + 1e-5)
     close(layer(mp.array(first)), expected)
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
-    assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_var"]
+    assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
 
 
 def test_batch_norm_in_training_has_gradients():
@@ -245,36 +285,28 @@ def test_multi_head_attention():
     close(layer(mp.array(x), is_causal=True), project(layer.out_proj, found))
 
 
-def log_softmax(x):
-    return x - np.log(np.exp(x).sum(1, keepdims=True))
-
-
-P, Q = normal(5, 3), normal(5, 3)
-CLASSES = np.array([2, 0, 1, 1, 2])
-SHARES = np.exp(normal(5, 3))
-SHARES /= SHARES.sum(1, keepdims=True)
-PICKED = log_softmax(P.astype(np.float64))[np.arange(5), CLASSES]
-LOSSES = {
-    "mse": (lambda: F.mse_loss(mp.array(P), mp.array(Q)), ((P - Q) ** 2).mean()),
-    "l1": (lambda: nn.L1Loss(reduction="sum")(mp.array(P), mp.array(Q)), np.abs(P - Q).sum()),
-    "huber": (lambda: F.huber_loss(mp.array(P), mp.array(Q), delta=0.7),
-              np.where(np.abs(P - Q) < 0.7, (P - Q) ** 2 / 2, 0.7 * (np.abs(P - Q) - 0.35)).mean()),
-    "cross entropy": (lambda: F.cross_entropy(mp.array(P), mp.array(CLASSES)), -PICKED.mean()),
-    "cross entropy of each": (lambda: nn.CrossEntropyLoss("none")(mp.array(P), mp.array(CLASSES)), -PICKED),
-    "cross entropy, smoothed": (lambda: F.cross_entropy(mp.array(P), mp.array(CLASSES), label_smoothing=0.2),
-                                -(0.8 * PICKED + 0.2 * log_softmax(P).mean(1)).mean()),
-    "cross entropy of shares": (lambda: F.cross_entropy(mp.array(P), mp.array(SHARES)),
-                                -(SHARES * log_softmax(P)).sum(1).mean()),
-    "nll": (lambda: F.nll_loss(mp.log_softmax(mp.array(P)), mp.array(CLASSES), "sum"), -PICKED.sum()),
-    "bce": (lambda: F.binary_cross_entropy_with_logits(mp.array(P), mp.array(SHARES)),
-            -(SHARES * np.log(sigmoid(P)) + (1 - SHARES) * np.log(sigmoid(-P))).mean()),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_loss(name):
-    ours, expected = LOSSES[name]
-    close(ours(), expected)
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_attention_in_one_matrix(batch_first):
+    """Both kinds of module, with the same weights."""
+    ours, x = nn.MultiheadAttention(12, 3, batch_first=batch_first), normal(2, 5, 12)
+    other = nn.MultiHeadAttention(12, 3)
+    ours.in_proj_bias[...] = normal(36)
+    for n, part in enumerate((other.q_proj, other.k_proj, other.v_proj)):
+        part.weight[...] = ours.in_proj_weight[12 * n : 12 * n + 12]
+        part.bias[...] = ours.in_proj_bias[12 * n : 12 * n + 12]
+    other.out_proj.load_state_dict(ours.out_proj.state_dict())
+    given = mp.array(x if batch_first else x.swapaxes(0, 1))
+    expected = other(mp.array(x), is_causal=True).numpy()
+    masked = mp.array(np.triu(np.ones((5, 5), bool), 1))
+    for options in ({"is_causal": True}, {"attn_mask": masked}, {"attn_mask": masked, "need_weights": False}):
+        found, weights = ours(given, given, given, **options)
+        close(found, expected if batch_first else expected.swapaxes(0, 1))
+    assert weights is None
+    _, weights = ours(given, given, given, key_padding_mask=mp.array([[False] * 5, [False, True] * 2 + [True]]))
+    np.testing.assert_allclose(weights.numpy().sum(-1), np.ones((2, 5)), rtol=1e-5)
+    assert not weights.numpy()[1][:, [1, 3, 4]].any()
+    _, single = ours(*[given[0] if batch_first else given[:, 0]] * 3)
+    assert single.shape == (5, 5)
 
 
 class Block(nn.Module):
@@ -360,7 +392,134 @@ def test_sequences_of_modules():
     assert repr(net).splitlines()[1] == "  (0): Linear(in_features=2, out_features=3, bias=True)"
 
 
+def test_modules_by_name():
+    net = nn.ModuleDict({"first": nn.Linear(2, 3)})
+    net["second"] = nn.Sequential(nn.Identity(), nn.Linear(3, 1, bias=False))
+    assert [name for name, _ in net.named_parameters()] == ["first.weight", "first.bias", "second.1.weight"]
+    assert (list(net), len(net), "first" in net) == (["first", "second"], 2, True)
+    assert net.get_submodule("second.1") is net["second"][1]
+    with pytest.raises(KeyError, match=r"no module 'third'; named_modules"):
+        net.get_submodule("third")
+    seen = []
+    assert net.apply(lambda module: seen.append(type(module).__name__)) is net
+    assert seen == ["Linear", "Identity", "Linear", "Sequential", "ModuleDict"]
+    assert {x.dtype.name for x in net.bfloat16().parameters()} == {"bfloat16"}
+    assert {x.dtype.name for x in net.half().parameters()} == {"float16"}
+    assert {x.dtype.name for x in net.float().parameters()} == {"float32"}
+    net.add_module("third", nn.ReLU(inplace=True))
+    assert [name for name, _ in net.named_children()] == ["first", "second", "third"]
+
+
+def test_padding_rows_have_no_gradient():
+    layer = nn.Embedding(5, 2, padding_idx=-1)
+    assert layer.weight[4].tolist() == [0, 0]
+    gradient = mp.grad(lambda layer: mp.sum(layer(mp.array([4, 1, 4]))))(layer)["weight"]
+    assert gradient.tolist() == [[0, 0], [1, 1], [0, 0], [0, 0], [0, 0]]
+
+
+def test_slopes_at_zero():
+    x = mp.array([-1.0, 0.0, 1.0])
+    for name, expected in (("relu", [0, 0, 1]), ("leaky_relu", [0.01, 0.01, 1]), ("relu6", [0, 0, 1])):
+        found = mp.grad(lambda x, name=name: mp.sum(getattr(F, name)(x)))(x)
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
+
+
+def test_same_padding():
+    x, w = normal(1, 2, 5, 6), normal(3, 2, 2, 3)
+    padded = np.pad(x, ((0, 0), (0, 0), (0, 1), (1, 1)))
+    expected = reference_conv2d(padded, w, None, (1, 1), (0, 0), (1, 1), 1)
+    close(F.conv2d(mp.array(x), mp.array(w), padding="same"), expected)
+    close(nn.functional.conv2d(mp.array(padded), mp.array(w), padding="valid"), expected)
+
+
+def test_lists_of_modules_are_cut_and_changed():
+    net = nn.Sequential({"first": nn.Linear(2, 3), "act": mp.tanh, "last": nn.Linear(3, 1)})
+    assert [name for name, _ in net.named_parameters()] == ["first.weight", "first.bias", "last.weight", "last.bias"]
+    x = mp.ones((4, 2))
+    close(net(x), net[-1](mp.tanh(net[0](x))).numpy())
+    head = net[:2]
+    assert (type(head), len(head), head(x).shape) == (nn.Sequential, 2, (4, 3))
+    net[-1] = nn.Linear(3, 5, bias=False)
+    assert net(x).shape == (4, 5)
+    assert [name for name, _ in net.named_parameters()] == ["first.weight", "first.bias", "last.weight"]
+    modules = nn.ModuleList([nn.Linear(1, 1)]).append(nn.Linear(1, 2)).extend([nn.Linear(1, 3)])
+    assert [name for name, _ in modules.named_parameters()][::2] == ["0.weight", "1.weight", "2.weight"]
+    assert [part.out_features for part in modules[1:]] == [2, 3]
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_transposed_convolutions(name):
+    """``<conv(x), y> == <x, transposed(y)>``: what makes it the transposed one."""
+    options = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, **CONVOLUTIONS[name]}
+    stride, padding, dilation, size = (
+        v if isinstance(v, tuple) else (v, v) for v in map(options.get, ("stride", "padding", "dilation", "size"))
+    )
+    x, w = normal(2, 4, 7, 9), normal(8, 4 // options["groups"], *size)
+    forward = reference_conv2d(x, w, None, stride, padding, dilation, options["groups"])
+    y = normal(*forward.shape)
+    more = tuple(
+        (x.shape[2 + n] + 2 * padding[n] - dilation[n] * (w.shape[2 + n] - 1) - 1) % stride[n] for n in range(2)
+    )
+    found = F.conv_transpose2d(mp.array(y), mp.array(w), None, stride, padding, more, options["groups"], dilation)
+    assert found.shape == x.shape
+    np.testing.assert_allclose((found.numpy() * x).sum(), (forward * y).sum(), rtol=1e-4)
+
+
+def test_upsampling():
+    x = normal(2, 8, 3, 4)
+    close(F.interpolate(mp.array(x), scale_factor=2), x.repeat(2, 2).repeat(2, 3))
+    close(nn.Upsample(size=(3, 2))(mp.array(x)), x[..., ::2])
+    close(
+        F.interpolate(mp.array(x[:, :, 0]), size=7, mode="linear", align_corners=True),
+        np.stack([np.interp(np.linspace(0, 3, 7), range(4), row) for row in x[:, :, 0].reshape(-1, 4)]).reshape(
+            2, 8, 7
+        ),
+    )
+    shuffled = F.pixel_shuffle(mp.array(x), 2).numpy()
+    assert shuffled.shape == (2, 2, 6, 8)
+    for c, i, j in np.ndindex(2, 2, 2):
+        np.testing.assert_array_equal(shuffled[:, c, i::2, j::2], x[:, 4 * c + 2 * i + j])
+    slopes = normal(8)
+    close(F.prelu(mp.array(x), mp.array(slopes)), np.where(x > 0, x, slopes[:, None, None] * x))
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_transformers(norm_first):
+    layer = nn.TransformerEncoderLayer(12, 3, 16, batch_first=True, norm_first=norm_first, dropout=0.0)
+    x = mp.array(normal(2, 5, 12))
+
+    def feed(x):
+        return layer.linear2(F.relu(layer.linear1(x)))
+
+    def attend(x):
+        return layer.self_attn(x, x, x, is_causal=True)[0]
+
+    if norm_first:
+        middle = x + attend(layer.norm1(x))
+        expected = middle + feed(layer.norm2(middle))
+    else:
+        middle = layer.norm1(x + attend(x))
+        expected = layer.norm2(middle + feed(middle))
+    close(layer(x, is_causal=True), expected.numpy())
+    encoder = nn.TransformerEncoder(layer, 2, norm=nn.Identity())
+    assert encoder.layers[0].linear1.weight is not encoder.layers[1].linear1.weight
+    assert len(dict(encoder.named_parameters())) == 2 * len(dict(layer.named_parameters()))
+    close(encoder(x, is_causal=True), layer(layer(x, is_causal=True), is_causal=True).numpy())
+
+
 WRONG = {
+    "output padding": (lambda: F.conv_transpose2d(mp.ones((1, 1, 2, 2)), mp.ones((1, 1, 2, 2)), output_padding=1),
+                       "below the stride"),
+    "transposed channels": (lambda: F.conv_transpose1d(mp.ones((1, 3, 2)), mp.ones((2, 1, 2))), "3 channels in 1 groups"),
+    "interpolation": (lambda: F.interpolate(mp.ones((1, 1, 2)), 3, mode="bilinear"), "or 'linear'"),
+    "size and scale": (lambda: F.interpolate(mp.ones((1, 1, 2)), 3, 2.0), "one of size and scale_factor"),
+    "pixels": (lambda: F.pixel_shuffle(mp.ones((6, 2, 2)), 2), "a multiple of 4 channels"),
+    "activation": (lambda: nn.TransformerEncoderLayer(4, 2, activation="tanh"), "'relu', 'gelu' or a function"),
+    "same with steps": (lambda: F.conv2d(mp.ones((1, 1, 4, 4)), mp.ones((1, 1, 2, 2)), stride=2, padding="same"),
+                        "'same' with a stride of 1"),
+    "targets of another shape": (lambda: F.mse_loss(mp.ones((3, 1)), mp.ones(3)), "of the shape of its argument"),
+    "halves": (lambda: F.glu(mp.ones((2, 3))), "two halves"),
+    "batch": (lambda: nn.BatchNorm1d(3)(mp.ones((2, 4))), "with C = 3"),
     "channels": (lambda: F.conv2d(mp.ones((1, 3, 4, 4)), mp.ones((2, 4, 2, 2))), "3 channels in 1 groups"),
     "rank": (lambda: F.conv2d(mp.ones((3, 4, 4)), mp.ones((2, 3, 2, 2))), "takes images"),
     "window": (lambda: F.conv2d(mp.ones((1, 1, 2, 2)), mp.ones((1, 1, 3, 3))), "does not fit into an image"),
@@ -371,7 +530,8 @@ WRONG = {
     "targets": (lambda: F.cross_entropy(mp.ones((2, 3)), mp.ones(2)), "targets are integers"),
     "reduction": (lambda: F.mse_loss(mp.ones(2), mp.ones(2), "most"), "'mean', 'sum' or 'none'"),
     "approximation": (lambda: F.gelu(mp.ones(2), "some"), "'none' or 'tanh'"),
-    "two masks": (lambda: F.scaled_dot_product_attention(*[mp.ones((2, 2))] * 3, mp.ones((2, 2)), True), "of its own"),
+    "two masks": (lambda: F.scaled_dot_product_attention(*[mp.ones((2, 2))] * 3, mp.ones((2, 2)), is_causal=True),
+                  "of its own"),
 }  # fmt: skip
 
 
@@ -387,6 +547,6 @@ def test_options_of_activations():
     with pytest.raises(TypeError, match="has no option 'slope'; it has negative_slope"):
         nn.LeakyReLU(slope=1)
     with pytest.raises(TypeError, match="takes 0 options"):
-        nn.ReLU(1)
+        nn.Sigmoid(1)
     with pytest.raises(NotImplementedError, match="Module has no forward"):
         nn.Module()(1)

@@ -22,8 +22,8 @@ def sgd(x, gradients, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nestero
     return x
 
 
-def adam(x, gradients, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decoupled=False):
-    m = v = np.zeros_like(x)
+def adam(x, gradients, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decoupled=False, amsgrad=False):
+    m = v = most = np.zeros_like(x)
     for t, g in enumerate(gradients, 1):
         if decoupled:
             x = x - lr * weight_decay * x
@@ -31,7 +31,9 @@ def adam(x, gradients, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decou
             g = g + weight_decay * x
         m = betas[0] * m + (1 - betas[0]) * g
         v = betas[1] * v + (1 - betas[1]) * g * g
-        x = x - lr * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
+        most = np.maximum(most, v)
+        used = most if amsgrad else v
+        x = x - lr * (m / (1 - betas[0] ** t)) / (np.sqrt(used / (1 - betas[1] ** t)) + eps)
     return x
 
 
@@ -47,6 +49,7 @@ CASES = {
     "nesterov": (optim.SGD, sgd, {"lr": 0.1, "momentum": 0.8, "nesterov": True}),
     "adam": (optim.Adam, adam, {"lr": 0.01}),
     "adam with decay": (optim.Adam, adam, {"lr": 0.01, "weight_decay": 0.1, "betas": (0.8, 0.9), "eps": 1e-3}),
+    "amsgrad": (optim.Adam, adam, {"lr": 0.1, "betas": (0.5, 0.3), "amsgrad": True}),
     "adamw": (optim.AdamW, adamw, {"lr": 0.01}),
     "adamw with decay": (optim.AdamW, adamw, {"lr": 0.01, "weight_decay": 0.3}),
 }
@@ -80,6 +83,52 @@ def test_the_learning_rate_may_change():
     optimizer.lr = 0.25
     optimizer.step({"x": mp.array([1.0])})
     assert x.tolist() == [0.25]
+
+
+COSINE = [0.4 * (1 + math.cos(math.pi * n / 4)) / 2 for n in range(4)]
+RATES = {
+    "StepLR": ((2, 0.5), [0.4, 0.4, 0.2, 0.2, 0.1]),
+    "MultiStepLR": (([1, 3],), [0.4, 0.04, 0.04, 0.004, 0.004]),
+    "ExponentialLR": ((0.5,), [0.4, 0.2, 0.1, 0.05, 0.025]),
+    "LambdaLR": ((lambda n: n + 1,), [0.4, 0.8, 1.2, 1.6, 2.0]),
+    "ConstantLR": ((0.5, 2), [0.2, 0.2, 0.4, 0.4, 0.4]),
+    "LinearLR": ((0.5, 1, 2), [0.2, 0.3, 0.4, 0.4, 0.4]),
+    "PolynomialLR": ((4, 2), [0.4, 0.225, 0.1, 0.025, 0.0]),
+    "CosineAnnealingLR": ((4,), [*COSINE, 0.0]),
+}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_learning_rates(name):
+    args, expected = RATES[name]
+    optimizer = optim.SGD([mp.ones(1)], lr=0.4)
+    scheduler = getattr(optim.lr_scheduler, name)(optimizer, *args)
+    found = []
+    for _ in range(5):
+        found.append(optimizer.lr)
+        scheduler.step()
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_warming_up():
+    optimizer = optim.SGD([mp.ones(1)], lr=0.4)
+    parts = [
+        optim.lr_scheduler.LinearLR(optimizer, 0.5, total_iters=2),
+        optim.lr_scheduler.CosineAnnealingLR(optimizer, 4),
+    ]
+    scheduler = optim.lr_scheduler.SequentialLR(optimizer, parts, [2])
+    found = []
+    for _ in range(6):
+        found += scheduler.get_last_lr()
+        scheduler.step()
+    np.testing.assert_allclose(found, [0.2, 0.3, *COSINE], atol=1e-12)
+
+
+def test_plateaus():
+    optimizer = optim.SGD([mp.ones(1)], lr=0.4)
+    scheduler = optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+    found = [scheduler.step(loss) or optimizer.lr for loss in (3, 2, 2, 2, 1, 1, 1)]
+    assert found == [0.4, 0.4, 0.4, 0.2, 0.2, 0.2, 0.1]
 
 
 def trained(model, optimizer, x, y, steps):

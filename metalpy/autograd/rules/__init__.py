@@ -7,11 +7,22 @@ was broadcast, nor dtypes: whoever calls a rule sums over what was repeated, and
 Of complex numbers the gradient is that of a real value with respect to real and imaginary part, as a complex number.
 """
 
-from metalpy.autograd.rules import elementwise, fourier, indexing, linalg, products, reductions, shapes, windows
+from metalpy.autograd.rules import (
+    decompositions,
+    elementwise,
+    fourier,
+    indexing,
+    linalg,
+    products,
+    reductions,
+    shapes,
+    windows,
+)
 from metalpy.autograd.rules.table import RULES, rule
 
 __all__ = [
     "RULES",
+    "decompositions",
     "elementwise",
     "fourier",
     "indexing",

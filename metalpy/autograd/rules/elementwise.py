@@ -40,7 +40,7 @@ _elementwise({
     "cosh": lambda x, y: mp.sinh(x),
     "tanh": lambda x, y: 1 - y * y,
     "arcsinh": lambda x, y: 1 / mp.sqrt(x * x + 1),
-    "arccosh": lambda x, y: 1 / mp.sqrt(x * x - 1),
+    "arccosh": lambda x, y: 1 / (mp.sqrt(x - 1) * mp.sqrt(x + 1)),
     "arctanh": lambda x, y: 1 / (1 - x * x),
 })  # fmt: skip
 
@@ -57,6 +57,11 @@ def _same(g: Array, y: Array, x: Array) -> Any:
 @rule("absolute")
 def _absolute(g: Array, y: Array, x: Array) -> Any:
     return g * mp.sign(x)  # of complex numbers too, whose derivative this is not: see the package on their gradients
+
+
+@rule("relu")
+def _relu(g: Array, y: Array, x: Array) -> Any:
+    return mp.where(y > 0, g, mp.zeros_like(g))
 
 
 @rule("conjugate")
@@ -97,14 +102,14 @@ def _divide(g: Array, y: Array, a: Any, b: Any) -> Any:
 @rule("power")
 def _power(g: Array, y: Array, a: Any, b: Any) -> Any:
     # The exponent's gradient is y log a, which is 0 where a is 0; a constant exponent of 0 gives 0, not 0 * a ** -1.
-    def of_base() -> Array:
+    def of_base() -> Any:
         if not isinstance(b, Array):
-            return g * (b * a ** (b - 1)) if b != 0 else mp.zeros_like(a)
-        return g * b * mp.pow(a, mp.where(b == 0, 1, b - 1))
+            return g * conjugate(b * a ** (b - 1)) if b != 0 else mp.zeros_like(a)
+        return g * conjugate(b * mp.pow(a, mp.where(b == 0, 1, b - 1)))
 
-    def of_exponent() -> Array:
-        base = a if isinstance(a, Array) else mp.full_like(b, a)
-        return g * y * mp.log(mp.where(base > 0, base, 1))
+    def of_exponent() -> Any:
+        base = a if isinstance(a, Array) else mp.full(b.shape, a, device=b.device)
+        return g * conjugate(y * mp.log(mp.where(base != 0 if y.dtype.kind == "c" else base > 0, base, 1)))
 
     return _if_array(a, of_base), _if_array(b, of_exponent)
 
@@ -116,6 +121,20 @@ def _extremum(g: Array, y: Array, a: Any, b: Any) -> Any:
         return g * mp.where(own == other, 0.5, mp.astype(own == y, g.dtype))
 
     return _if_array(a, lambda: of(a, b)), _if_array(b, lambda: of(b, a))
+
+
+@rule("clip")
+def _clip(g: Array, y: Array, x: Array, min: Any = None, max: Any = None) -> Any:
+    # Elements at a bound are not cut off; where the bounds are the wrong way round, the upper one holds.
+    none = mp.zeros_like(g)
+    above: Any = False if max is None else (x > max) if min is None else (x > max) | (max < min)
+    below: Any = False if min is None else (x < min) if max is None else (x < min) & (min <= max)
+    inside = g if above is False else mp.where(above, none, g)
+    return (
+        inside if below is False else mp.where(below, none, inside),
+        _if_array(min, lambda: mp.where(below, g, none)),
+        _if_array(max, lambda: mp.where(above, g, none)),
+    )
 
 
 @rule("arctan2")
@@ -139,7 +158,12 @@ def _remainder(g: Array, y: Array, a: Any, b: Any) -> Any:
     return g, _if_array(b, lambda: -g * mp.floor(a / b))
 
 
-@rule("floor_divide", "nextafter", "copysign")
+@rule("copysign")
+def _copysign(g: Array, y: Array, a: Any, b: Any) -> Any:
+    return _if_array(a, lambda: g * mp.sign(a) * mp.sign(y)), _if_array(b, lambda: mp.zeros_like(b))
+
+
+@rule("floor_divide", "nextafter")
 def _no_slope(g: Array, y: Array, a: Any, b: Any) -> Any:
     return _if_array(a, lambda: mp.zeros_like(a)), _if_array(b, lambda: mp.zeros_like(b))
 

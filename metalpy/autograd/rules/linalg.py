@@ -4,17 +4,13 @@ Derivative Results for Forward and Reverse Mode Algorithmic Differentiation", 20
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import metalpy as mp
 from metalpy.array import Array
 from metalpy.autograd.rules.indexing import placed
-from metalpy.autograd.rules.table import conjugate, rule
-from metalpy.errors import GradientError
-
-
-def _adjoint(x: Array) -> Array:
-    return conjugate(mp.matrix_transpose(x))  # type: ignore[no-any-return]
+from metalpy.autograd.rules.table import adjoint, conjugate, rule
 
 
 def _per_matrix(x: Array) -> Array:
@@ -23,37 +19,38 @@ def _per_matrix(x: Array) -> Array:
 
 @rule("inv")
 def _inv(g: Array, y: Array, x: Array) -> Any:
-    return -(_adjoint(y) @ g @ _adjoint(y))
+    return -(adjoint(y) @ g @ adjoint(y))
 
 
 @rule("solve")
 def _solve(g: Array, y: Array, a: Array, b: Array) -> Any:
-    of_b = mp.linalg.solve(_adjoint(a), g)
+    of_b = mp.linalg.solve(adjoint(a), g)
     if b.ndim == 1:
         return -(of_b[..., :, None] @ conjugate(y)[..., None, :]), of_b
-    return -(of_b @ _adjoint(y)), of_b
+    return -(of_b @ adjoint(y)), of_b
 
 
 @rule("det")
 def _det(g: Array, y: Array, x: Array) -> Any:
-    return _per_matrix(g * conjugate(y)) * _adjoint(mp.linalg.inv(x))
+    return _per_matrix(g * conjugate(y)) * adjoint(mp.linalg.inv(x))
 
 
 @rule("slogdet")
 def _slogdet(g: Any, y: Any, x: Array) -> Any:
-    if x.dtype.kind == "c":
-        raise GradientError("slogdet has a gradient for real matrices; take that of the logarithm of abs(det(x))")
-    return _per_matrix(g[1]) * _adjoint(mp.linalg.inv(x))
+    slope = g[1]
+    if x.dtype.kind == "c":  # the sign turns; that of a real determinant jumps
+        slope = slope - 1j * mp.imag(mp.conj(g[0]) * y[0])
+    return _per_matrix(slope) * adjoint(mp.linalg.inv(x))
 
 
 @rule("cholesky")
 def _cholesky(g: Array, y: Array, x: Array, *, upper: bool = False) -> Any:
-    lower, g = (_adjoint(y), _adjoint(g)) if upper else (y, g)
-    inner = mp.tril(_adjoint(lower) @ g)
+    lower, g = (adjoint(y), adjoint(g)) if upper else (y, g)
+    inner = mp.tril(adjoint(lower) @ g)
     inner = inner - 0.5 * inner * mp.eye(x.shape[-1], dtype=x.dtype, device=x.device)
     inverse = mp.linalg.inv(lower)
-    whole = _adjoint(inverse) @ inner @ inverse
-    return 0.5 * (whole + _adjoint(whole))
+    whole = adjoint(inverse) @ inner @ inverse
+    return 0.5 * (whole + adjoint(whole))
 
 
 def _on_diagonal(g: Array, x: Array, offset: int) -> Array:
@@ -88,18 +85,25 @@ def _cross(g: Array, y: Array, a: Array, b: Array, *, axis: int = -1) -> Any:
 
 @rule("vector_norm")
 def _vector_norm(g: Array, y: Array, x: Array, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    if ord != 2:
-        raise GradientError(f"vector_norm has a gradient for ord=2, got {ord!r}")
     if not keepdims:
-        axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-        places = {n % x.ndim for n in axes}
+        places = {n % x.ndim for n in _places(x, axis)}
         shape = tuple(1 if n in places else extent for n, extent in enumerate(x.shape))
         g, y = g.reshape(shape), y.reshape(shape)
-    return mp.where(y == 0, 0, g / mp.where(y == 0, 1, y)) * x
+    if ord == 2:
+        return mp.where(y == 0, 0, g / mp.where(y == 0, 1, y)) * x
+    size = mp.abs(x)
+    if ord == 0:
+        return mp.zeros_like(x)
+    if ord == 1:
+        return g * mp.sign(x)
+    if math.isinf(ord):  # elements that are equally extreme share the gradient
+        chosen = mp.astype(size == y, g.dtype)
+        return g * mp.sign(x) * chosen / mp.sum(chosen, axis=_places(x, axis), keepdims=True)
+    share = mp.where(size == 0, 0, mp.where(size == 0, 1, size) / mp.where(y == 0, 1, y))
+    return g * mp.sign(x) * mp.where(share == 0, 0, mp.pow(mp.where(share == 0, 1, share), ord - 1))
 
 
-@rule("matrix_norm")
-def _matrix_norm(g: Array, y: Array, x: Array, *, keepdims: bool = False, ord: Any = "fro") -> Any:
-    if ord != "fro":
-        raise GradientError(f"matrix_norm has a gradient for ord='fro', got {ord!r}")
-    return _vector_norm(g, y, x, axis=(-2, -1), keepdims=keepdims)
+def _places(x: Array, axis: Any) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(x.ndim))
+    return (axis,) if isinstance(axis, int) else tuple(axis)

@@ -8,7 +8,7 @@ from typing import Any
 
 import metalpy as mp
 from metalpy.array import Array
-from metalpy.autograd.rules.table import rule
+from metalpy.autograd.rules.table import conjugate, rule
 
 Axis = int | Sequence[int] | None
 
@@ -52,7 +52,7 @@ def _prod(g: Array, y: Array, x: Array, axis: Axis = None, *, dtype: Any = None,
     filled = mp.where(zero, 1, x)
     zeros = _kept(mp.sum(zero, axis=axis, keepdims=keepdims), x, axis, keepdims)
     others = mp.prod(filled, axis=_axes(x, axis), keepdims=True) / filled
-    return _kept(g, x, axis, keepdims) * others * mp.astype(zeros == mp.astype(zero, zeros.dtype), x.dtype)
+    return _kept(g, x, axis, keepdims) * conjugate(others) * mp.astype(zeros == mp.astype(zero, zeros.dtype), x.dtype)
 
 
 @rule("max", "min")
@@ -77,6 +77,36 @@ def _var(
     return _kept(g, x, axis, keepdims) * distance * (2 / (_count(x, axis) - (correction if ddof is None else ddof)))
 
 
+@rule("var_mean")
+def _var_mean(
+    g: Any, y: Any, input: Array, dim: Axis = None, *, correction: float | None = None, keepdim: bool = False
+) -> Any:
+    axis = dim if isinstance(dim, int) or dim else None  # no axes are all of them here
+    of_variance = _var(g[0], y[0], input, axis, correction=1.0 if correction is None else correction, keepdims=keepdim)
+    return of_variance + _mean(g[1], y[1], input, axis, keepdims=keepdim)
+
+
+@rule("native_group_norm")
+def _group_norm(
+    g: Any, y: Any, input: Array, weight: Array | None, bias: Array | None, N: int, C: int, HxW: int, group: int,
+    eps: float,
+) -> Any:  # fmt: skip
+    mean, rstd = (x[..., None] for x in y[1:])
+    of_mean, of_rstd = (x[..., None] for x in g[1:])
+    of_out = g[0].reshape((N, C, HxW))
+    normal = (input.reshape((N, group, -1)) - mean) * rstd
+    scaled = (of_out if weight is None else of_out * weight.reshape((C, 1))).reshape(normal.shape)
+    slope = mp.mean(scaled * normal, axis=-1, keepdims=True)
+    of_input = rstd * (scaled - mp.mean(scaled, axis=-1, keepdims=True) - normal * slope)
+    of_input = of_input + (of_mean - of_rstd * rstd * rstd * normal) * (1 / max(1, normal.shape[-1]))
+    per_channel = mp.sum(of_out * normal.reshape(of_out.shape), axis=(0, 2))
+    return (
+        of_input.reshape(input.shape),
+        None if weight is None else per_channel.reshape(weight.shape),
+        None if bias is None else mp.sum(of_out, axis=(0, 2)).reshape(bias.shape),
+    )
+
+
 @rule("std")
 def _std(
     g: Array,
@@ -89,7 +119,8 @@ def _std(
     ddof: float | None = None,
 ) -> Any:
     distance = x - mp.mean(x, axis=_axes(x, axis), keepdims=True)
-    scale = _kept(g / y, x, axis, keepdims) * (1 / (_count(x, axis) - (correction if ddof is None else ddof)))
+    slope = mp.where(y == 0, 0, g / mp.where(y == 0, 1, y))  # as the counterpart has it, where there is none
+    scale = _kept(slope, x, axis, keepdims) * (1 / (_count(x, axis) - (correction if ddof is None else ddof)))
     return scale * distance
 
 
@@ -116,19 +147,29 @@ def _cumulative_sum(
     axis = 0 if axis is None else axis % x.ndim
     if include_initial:
         g = g[(*(slice(None),) * axis, slice(1, None))]
-    return mp.flip(mp.cumulative_sum(mp.flip(g, axis=axis), axis=axis), axis=axis)
+    return _sums_from(g, axis)
 
 
 @rule("cumulative_prod")
 def _cumulative_prod(
     g: Array, y: Array, x: Array, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> Any:
-    # The sum, over all results from an element on, of gradient times result, over the element: not where that is 0.
+    # The sum, over all results from an element on, of gradient times result, over the element. The first 0 gets what
+    # the products without it give; behind it all products are 0.
     axis = 0 if axis is None else axis % x.ndim
     if include_initial:
         later = (*(slice(None),) * axis, slice(1, None))
         g, y = g[later], y[later]
-    return mp.flip(mp.cumulative_sum(mp.flip(g * y, axis=axis), axis=axis), axis=axis) / x
+    zero = x == 0
+    is_first = zero & (mp.cumulative_sum(zero.astype(mp.int32), axis=axis) == 1)
+    without = conjugate(mp.cumulative_prod(mp.where(is_first, 1, x), axis=axis))
+    found = _sums_from(g * conjugate(y), axis) / conjugate(mp.where(zero, 1, x))
+    return mp.where(is_first, _sums_from(g * without, axis), found)
+
+
+def _sums_from(x: Array, axis: int) -> Array:
+    """From each element on to the end."""
+    return mp.flip(mp.cumulative_sum(mp.flip(x, axis=axis), axis=axis), axis=axis)
 
 
 @rule("sort")

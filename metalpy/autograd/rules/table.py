@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["RULES", "conjugate", "rule"]
+__all__ = ["RULES", "adjoint", "conjugate", "rule"]
 
 RULES: dict[str, Callable[..., Any]] = {}
 
@@ -28,3 +28,10 @@ def conjugate(x: Any) -> Any:
     if isinstance(x, complex):
         return x.conjugate()
     return mp.conj(x) if isinstance(x, mp.Array) and x.dtype.kind == "c" else x
+
+
+def adjoint(x: Any) -> Any:
+    """The conjugate transpose of matrices."""
+    import metalpy as mp
+
+    return conjugate(mp.matrix_transpose(x))
