@@ -165,7 +165,8 @@ def _mended(diagnostic: Diagnostic, places: list[tuple[str, int]], lines_before:
 
 def _with_hint(diagnostic: Diagnostic, text: str) -> Diagnostic:
     hint = hint_for(diagnostic.message, text) if diagnostic.severity == "error" else ""
-    return diagnostic._replace(message=f"{diagnostic.message}; {hint}") if hint else diagnostic
+    message = diagnostic.message.partition("; did you mean")[0]  # a hint knows better
+    return diagnostic._replace(message=f"{message}; {hint}") if hint else diagnostic
 
 
 def compile_error(
