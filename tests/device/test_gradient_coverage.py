@@ -22,13 +22,15 @@ NO_SLOPE = {
 # Noted, so that taking their gradient says that there is none.
 REFUSED = {"unique_all", "unique_counts", "unique_inverse", "unique_values", "view"}
 # Not functions of arrays, or those that make gradients.
-OTHERS = {"bool", "checkpoint", "custom_function", "e", "eye", "grad", "identity", "inf", "linspace", "load", "nan", "newaxis", "no_grad", "pi",
-          "save", "stop_gradient", "tri", "value_and_grad", "vjp"}  # fmt: skip
+OTHERS = {"bool", "checkpoint", "custom_function", "e", "eye", "grad", "identity", "inf", "linspace", "load", "nan",
+          "newaxis", "no_grad", "pi", "save", "stop_gradient", "tri", "value_and_grad", "vjp"}  # fmt: skip
 
 IMAGE = (2, 3, 4, 4)
 ARGUMENTS = {
     "mp": {
-        "astype": lambda x: (x, mp.float16), "einsum": lambda x: ("ij,jk", x, x), "broadcast_arrays": lambda x: (x[0], x), "broadcast_to": lambda x: (x, (2, 3, 3)),
+        "astype": lambda x: (x, mp.float16), "einsum": lambda x: ("ij,jk", x, x),
+        "interp": lambda x: (x, mp.array([0.0, 1.0]), x[0, :2]),
+        "broadcast_arrays": lambda x: (x[0], x), "broadcast_to": lambda x: (x, (2, 3, 3)),
         "concat": lambda x: ([x, x],), "stack": lambda x: ([x, x],), "where": lambda x: (x > 0, x, 1.0),
         "repeat": lambda x: (x, 2), "reshape": lambda x: (x, (-1,)), "roll": lambda x: (x, 1), "tile": lambda x: (x, (2, 1)),
         "take": lambda x: (x[0], mp.array([1, 0])), "take_along_axis": lambda x: (x, mp.zeros((3, 3), dtype=mp.int32)),

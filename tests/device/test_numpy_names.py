@@ -252,3 +252,9 @@ def test_gradients_of_positional_axes():
     ddof = mp.grad(lambda x: mp.sum(mp.var(x, 1, ddof=1)))(x)
     correction = mp.grad(lambda x: mp.sum(mp.var(x, 1, correction=1)))(x)
     np.testing.assert_array_equal(ddof.numpy(), correction.numpy())
+
+
+def test_powers_of_two_are_exact(device):
+    exponents = np.arange(-100, 101, dtype=np.float32)
+    assert np.array_equal(mp.exp2(mp.asarray(exponents, device=device)).numpy(), np.exp2(exponents))
+    assert mp.exp2(mp.asarray([3], device=device)).tolist() == [8.0]
