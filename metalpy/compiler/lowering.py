@@ -29,6 +29,7 @@ from .frontend import Constant, Program
 from .iterations import keep_in_iterations
 from .memory_checks import with_memory_checks
 from .passes import linker_options
+from .rotations import with_opaque_rotations
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
 from .spmd.size import refuse_large_when_inlined
@@ -151,7 +152,8 @@ def _lower_spmd(work: _Work, shape: str) -> Lowered:
             stack, has_memory = stack_of_vector_program(made.module, made.frames)
             flags = KERNEL_SIMDGROUPS | KERNEL_VARIABLES * has_memory
             record = _record(made.entry, flags, static_memory, work.max_threads, stack)
-            text = "\n".join([with_checks(made.module, machine.triple), record, _label(SPMD)])
+            text = with_opaque_rotations(with_checks(made.module, machine.triple))
+            text = "\n".join([text, record, _label(SPMD)])
             module = _verified(text, work.program.kernels[work.k].name)
             if work.given:
                 _simplify(module, machine, made.regroups)
@@ -182,8 +184,8 @@ def _lower_reference(work: _Work, reason: str, is_checked: bool) -> Lowered:
             text = inlining(text, entry, _RENDEZVOUS)
         module = llvm.parse_assembly(with_checks(text, machine.triple))
         _run_passes(module, machine, vectorize=not is_checked)
-        if uses_fibers:
-            module = llvm.parse_assembly(order_meetings(str(module)))
+        text = with_opaque_rotations(str(module))
+        module = llvm.parse_assembly(order_meetings(text) if uses_fibers else text)
         if is_checked:
             info = program.kernels[work.k]
             names = {argument.index: argument.name for argument in info.arguments if argument.kind == "buffer"}

@@ -325,3 +325,10 @@ def test_shuffles_from_lanes_that_do_not_exist(libraries, count):
     rotated = np.where(exists[np.arange(64) - lane + (lane + 4) % 32], -7, 0)
     last = np.arange(64) | 3  # of the four; it is what the first one gets
     np.testing.assert_array_equal(out, np.where((lane % 4 == 0) & exists[last], rotated[last], 0)[:count])
+
+
+@pytest.mark.parametrize(("high", "low"), [(3, 5), (1, 0xFFFFFFFF)])
+def test_words_that_change_places(libraries, high, low):
+    (out,) = launch(libraries, "swapped_words", [np.zeros(40, np.uint64)], [high, low], threads=40)
+    words = low << 32 | high & 2
+    assert set(out.tolist()) == {(high & 2) << 2 ^ words}

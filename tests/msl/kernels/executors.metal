@@ -202,3 +202,10 @@ kernel void returned(device float* out, const device float* in, uint i [[thread_
 kernel void shuffled_twice(device short *out, uint i [[thread_position_in_grid]]) {
   out[i] = quad_shuffle_and_fill_down(simd_shuffle_rotate_up(short(-7), ushort(28)), short(0), 3, 4);
 }
+
+// Two words of one number that change places, where the compiler knows of one that it is small.
+kernel void swapped_words(device ulong* out, constant uint& high, constant uint& low,
+                          uint i [[thread_position_in_grid]]) {
+  ulong words = rotate(ulong(high & 2) << 32 | low, 32ul);
+  out[i] = (words & 0x7fffffff) << 2 ^ words;
+}
