@@ -192,7 +192,9 @@ kernel void accumulate(const device uint* values            [[buffer(0)]],
 
 }  // namespace metalpy
 
-/// Reports what another kernel has found.
-kernel void check_indices(const device metalpy::Wrong* wrong [[buffer(0)]], constant long& extent [[buffer(1)]]) {
+/// Reports what another kernel has found, which wrote `written`: who waits for that waits for the report, too.
+kernel void check_indices(const device metalpy::Wrong* wrong [[buffer(0)]],
+                          const device uchar* written        [[buffer(1)]],
+                          constant long& extent              [[buffer(2)]]) {
   if (wrong->found) MP_REPORT_ERROR("index %ld is out of bounds for an axis of %ld elements", wrong->index, extent);
 }

@@ -115,7 +115,7 @@ def _at_index(name: str, x: Array, axis: int, index: Any, other: Array | None = 
         steps = ((*x.strides[:axis], *new, *x.strides[axis + 1 :]),
                  ((0,) * axis + index.strides + (0,) * (x.ndim - axis - 1)))  # fmt: skip
         prepared = _prepare(key, name, x, axis, index, steps, other)
-    _run(prepared, (other, x, index, wrong), x.shape[axis])
+    _run(prepared, (other, x, index, wrong), other if name == "take" else x, x.shape[axis])
     return other
 
 
@@ -161,18 +161,22 @@ def _prepare(
     return prepared
 
 
-def _run(prepared: PreparedLaunch, arrays: tuple[Array, Array, Array, Array], extent: int) -> None:
+def _run(prepared: PreparedLaunch, arrays: tuple[Array, Array, Array, Array], written: Array, extent: int) -> None:
     prepared(arrays)
     *_, index, wrong = arrays
     if wrong is not index:
-        _reporter(index.device, extent)((wrong,))
+        _reporter(index.device, extent)((wrong, written))
 
 
 @lru_cache(maxsize=1024)
 def _reporter(device: Device, extent: int) -> PreparedLaunch:
-    """The launch that reports an index that another one has found to be out of bounds."""
+    """The launch that reports an index that another one has found to be out of bounds.
+
+    It takes what that one has written, too, so that who waits for those elements waits for the report.
+    """
     one = (1, 1, 1)
-    return PreparedLaunch(kernels(device).check_indices, one, one, (_EXTENT.pack(extent),), ((0, 2, None),))
+    covered = ((0, 2, None), (0, 1, UNSIGNED[1]))
+    return PreparedLaunch(kernels(device).check_indices, one, one, (_EXTENT.pack(extent),), covered)
 
 
 # ---- keys of any kind ----
@@ -243,7 +247,7 @@ def take_along(x: Array, indices: Array, axis: int) -> Array:
         own = x._derive(x.dtype, (*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.strides, x.offset)
         steps = broadcast_to(own, shape).strides, broadcast_to(index, shape).strides
         prepared = _prepare(key, "take", x, axis, index, steps, out)
-    _run(prepared, (out, x, index, wrong), x.shape[axis])
+    _run(prepared, (out, x, index, wrong), out, x.shape[axis])
     return out
 
 
@@ -413,6 +417,6 @@ def _offsets(view: Array, indices: list[tuple[int, Any]], shape: tuple[int, ...]
         wrong = allocate(Array, view.device, dtypes.int64, (2,))
         wrong._fill(bytes(16))
         launch_strided(kernels(view.device), name, (out, index), (wrong, facts))
-        _reporter(view.device, view.shape[axis])((wrong,))
+        _reporter(view.device, view.shape[axis])((wrong, out))
         made = True
     return out

@@ -153,6 +153,17 @@ def test_indices_of_the_device_out_of_bounds(device):
         mp.mps.synchronize()
 
 
+def test_reading_the_result_waits_for_the_report(device):
+    x, wrong = mp.arange(3, device=device), mp.array([0, 5], device=device)
+    for _ in range(100):
+        found = mp.take(x, wrong)
+        with pytest.raises(mp.KernelReportedError):
+            found.tolist()
+        x[wrong] = 0
+        with pytest.raises(mp.KernelReportedError):
+            x.tolist()
+
+
 def test_what_is_out_of_bounds_is_left_out(device):
     """The kernel goes on with the other indices, and a wrong one writes nothing."""
     x = mp.zeros((70, 3), device=device)
