@@ -332,3 +332,14 @@ def test_words_that_change_places(libraries, high, low):
     (out,) = launch(libraries, "swapped_words", [np.zeros(40, np.uint64)], [high, low], threads=40)
     words = low << 32 | high & 2
     assert set(out.tolist()) == {(high & 2) << 2 ^ words}
+
+
+@pytest.mark.parametrize("count", [45, 64, 13])
+def test_shuffles_from_a_lane_that_takes_no_part(libraries, count):
+    given = np.arange(7, 71, dtype=np.int16)
+    out, _ = launch(libraries, "shuffled_in_an_arm", [np.full(64, -2, np.int16), given], threads=count, group_size=64)
+    i = np.arange(64)
+    source = i - i % 32 + (i % 32 - 11) % 32
+    got = np.where((source % 32 != 0) & (source < count), given[source], 0)
+    got[i % 32 == 0] = -1
+    np.testing.assert_array_equal(out, np.where((i < count) & (got != given[0]), got, -2))

@@ -141,13 +141,8 @@ def _shuffled(code: Code, value: Lanes, source: Lanes, mask: str, shape: Shape) 
     if source.shape.is_uniform:
         return _broadcast(code, value, source.scalar, mask, shape)
     full, type_ = code.vector_type(value.type), value.type
-    if value.shape.is_uniform and mask != ALL:
-        # LLVM 22 drops the inner of `select(mask, shuffle(select(mask, x, 0)), 0)` where x is read from memory, as
-        # constants are and the elements have 8 or 16 bits, as it may find out.
-        hidden = code.new(f'call {type_} asm "", "=r,0"({type_} {value.scalar})')
-        value = Lanes(type_, value.shape, hidden)
     own = code.vector(value)
-    held = code.choose(mask, type_, own, "zeroinitializer")
+    held = code.choose(_opaque(code, mask), type_, own, "zeroinitializer")
     lanes = source.shape.lanes
     if lanes is not None:
         picks = ", ".join(f"i32 {n if 0 <= n < code.width else code.width + i}" for i, n in enumerate(lanes))
@@ -158,6 +153,18 @@ def _shuffled(code: Code, value: Lanes, source: Lanes, mask: str, shape: Shape) 
     inside = code.new(f"icmp ult {indices} {index}, splat (i32 {code.width})")
     moved = _permuted(code, value.type, held, code.new(f"and {indices} {index}, splat (i32 {code.width - 1})"))
     return Lanes(type_, shape, vector=code.choose(inside, type_, moved, own))
+
+
+def _opaque(code: Code, mask: str) -> str:
+    """The same mask, which LLVM takes for another one.
+
+    LLVM 22 drops the inner of `select(mask, shuffle(select(mask, x, 0)), 0)` where x is read from memory, as constants
+    are, and the elements have 8 or 16 bits, as it may find out.
+    """
+    if mask == ALL:
+        return mask
+    hidden = code.new(f'call i{code.width} asm "", "=r,0"(i{code.width} {code.bits(mask)})')
+    return code.new(f"bitcast i{code.width} {hidden} to {code.mask_type}")
 
 
 def _permuted(code: Code, type_: str, value: str, index: str) -> str:

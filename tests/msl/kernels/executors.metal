@@ -209,3 +209,10 @@ kernel void swapped_words(device ulong* out, constant uint& high, constant uint&
   ulong words = rotate(ulong(high & 2) << 32 | low, 32ul);
   out[i] = (words & 0x7fffffff) << 2 ^ words;
 }
+
+// The same for a number of each lane's own, read from memory: the first lane takes no part.
+kernel void shuffled_in_an_arm(device short* out, constant short* in, uint i [[thread_position_in_grid]],
+                               ushort lane [[thread_index_in_simdgroup]]) {
+  short got = lane == 0 ? short(-1) : simd_shuffle_rotate_up(in[i], ushort(11));
+  if (got != in[0]) out[i] = got;
+}
