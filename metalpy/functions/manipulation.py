@@ -19,6 +19,7 @@ from metalpy.creation import asarray
 from metalpy.errors import LaunchValueError
 from metalpy.ops.elementwise import assign
 from metalpy.ops.layout import broadcast_shapes
+from metalpy.ops.reduction import normal_axis
 from metalpy.ops.types import promoted
 
 __all__ = [
@@ -41,16 +42,9 @@ __all__ = [
 Axes = int | Sequence[int]
 
 
-def _axis(axis: Any, ndim: int) -> int:
-    found = operator.index(axis)
-    if not -ndim <= found < ndim:
-        raise np.exceptions.AxisError(found, ndim)
-    return found % ndim
-
-
 def _axes(axes: Any, ndim: int) -> tuple[int, ...]:
     given = tuple(axes) if isinstance(axes, (tuple, list)) else (axes,)
-    found = tuple(_axis(axis, ndim) for axis in given)
+    found = tuple(normal_axis(axis, ndim) for axis in given)
     if len(set(found)) != len(found):
         raise ValueError(f"an axis is named twice in {given}")
     return found
@@ -108,7 +102,7 @@ def concat(arrays: Sequence[Array], /, axis: int | None = 0) -> Array:
     if axis is None:
         given, axis = [x.reshape(-1) for x in given], 0
     first = given[0]
-    at = _axis(axis, first.ndim)
+    at = normal_axis(axis, first.ndim)
     for x in given:
         if x.ndim != first.ndim or x.shape[:at] != first.shape[:at] or x.shape[at + 1 :] != first.shape[at + 1 :]:
             raise ValueError(f"cannot join arrays of shapes {first.shape} and {x.shape} along axis {at}")
@@ -129,7 +123,7 @@ def stack(arrays: Sequence[Array], /, axis: int = 0) -> Array:
     for x in given:
         if x.shape != shape:
             raise ValueError(f"stack takes arrays of one shape, got {shape} and {x.shape}")
-    at = _axis(axis, len(shape) + 1)
+    at = normal_axis(axis, len(shape) + 1)
     out = allocate(Array, given[0].device, dtype, (*shape[:at], len(given), *shape[at:]))
     before = (slice(None),) * at
     for number, x in enumerate(given):
@@ -140,7 +134,7 @@ def stack(arrays: Sequence[Array], /, axis: int = 0) -> Array:
 def unstack(x: Array, /, axis: int = 0) -> tuple[Array, ...]:
     """The parts of `x` at each index along an axis, as views."""
     x = asarray(x)
-    at = _axis(axis, x.ndim)
+    at = normal_axis(axis, x.ndim)
     before = (slice(None),) * at
     return tuple(x[(*before, number)] for number in range(x.shape[at]))
 
@@ -227,7 +221,7 @@ def roll(x: Array, /, shift: Axes, axis: Axes | None = None) -> Array:
         raise ValueError(f"as many shifts as axes are needed, got {len(shifts)} for {len(axes)}")
     moved = [0] * x.ndim
     for place, distance in zip(axes, shifts, strict=True):
-        moved[_axis(place, x.ndim)] += operator.index(distance)
+        moved[normal_axis(place, x.ndim)] += operator.index(distance)
     out = allocate(Array, x.device, x.dtype, x.shape)
     if out.size:
         _roll(out, x, [distance % extent for distance, extent in zip(moved, x.shape, strict=True)], 0)
@@ -275,7 +269,7 @@ def repeat(x: Array, repeats: int | Array, /, axis: int | None = None) -> Array:
     x = asarray(x)
     if axis is None:
         x, axis = x.reshape(-1), 0
-    at = _axis(axis, x.ndim)
+    at = normal_axis(axis, x.ndim)
     if isinstance(repeats, (Array, np.ndarray, list, tuple)):
         counts = np.asarray(repeats)
         if counts.dtype.kind not in "iu" or counts.ndim > 1:

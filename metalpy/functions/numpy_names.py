@@ -22,7 +22,6 @@ from metalpy.functions.data_types import finfo
 from metalpy.functions.grids import eye, tril
 from metalpy.functions.manipulation import (
     _axes,
-    _axis,
     concat,
     expand_dims,
     flip,
@@ -33,6 +32,7 @@ from metalpy.functions.manipulation import (
 from metalpy.functions.products import matmul, tensordot, vecdot
 from metalpy.functions.searching import nonzero
 from metalpy.functions.selection import take, where
+from metalpy.ops.reduction import normal_axis
 
 __all__ = [
     "absolute", "append", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argwhere",
@@ -104,7 +104,7 @@ def swapaxes(x: Array, axis1: int, axis2: int, /) -> Array:
     """A view with two axes exchanged."""
     x = asarray(x)
     order = list(range(x.ndim))
-    one, other = _axis(axis1, x.ndim), _axis(axis2, x.ndim)
+    one, other = normal_axis(axis1, x.ndim), normal_axis(axis2, x.ndim)
     order[one], order[other] = order[other], order[one]
     return permute_dims(x, tuple(order))
 
@@ -194,7 +194,7 @@ def array_split(x: Array, indices_or_sections: Any, /, axis: int = 0) -> list[Ar
     axis : int
     """
     x = asarray(x)
-    at = _axis(axis, x.ndim)
+    at = normal_axis(axis, x.ndim)
     extent = x.shape[at]
     if hasattr(indices_or_sections, "__index__") and not isinstance(indices_or_sections, (list, tuple)):
         count = operator.index(indices_or_sections)
@@ -211,7 +211,7 @@ def split(x: Array, indices_or_sections: Any, /, axis: int = 0) -> list[Array]:
     """As `array_split`, with parts that are alike if their number is given; ValueError if they cannot be."""
     x = asarray(x)
     if not isinstance(indices_or_sections, (list, tuple)) and hasattr(indices_or_sections, "__index__"):
-        extent, count = x.shape[_axis(axis, x.ndim)], operator.index(indices_or_sections)
+        extent, count = x.shape[normal_axis(axis, x.ndim)], operator.index(indices_or_sections)
         if count < 1 or extent % count:
             raise ValueError(f"{extent} elements do not make {count} equal parts; array_split makes unequal ones")
     return array_split(x, indices_or_sections, axis)

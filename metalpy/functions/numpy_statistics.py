@@ -17,7 +17,7 @@ from metalpy.array import Array
 from metalpy.creation import arange, asarray, zeros
 from metalpy.functions.cumulative import diff
 from metalpy.functions.grids import linspace
-from metalpy.functions.manipulation import _axis, broadcast_to, concat, stack
+from metalpy.functions.manipulation import broadcast_to, concat, stack
 from metalpy.functions.numpy_names import diag
 from metalpy.functions.searching import searchsorted
 from metalpy.functions.selection import where
@@ -28,6 +28,7 @@ from metalpy.functions.statistics import any as some
 from metalpy.functions.statistics import max as largest
 from metalpy.functions.statistics import mean, sum
 from metalpy.functions.statistics import min as smallest
+from metalpy.ops.reduction import normal_axis
 from metalpy.ops.types import promoted
 
 __all__ = [
@@ -70,7 +71,7 @@ def quantile(x: Array, q: Any, /, axis: int | None = None, *, keepdims: bool = F
     if x.dtype.kind in "biu":
         x = x.astype(dtypes.float32)
     shape = (1,) * x.ndim
-    x, at = (x.reshape(-1), 0) if axis is None else (x, _axis(axis, x.ndim))
+    x, at = (x.reshape(-1), 0) if axis is None else (x, normal_axis(axis, x.ndim))
     if not x.shape[at]:
         raise ValueError("an axis without elements has no quantiles")
     ordered = sort(x, axis=at)
@@ -111,11 +112,11 @@ def average(x: Array, /, axis: int | None = None, weights: Any = None) -> Array:
         return mean(x if x.dtype.kind in "fcV" else x.astype(dtypes.float32), axis)
     weights = asarray(weights)
     if weights.shape != x.shape:
-        if axis is None or weights.shape != (x.shape[_axis(axis, x.ndim)],):
+        if axis is None or weights.shape != (x.shape[normal_axis(axis, x.ndim)],):
             raise ValueError(
                 f"weights of shape {weights.shape} do not fit elements of shape {x.shape} along axis {axis}"
             )
-        weights = weights.reshape(tuple(weights.size if at == _axis(axis, x.ndim) else 1 for at in range(x.ndim)))
+        weights = weights.reshape(tuple(weights.size if at == normal_axis(axis, x.ndim) else 1 for at in range(x.ndim)))
     return sum(x * weights, axis) / sum(broadcast_to(weights, x.shape), axis)
 
 
@@ -255,7 +256,7 @@ def trapezoid(y: Array, /, x: Any = None, dx: float = 1.0, axis: int = -1) -> Ar
     axis : int
     """
     y = asarray(y)
-    at = _axis(axis, y.ndim)
+    at = normal_axis(axis, y.ndim)
     before = (slice(None),) * at
     step: Any = dx
     if x is not None:

@@ -11,8 +11,8 @@ from metalpy import dtypes
 from metalpy.array import Array
 from metalpy.autograd.tape import primitive
 from metalpy.creation import asarray, full
-from metalpy.functions.manipulation import _axis
 from metalpy.ops import indexing, moving
+from metalpy.ops.reduction import normal_axis
 from metalpy.ops.types import promoted
 
 __all__ = ["take", "take_along_axis", "where"]
@@ -95,7 +95,7 @@ def take(x: Array, indices: Array, /, axis: int | None = None) -> Array:
         if x.ndim != 1:
             raise ValueError(f"take needs an axis for an array of shape {x.shape}")
         axis = 0
-    at = _axis(axis, x.ndim)
+    at = normal_axis(axis, x.ndim)
     return indexing.get(x, (*(slice(None),) * at, indices))
 
 
@@ -115,4 +115,4 @@ def take_along_axis(x: Array, indices: Array, /, axis: int = -1) -> Array:
         raise ValueError(f"x and indices have as many axes each, got shapes {x.shape} and {indices.shape}")
     if indices.dtype.kind not in "iu":
         raise IndexError(f"indices are integers, not {indices.dtype}")
-    return indexing.take_along(x, indices, _axis(axis, x.ndim))
+    return indexing.take_along(x, indices, normal_axis(axis, x.ndim))

@@ -24,15 +24,22 @@ from metalpy.creation import array
 from metalpy.errors import LaunchValueError, UnsupportedError
 from metalpy.functions.manipulation import broadcast_to
 from metalpy.ops.elementwise import copied
-from metalpy.ops.layout import Strides, broadcast_shapes, launch_strided, row_groups, row_kernel, walk
+from metalpy.ops.layout import (
+    Strides,
+    broadcast_shapes,
+    launch_strided,
+    prepared_launches,
+    remember,
+    row_groups,
+    row_kernel,
+    walk,
+)
 from metalpy.ops.moving import UNSIGNED, kernels, select
 
 __all__ = ["accumulate", "accumulate_along", "get", "is_advanced", "put", "take_along"]
 
 _AXIS = struct.Struct("=3qII")  # Axis of shaders/moving.h
 _EXTENT = struct.Struct("=q")
-_MOST_PREPARED = 4096
-_prepared: dict[tuple[Any, ...], PreparedLaunch] = {}
 
 
 def is_advanced(part: Any) -> bool:
@@ -109,7 +116,7 @@ def _at_index(name: str, x: Array, axis: int, index: Any, other: Array | None = 
     if other is None:
         other = allocate(Array, x.device, x.dtype, (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
     key = layout_key((x.device, axis, x.itemsize, index.itemsize), name, (other, x, index))
-    prepared = _prepared.get(key)
+    prepared = prepared_launches.get(key)
     if prepared is None:
         new = (0,) * index.ndim
         steps = ((*x.strides[:axis], *new, *x.strides[axis + 1 :]),
@@ -155,10 +162,7 @@ def _prepare(
     facts = _AXIS.pack(x.shape[axis], x.strides[axis] // size, start, 0, 0)
     kernel = row_kernel(kernels(x.device), f"{name}_{'int' if index.itemsize == 4 else 'long'}_{size}", rows)
     prepared = PreparedLaunch(kernel, grid, row_groups(kernel, grid), (facts, layout), covered)
-    if len(_prepared) >= _MOST_PREPARED:
-        _prepared.clear()
-    _prepared[key] = prepared
-    return prepared
+    return remember(key, prepared)
 
 
 def _run(prepared: PreparedLaunch, arrays: tuple[Array, Array, Array, Array], written: Array, extent: int) -> None:
@@ -242,7 +246,7 @@ def take_along(x: Array, indices: Array, axis: int) -> Array:
         raise IndexError(f"there is nothing to take from an array of shape {x.shape}")
     index, wrong = _placed(x, indices)
     key = layout_key((x.device, axis, x.itemsize, index.itemsize), "along", (out, x, index))
-    prepared = _prepared.get(key)
+    prepared = prepared_launches.get(key)
     if prepared is None:
         own = x._derive(x.dtype, (*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.strides, x.offset)
         steps = broadcast_to(own, shape).strides, broadcast_to(index, shape).strides
@@ -409,13 +413,9 @@ def _offsets(view: Array, indices: list[tuple[int, Any]], shape: tuple[int, ...]
     made = len(there) < len(indices)
     out = array(host, device=view.device) if made else allocate(Array, view.device, dtypes.int64, shape)
     for axis, index in there:
-        index = _on_device(view, index)
-        if index.dtype not in (dtypes.int32, dtypes.int64):
-            index = index.astype(dtypes.int64)
+        index, wrong = _placed(view, index)
         name = "offsets_int" if index.dtype == dtypes.int32 else "offsets_long"
         facts = _AXIS.pack(view.shape[axis], view.strides[axis] // view.itemsize, 0, not made, 0)
-        wrong = allocate(Array, view.device, dtypes.int64, (2,))
-        wrong._fill(bytes(16))
         launch_strided(kernels(view.device), name, (out, index), (wrong, facts))
         _reporter(view.device, view.shape[axis])((wrong, out))
         made = True

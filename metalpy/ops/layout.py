@@ -21,6 +21,8 @@ __all__ = [
     "broadcast_shapes",
     "collapse",
     "launch_strided",
+    "prepared_launches",
+    "remember",
     "strided_memory",
     "walk",
 ]
@@ -113,8 +115,16 @@ def _broadcast(shape: tuple[int, ...], own: tuple[int, ...], strides: Strides) -
     return (0,) * missing + tuple(0 if extent == 1 else step for extent, step in zip(own, strides, strict=True))
 
 
-_prepared: dict[tuple[Any, ...], PreparedLaunch] = {}
+prepared_launches: dict[tuple[Any, ...], PreparedLaunch] = {}  # by what `layout_key` gives
 _MOST_PREPARED = 4096
+
+
+def remember(key: tuple[Any, ...], prepared: PreparedLaunch) -> PreparedLaunch:
+    """Keep a launch for the next call of the same kernel over arrays of the same layouts."""
+    if len(prepared_launches) >= _MOST_PREPARED:
+        prepared_launches.clear()
+    prepared_launches[key] = prepared
+    return prepared
 
 
 def launch_strided(
@@ -138,12 +148,9 @@ def launch_strided(
         The elements as the kernel takes them, where it is not as their arrays have them.
     """
     key = layout_key(library, name, arrays)
-    prepared = _prepared.get(key)
+    prepared = prepared_launches.get(key)
     if prepared is None:
-        prepared = _prepare(library, name, arrays, kinds or (None,) * len(arrays))
-        if len(_prepared) >= _MOST_PREPARED:
-            _prepared.clear()
-        _prepared[key] = prepared
+        prepared = remember(key, _prepare(library, name, arrays, kinds or (None,) * len(arrays)))
     prepared(arrays, tail)
 
 

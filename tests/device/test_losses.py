@@ -6,6 +6,7 @@ import pytest
 import metalpy as mp
 from metalpy import nn
 from metalpy.nn import functional as F
+from tests.helpers.formulas import close, sigmoid
 
 pytestmark = pytest.mark.usefixtures("device")
 RNG = np.random.default_rng(3)
@@ -13,14 +14,6 @@ RNG = np.random.default_rng(3)
 
 def normal(*shape):
     return RNG.normal(size=shape).astype(np.float32)
-
-
-def close(found, expected, tolerance=1e-5):
-    np.testing.assert_allclose(found.numpy(), expected, rtol=tolerance, atol=tolerance)
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x.astype(np.float64)))
 
 
 def log_softmax(x):

@@ -169,17 +169,9 @@ def kernel(source):
     return found
 
 
-@pytest.mark.parametrize("name", RACES)
-def test_races_are_found(name):
-    source, launch, message = RACES[name]
-    launch(kernel(source))
-    with pytest.raises(mp.KernelReportedError, match=message):
-        mp.mps.synchronize()
-
-
-@pytest.mark.parametrize("name", OUTSIDE)
-def test_accesses_out_of_bounds_are_found(name):
-    source, launch, message = OUTSIDE[name]
+@pytest.mark.parametrize("case", [*RACES.values(), *OUTSIDE.values()], ids=[*RACES, *OUTSIDE])
+def test_races_and_accesses_out_of_bounds_are_found(case):
+    source, launch, message = case
     launch(kernel(source))
     with pytest.raises(mp.KernelReportedError, match=message):
         mp.mps.synchronize()
