@@ -270,6 +270,20 @@ protected:
 #define MP_LEVELS MP_FN uint get_num_mip_levels() const { return this->__view->levels; }
 #define MP_ARRAY_SIZE MP_FN uint get_array_size() const { return this->__view->array_length; }
 #define MP_SAMPLES MP_FN uint get_num_samples() const { return this->__view->samples; }
+// A sparse texture's lookups; all texels are in memory here.
+#define MP_SPARSE                                                                                                     \
+    template <class... Given> MP_FN auto sparse_sample(sampler s, Given... given) const {                             \
+        return sparse_color{this->sample(s, given...)};                                                               \
+    }                                                                                                                 \
+    template <class... Given> MP_FN auto sparse_sample_compare(sampler s, Given... given) const {                     \
+        return sparse_color{this->sample_compare(s, given...)};                                                       \
+    }                                                                                                                 \
+    template <class... Given> MP_FN auto sparse_gather(sampler s, Given... given) const {                             \
+        return sparse_color{this->gather(s, given...)};                                                               \
+    }                                                                                                                 \
+    template <class... Given> MP_FN auto sparse_gather_compare(sampler s, Given... given) const {                     \
+        return sparse_color{this->gather_compare(s, given...)};                                                       \
+    }
 // A thread sees its own writes without it; the order of others' is up to barriers.
 #define MP_FENCE MP_FN void fence() const { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 #define MP_TEXTURE(name, default_access)                                                                              \
@@ -279,6 +293,12 @@ protected:
 } // namespace __mp::textures
 
 namespace metal {
+template <class T> struct sparse_color {
+    MP_FN T value() const { return __value; }
+    MP_FN bool resident() const { return true; }
+    T __value;
+};
+
 MP_TEXTURE(texture1d, sample) {
     MP_LEVELS MP_FENCE
     MP_ATOMICS((uint at), (<1, false>(at, 0, 0, 0)))
@@ -304,7 +324,7 @@ MP_TEXTURE(texture1d_array, sample) {
 };
 
 MP_TEXTURE(texture2d, sample) {
-    MP_HEIGHT MP_LEVELS MP_FENCE
+    MP_HEIGHT MP_LEVELS MP_FENCE MP_SPARSE
     MP_ATOMICS((uint2 at), (<2, false>(at.x, at.y, 0, 0)))
     MP_ATOMICS((ushort2 at), (<2, false>(at.x, at.y, 0, 0)))
     MP_FN vec<T, 4> sample(sampler s, float2 at) const {
@@ -338,7 +358,7 @@ MP_TEXTURE(texture2d, sample) {
 };
 
 MP_TEXTURE(texture2d_array, sample) {
-    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_FENCE
+    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_FENCE MP_SPARSE
     MP_ATOMICS((uint2 at, uint array), (<2, true>(at.x, at.y, 0, array)))
     MP_ATOMICS((ushort2 at, uint array), (<2, true>(at.x, at.y, 0, array)))
     MP_FN vec<T, 4> sample(sampler s, float2 at, uint array, int2 offset = int2(0)) const {
@@ -368,7 +388,7 @@ MP_TEXTURE(texture2d_array, sample) {
 };
 
 MP_TEXTURE(texture3d, sample) {
-    MP_HEIGHT MP_DEPTH MP_LEVELS MP_FENCE
+    MP_HEIGHT MP_DEPTH MP_LEVELS MP_FENCE MP_SPARSE
     MP_ATOMICS((uint3 at), (<3, false>(at.x, at.y, at.z, 0)))
     MP_ATOMICS((ushort3 at), (<3, false>(at.x, at.y, at.z, 0)))
     MP_FN vec<T, 4> sample(sampler s, float3 at, int3 offset = int3(0)) const {
@@ -394,7 +414,7 @@ MP_TEXTURE(texture3d, sample) {
 };
 
 MP_TEXTURE(texturecube, sample) {
-    MP_HEIGHT MP_LEVELS MP_FENCE
+    MP_HEIGHT MP_LEVELS MP_FENCE MP_SPARSE
     MP_ATOMICS((uint2 at, uint face), (<2, true>(at.x, at.y, 0, face)))
     MP_ATOMICS((ushort2 at, uint face), (<2, true>(at.x, at.y, 0, face)))
     MP_FN vec<T, 4> sample(sampler s, float3 at) const {
@@ -418,7 +438,7 @@ MP_TEXTURE(texturecube, sample) {
 };
 
 MP_TEXTURE(texturecube_array, sample) {
-    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_FENCE
+    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_FENCE MP_SPARSE
     MP_ATOMICS((uint2 at, uint face, uint array), (<2, true>(at.x, at.y, 0, face < 6 ? 6 * array + face : ~0u)))
     MP_ATOMICS((ushort2 at, uint face, uint array), (<2, true>(at.x, at.y, 0, face < 6 ? 6 * array + face : ~0u)))
     MP_FN vec<T, 4> sample(sampler s, float3 at, uint array) const {
@@ -473,7 +493,7 @@ MP_TEXTURE(texture2d_ms_array, read) {
 // ---- depth textures: one component ----
 
 MP_TEXTURE(depth2d, sample) {
-    MP_HEIGHT MP_LEVELS
+    MP_HEIGHT MP_LEVELS MP_SPARSE
     MP_FN T sample(sampler s, float2 at, int2 offset = int2(0)) const {
         return this->look(s, __mp::textures::shifted(__mp::textures::lookup_at(at.x, at.y), offset)).x;
     }
@@ -502,7 +522,7 @@ MP_TEXTURE(depth2d, sample) {
 };
 
 MP_TEXTURE(depth2d_array, sample) {
-    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE
+    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_SPARSE
     MP_FN T sample(sampler s, float2 at, uint array, int2 offset = int2(0)) const {
         return this->look(s, __mp::textures::shifted(__mp::textures::lookup_at(at.x, at.y, 0, array), offset)).x;
     }
@@ -536,7 +556,7 @@ MP_TEXTURE(depth2d_array, sample) {
 };
 
 MP_TEXTURE(depthcube, sample) {
-    MP_HEIGHT MP_LEVELS
+    MP_HEIGHT MP_LEVELS MP_SPARSE
     template <__mp::textures::lod_option<gradientcube>... Options>
     MP_FN T sample(sampler s, float3 at, Options... options) const {
         return this->look(s, __mp::textures::lookup_at(at.x, at.y, at.z), options...).x;
@@ -560,7 +580,7 @@ MP_TEXTURE(depthcube, sample) {
 };
 
 MP_TEXTURE(depthcube_array, sample) {
-    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE
+    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_SPARSE
     template <__mp::textures::lod_option<gradientcube>... Options>
     MP_FN T sample(sampler s, float3 at, uint array, Options... options) const {
         return this->look(s, __mp::textures::lookup_at(at.x, at.y, at.z, array), options...).x;
@@ -604,6 +624,7 @@ MP_TEXTURE(depth2d_ms_array, read) {
 #undef MP_ARRAY_SIZE
 #undef MP_SAMPLES
 #undef MP_FENCE
+#undef MP_SPARSE
 #undef MP_ATOMICS
 #undef MP_ATOMIC_FETCH
 #undef MP_LIST
