@@ -391,9 +391,9 @@ def _place_threadgroup_variables(
 ) -> tuple[llvm.ModuleRef, int, dict[int, str]]:
     """Put the threadgroup variables, the module's only thread-local ones, into memory that the runtime provides.
 
-    Returns the new module, the bytes that they take, and the program's names for them by their offsets. Real thread-local storage would not do: LLVM's idea of what
-    ``__tls_get_addr`` clobbers leaves out the registers that AVX-512 added, and on a thread's first call glibc
-    clears memory with them.
+    Returns the new module, the bytes that they take, and the program's names for them by their offsets. Real
+    thread-local storage would not do: LLVM's idea of what ``__tls_get_addr`` clobbers leaves out the registers that
+    AVX-512 added, and on a thread's first call glibc clears memory with them.
     """
     offsets: dict[str, int] = {}
     total = 0

@@ -110,8 +110,9 @@ class _Checks:
         if written and (bits := _as_bits(*written, f"%mp.v{self._count}")):
             lines, value = bits
             kind |= _VALUE
-        name = self._names.get(("threadgroup" if what == "argument" else what, number), "") if number is not None else ""
-        name = name or ("threadgroup memory" if what in ("variable", "argument") else "")
+        name = "threadgroup memory" if what in ("variable", "argument") else ""
+        if number is not None:
+            name = self._names.get(("threadgroup" if what == "argument" else what, number), name)
         if what == "buffer" and number is not None:
             kind |= number + 1 << _NUMBER
         details = f"i64 {size}, i32 {kind}, ptr {self._place(name)}, i64 {value}"

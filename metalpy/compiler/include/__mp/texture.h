@@ -4,6 +4,7 @@
 #pragma clang system_header
 #include <__mp/sampler.h>
 #include <__mp/texture_atomic.h>
+#include <__mp/texture_sparse.h>
 #include <__mp/unsupported.h>
 
 MP_BEGIN
@@ -270,20 +271,6 @@ protected:
 #define MP_LEVELS MP_FN uint get_num_mip_levels() const { return this->__view->levels; }
 #define MP_ARRAY_SIZE MP_FN uint get_array_size() const { return this->__view->array_length; }
 #define MP_SAMPLES MP_FN uint get_num_samples() const { return this->__view->samples; }
-// A sparse texture's lookups; all texels are in memory here.
-#define MP_SPARSE                                                                                                     \
-    template <class... Given> MP_FN auto sparse_sample(sampler s, Given... given) const {                             \
-        return sparse_color{this->sample(s, given...)};                                                               \
-    }                                                                                                                 \
-    template <class... Given> MP_FN auto sparse_sample_compare(sampler s, Given... given) const {                     \
-        return sparse_color{this->sample_compare(s, given...)};                                                       \
-    }                                                                                                                 \
-    template <class... Given> MP_FN auto sparse_gather(sampler s, Given... given) const {                             \
-        return sparse_color{this->gather(s, given...)};                                                               \
-    }                                                                                                                 \
-    template <class... Given> MP_FN auto sparse_gather_compare(sampler s, Given... given) const {                     \
-        return sparse_color{this->gather_compare(s, given...)};                                                       \
-    }
 // A thread sees its own writes without it; the order of others' is up to barriers.
 #define MP_FENCE MP_FN void fence() const { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 #define MP_TEXTURE(name, default_access)                                                                              \
@@ -293,12 +280,6 @@ protected:
 } // namespace __mp::textures
 
 namespace metal {
-template <class T> struct sparse_color {
-    MP_FN T value() const { return __value; }
-    MP_FN bool resident() const { return true; }
-    T __value;
-};
-
 MP_TEXTURE(texture1d, sample) {
     MP_LEVELS MP_FENCE
     MP_ATOMICS((uint at), (<1, false>(at, 0, 0, 0)))
