@@ -150,6 +150,11 @@ def test_missing_include(tmp_path):
     assert f"looked in {str(tmp_path)!r}" in error.msg
 
 
+def test_headers_of_frameworks():
+    error = failure("#include <SwiftUI/SwiftUI_Metal.h>\n[[stitchable]] half4 same(half4 color) { return color; }")
+    assert error.msg.endswith("a framework's header, for shaders that are no kernels")
+
+
 def test_missing_include_of_a_file_whose_path_has_a_newline(tmp_path):
     folder = tmp_path / "two\nlines"
     folder.mkdir()
