@@ -216,7 +216,8 @@ def _with_search_path(diagnostic: Diagnostic, include_dirs: tuple[str, ...]) -> 
     if not diagnostic.message.endswith("file not found"):
         return diagnostic
     if _FRAMEWORK_HEADER.search(diagnostic.message):
-        return diagnostic._replace(message=f"{diagnostic.message}: a framework's header, for shaders that are no kernels")
+        reason = "a framework's header, for shaders that are no kernels"
+        return diagnostic._replace(message=f"{diagnostic.message}: {reason}")
     folders = [repr(folder) for folder in include_dirs]
     beside = os.path.dirname(diagnostic.file) or "."
     if diagnostic.file not in ("", PROGRAM_SOURCE):
