@@ -63,19 +63,21 @@ def test_moves(body, moves):
     assert moved(body) == moves
 
 
-def test_loops_move_as_their_starts_do():
+@pytest.mark.parametrize(("step", "count"), [(256, 1), (-256, 1), (32, 0), (128, 0), (0, 1)])
+def test_loops_move_as_their_starts_do(step, count):
+    """Those that go along memory step by step are left to the processor."""
     body = f"""{ROW} br label %loop
 loop:
   %k = phi i32 [ %a, %entry ], [ %k.next, %loop ]
   %q = getelementptr i32, ptr %b, i32 %k
   %r = load i32, ptr %q, align 4
-  %k.next = add i32 %k, 256
+  %k.next = add i32 %k, {step}
   %more = icmp ult i32 %k.next, %n
   br i1 %more, label %loop, label %end
 end:{MEET}"""
     made = function(f"{POSITION}{body}  ret void")
-    (moves,) = fetched(made).values()
-    assert [[v.text for v in product] for product in moves] == [["%c"]]
+    found = [[v.text for v in product] for moves in fetched(made).values() for product in moves]
+    assert found == [["%c"]] * count
 
 
 def test_threads_that_never_meet_need_none():
@@ -93,7 +95,7 @@ def test_only_the_first_block_that_accesses_something_fetches_it():
 ROWS = """
 #include <metal_stdlib>
 using namespace metal;
-[[max_total_threads_per_threadgroup(64)]]
+[[max_total_threads_per_threadgroup(256)]]
 kernel void rows(device uint* totals, const device uint* in, constant uint& columns,
                  uint row [[threadgroup_position_in_grid]], uint local [[thread_index_in_threadgroup]],
                  uint lane [[thread_index_in_simdgroup]]) {
@@ -101,7 +103,7 @@ kernel void rows(device uint* totals, const device uint* in, constant uint& colu
   if (local == 0) atomic_store_explicit(&total, 0, memory_order_relaxed);
   threadgroup_barrier(mem_flags::mem_threadgroup);
   uint sum = 0;
-  for (uint c = local; c < columns; c += 64) sum += in[row * columns + c];
+  for (uint c = local; c < columns; c += 256) sum += in[row * columns + c];
   sum = simd_sum(sum);
   if (lane == 0) atomic_fetch_add_explicit(&total, sum, memory_order_relaxed);
   threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -129,7 +131,7 @@ def test_what_is_fetched(device, monkeypatch, columns):
     source = mp.zeros((rows + 1, columns), np.uint32)
     # A kernel of its own: equal ones are compiled once in a process.
     kernel = mp.mps.compile_shader(ROWS.replace("totals[row] =", f"totals[row] = {columns} +")).rows
-    kernel(mp.zeros(rows, np.uint32), source, columns, threads=64 * rows, group_size=64)
+    kernel(mp.zeros(rows, np.uint32), source, columns, threads=256 * rows, group_size=256)
     found = np.asarray(source)
     marked = range(1, rows + 1) if columns * 4 <= 1 << 16 else range(rows)
     expected = np.zeros_like(found)
@@ -140,5 +142,5 @@ def test_what_is_fetched(device, monkeypatch, columns):
 def test_results_are_the_same_with_rows_fetched(device):
     source = np.random.default_rng(5).integers(0, 1 << 20, (37, 1000), np.uint32)
     totals = mp.zeros(37, np.uint32)
-    mp.mps.compile_shader(ROWS).rows(totals, mp.array(source), 1000, threads=64 * 37, group_size=64)
+    mp.mps.compile_shader(ROWS).rows(totals, mp.array(source), 1000, threads=256 * 37, group_size=256)
     assert np.asarray(totals).tolist() == source.sum(axis=1, dtype=np.uint32).tolist()

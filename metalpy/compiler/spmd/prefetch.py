@@ -1,4 +1,4 @@
-"""Bring to the caches what the next threadgroup will need, while this one runs.
+"""Bring to the second cache what the next threadgroup will need, while this one runs.
 
 A kernel that gives each row of a matrix to a threadgroup, as softmax does, reads a row, lets its threads meet, and
 writes. Processors look some hundred instructions ahead, less than to the next row, and their prefetchers follow what
@@ -31,6 +31,7 @@ Moves = dict[tuple[Value, ...], int]
 _GROUP_SIZE, _POSITION, _SIZE = 40, 52, 64
 _LINE, _PAGE = 64, 4096
 _MOST_LINES = 16  # for one access
+_ROUND, _WIDEST_STEP = "round", 5  # of a loop; more than what lanes access together
 _FARTHEST = 1 << 16  # bytes; of longer rows two might not fit into the caches
 _MEETING = re.compile(r"mp_(?:threadgroup_barrier|simd_(?!lane$|active$).*)")
 
@@ -38,31 +39,39 @@ _MEETING = re.compile(r"mp_(?:threadgroup_barrier|simd_(?!lane$|active$).*)")
 def find_moves(function: Function, flow: Flow, shapes: Shapes) -> dict[int, Moves]:
     """The accesses to be prefetched for the next threadgroup, by identity, with how far their addresses move.
 
-    Of several blocks that access what one pointer leads to, these are those of the first. Without functions in which
-    threads meet there are none: then processors do look ahead.
+    Of several blocks that access what one pointer leads to, these are those of the first. A loop that goes along
+    memory without large gaps needs none, as processors follow it; nor do threads that never meet.
     """
     if not any(_MEETING.fullmatch(i.callee) for block in flow.blocks.values() for i in block.body):
         return {}
     analysis, found, first = _Analysis(function, shapes), dict[int, Moves](), dict[str, str]()
     for name, block in flow.blocks.items():
+        around = flow.loops_of[name][-1].header if flow.loops_of[name] else ""
         for phi in block.phis:
-            analysis.add_phi(phi)
+            analysis.add_phi(phi, name == around)
         for instruction in block.body:
             if instruction.op in ("load", "store") and not instruction.extra:
                 pointer = instruction.operands[-1]
-                moves = analysis.moves_of(pointer)
-                if moves and analysis.is_far(moves) and first.setdefault(analysis.root(pointer), name) == name:
+                offsets = shapes.of(pointer, name)[0].offsets
+                moves = dict(analysis.moves_of(pointer) or {})
+                step = abs(sum(moves.pop(key) for key in list(moves) if key and key[0].type == _ROUND))
+                is_stream = offsets is not None and 0 < step <= _WIDEST_STEP * (max(offsets) - min(offsets))
+                if analysis.is_far(moves) and first.setdefault(analysis.root(pointer), name) == name and not is_stream:
                     found[id(instruction)] = moves
             analysis.add(instruction, name)
     return found
 
 
 class _Analysis:
-    """How values move, found in one pass in the order of the flow."""
+    """How values move, found in one pass in the order of the flow.
+
+    What a loop adds to a number in each of its rounds is in there, too, with the number's name for a factor.
+    """
 
     def __init__(self, function: Function, shapes: Shapes) -> None:
         self._shapes = shapes
         group = function.parameters[0].text
+        self._made = {i.result: i for i in function.instructions() if i.result}
         self._moves: dict[str, Moves | None] = {parameter.text: {} for parameter in function.parameters}
         self._roots: dict[str, str] = {}
         self._record = {group: 0}  # pointers into the threadgroup's record: bytes from its start
@@ -82,10 +91,16 @@ class _Analysis:
             abs(moves.get((), 0)) >= _PAGE
         )
 
-    def add_phi(self, phi: Instruction) -> None:
-        """What a loop adds in each round is the same for all threadgroups, so its start tells."""
+    def add_phi(self, phi: Instruction, counts: bool) -> None:
+        """What a loop adds is the same for all threadgroups, so its start tells; if it `counts`, it is noted."""
         known = [self.moves_of(v) for v in phi.operands if not v.is_local or v.text in self._moves]
-        self._moves[phi.result] = known[0] if known and all(other == known[0] for other in known) else None
+        moves = known[0] if known and all(other == known[0] for other in known) else None
+        if moves is not None and counts:
+            for value in phi.operands:
+                made = self._made.get(value.text)
+                if made and made.op == "add" and made.operands[0].text == phi.result and literal(made.operands[1]):
+                    moves = {**moves, (Value(_ROUND, phi.result),): literal(made.operands[1]) or 0}
+        self._moves[phi.result] = moves
 
     def add(self, instruction: Instruction, block: str) -> None:
         result, source = instruction.result, instruction.operands[0].text if instruction.operands else ""
@@ -167,7 +182,7 @@ def write_prefetch(w: Vectorizer, access: Instruction) -> None:
         distance = code.new(f"add i64 {distance}, {term}")
     fits = code.new(f"icmp ule i64 {distance}, {_FARTHEST}")
     near = code.new(f"select i1 {fits}, i64 {distance}, i64 0")
-    for at in range(start, end, _LINE):
+    for at in range(start, end, _LINE):  # into the second cache: the first has too few buffers for what is on its way
         here = code.new(f"getelementptr i8, ptr {pointer.scalar}, i64 {at}")
         there = code.new(f"getelementptr i8, ptr {here}, i64 {near}")
-        code.call("void", "llvm.prefetch.p0", (f"ptr {there}", f"i32 {int(is_store)}", "i32 3", "i32 1"))
+        code.call("void", "llvm.prefetch.p0", (f"ptr {there}", f"i32 {int(is_store)}", "i32 2", "i32 1"))
