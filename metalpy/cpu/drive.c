@@ -166,13 +166,13 @@ static void stop_job(struct sw_job *job, const struct sw_fault *fault)
         job->fault = *fault; /* read only after everyone left */
 }
 
-/* Who must be somewhere in time reckons with the worst. */
-static uint64_t next_chunk(const struct sw_job *job, bool is_timed)
+/* Who must be back in time reckons with the worst; a time limit has the monitor. */
+static uint64_t next_chunk(const struct sw_job *job, bool hurries)
 {
     uint64_t next = atomic_load_explicit(&job->next, memory_order_relaxed);
     if (job->total <= 1 || next >= job->total)
         return 1;
-    return chunk_size(job->total - next, (is_timed ? unit_ns : usual_ns)(job->command));
+    return chunk_size(job->total - next, (hurries ? unit_ns : usual_ns)(job->command));
 }
 
 /* Claims and runs chunks until there are none or the thread must leave. */
@@ -180,12 +180,12 @@ static void work(mp_queue *queue, struct sw_self *self, const struct sw_errand *
 {
     struct sw_job *job = &queue->job;
     uint64_t unit = usual_ns(job->command);
-    bool is_timed = job->deadline || (errand->waiting && errand->deadline != MP_FOREVER);
+    bool hurries = errand->waiting && errand->deadline != MP_FOREVER;
     if (!queue->published && job->total > job->chunk && (unit == 0 || unit * job->total > PUBLISH_NS))
         publish(queue);
-    if (is_timed) {
+    if (job->deadline || hurries) {
         atomic_store(&self->deadline, job->deadline);
-        atomic_store(&self->expected, errand->waiting && errand->deadline != MP_FOREVER ? errand->deadline : 0);
+        atomic_store(&self->expected, hurries ? errand->deadline : 0);
         sw_monitor_watch();
     }
     uint64_t now = sw_now();
@@ -197,7 +197,7 @@ static void work(mp_queue *queue, struct sw_self *self, const struct sw_errand *
             stop_job(job, &late);
             break;
         }
-        uint64_t chunk = next_chunk(job, is_timed);
+        uint64_t chunk = next_chunk(job, hurries);
         uint64_t first = atomic_fetch_add_explicit(&job->next, chunk, memory_order_relaxed);
         if (first >= job->total)
             break;
