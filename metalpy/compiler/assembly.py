@@ -12,6 +12,8 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from functools import cached_property
 
+from .lines import UNIT, described_line, undescribed
+
 __all__ = ["Assembly", "adapted", "inlining", "sealed"]
 
 _SYMBOL = re.compile(r'@("[^"\n]+"|[-a-zA-Z$._0-9]+)')  # a set of ASCII characters is twice as fast as \w
@@ -21,7 +23,7 @@ _CALL = re.compile(rf"\bcall [^\n@]*{_SYMBOL.pattern}\(")
 _COMMON = re.compile(r"^(?:target |source_filename|%|\$|attributes |!llvm\.(?!dbg\.)[\w.]+ = )[^\n]*$", re.M)
 _NODE = re.compile(r"^!(\d+) = [^\n]*$", re.M)
 _REFERENCE = re.compile(r"!(\d+)")
-_DEBUG = re.compile(r",? !dbg !\d+|^ +#dbg_[^\n]*\n", re.M)
+_ELEMENT = re.compile(r", !(\d+)")
 _CONSTRUCTORS = "llvm.global_ctors"
 
 # IR for any CPU: which one is decided when a kernel is lowered.
@@ -147,11 +149,18 @@ class Assembly:
         initializers = [name for name in self._spans if name.startswith("__cxx_global_var_init")]
         return [{used for used in self.uses(name) if not self.is_function(used)} for name in initializers]
 
-    def pruned(self, roots: Iterable[str]) -> str:
-        """A module of what `roots` lead to, without debug information."""
-        return self._module(self._body(self.reachable(roots)))
+    def pruned(self, roots: Iterable[str], *, lines: bool = False) -> str:
+        """A module of what `roots` lead to, without debug information but, if asked for, lines."""
+        return self._module(self._body(self.reachable(roots), lines), lines)
 
-    def slice(self, roots: Iterable[str], renamed: Mapping[str, str] | None = None, given: Container[str] = ()) -> str:
+    def slice(
+        self,
+        roots: Iterable[str],
+        renamed: Mapping[str, str] | None = None,
+        given: Container[str] = (),
+        *,
+        lines: bool = False,
+    ) -> str:
         """A module of what `roots` lead to, for lowering: without debug information, symbols renamed or left out.
 
         Parameters
@@ -161,31 +170,41 @@ class Assembly:
             New names of symbols that are defined here. What the new name was before is left out.
         given : container of str, optional
             Symbols that will be defined elsewhere; they are left out too.
+        lines : bool
+            With the lines of instructions, if the module has them.
         """
         renamed = renamed or {}
         names = [name for name in self.reachable(roots) if name not in renamed.values() and name not in given]
-        body = self._body(names)
+        body = self._body(names, lines)
         for old, new in renamed.items():
             body = re.sub(rf"@{re.escape(old)}(?![\w.$-])", f"@{new}", body)
-        return self._module(body)
+        return self._module(body, lines)
 
-    def _body(self, names: Iterable[str]) -> str:
-        definitions = [self.definition(name) for name in names]
-        return "\n".join(_DEBUG.sub("", text) if "dbg" in text else text for text in definitions) + "\n"
+    def _body(self, names: Iterable[str], lines: bool) -> str:
+        return "\n".join(undescribed(self.definition(name), lines=lines) for name in names) + "\n"
 
-    def _module(self, body: str) -> str:
+    def _module(self, body: str, lines: bool) -> str:
         before, behind = self._common
+        if lines and (unit := UNIT.search(self.surroundings)):
+            behind += unit[0]
         return "".join((before, body, behind, self._metadata(body, behind)))
 
     def _metadata(self, *texts: str) -> str:
-        found: set[str] = set()
+        found: dict[str, str] = {}
         waiting = {number for text in texts for number in _REFERENCE.findall(text)}
         while waiting:
-            found |= waiting
-            lines = [self._nodes.get(number, "") for number in waiting]
-            waiting = {n for line in lines for n in _REFERENCE.findall(line)} - found
-        numbers = sorted((n for n in found if n in self._nodes), key=int)
-        return "".join(f"{self._nodes[n]}\n" for n in numbers)
+            new = {number: self._node(number) for number in waiting}
+            found |= new
+            waiting = {n for line in new.values() for n in _REFERENCE.findall(line)} - found.keys()
+        numbers = sorted((n for n, line in found.items() if line), key=int)
+        return "".join(f"{found[n]}\n" for n in numbers)
+
+    def _node(self, number: str) -> str:
+        """A node as slices have it: loops do not say where they are, which would lead to functions."""
+        node = self._nodes.get(number, "")
+        if "= distinct !{" in node:
+            return _ELEMENT.sub(lambda e: "" if "!DILocation(" in self._nodes.get(e[1], "") else e[0], node)
+        return described_line(node)
 
 
 def adapted(ir: str) -> str:

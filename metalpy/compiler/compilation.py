@@ -10,7 +10,7 @@ import hashlib
 import threading
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,7 @@ def compile_source(source: Source, options: Options, store: Cache | None = None)
     CompileError, UnsupportedError
         As `frontend.compile_program`.
     """
+    options = replace(options, lines=chosen_executor() == CHECKED)
     with Region("compile", "front end", {"file": source.name}) as noted:
         return _compile(source, options, store or default_cache(), noted)
 

@@ -15,7 +15,7 @@ from ..errors import CompileError, Diagnostic, FixIt
 from .entries import ENTRIES_NAME
 from .harvest import Entry
 from .hints import candidate_reason, hint_for
-from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
+from .source import PROGRAM_SOURCE, Misuse, Source, is_own_file
 
 __all__ = ["compile_error", "misuse_error", "parse_diagnostics", "placed", "report_of"]
 
@@ -227,11 +227,7 @@ def _with_search_path(diagnostic: Diagnostic, include_dirs: tuple[str, ...]) -> 
 
 
 def _is_ours(file: str) -> bool:
-    return (
-        file in (ENTRIES_NAME, "<scratch space>")
-        or file.startswith(str(STANDARD_HEADERS))
-        or file.endswith(("/metalpy_kernel.h", "/metalpy_format.h"))
-    )
+    return file in (ENTRIES_NAME, "<scratch space>") or is_own_file(file)
 
 
 def _metal_names(message: str) -> str:

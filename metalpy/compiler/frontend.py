@@ -120,7 +120,7 @@ class Program:
     ``k % len(ir)`` of the IR.
     """
 
-    ir: tuple[str, ...]  # each part a module of its own, without debug information
+    ir: tuple[str, ...]  # each part a module of its own, without debug information but lines that were asked for
     kernels: tuple[KernelInfo, ...]
     constants: tuple[Constant, ...]
     max_threads: tuple[int, ...]
@@ -199,7 +199,7 @@ class _Part:
     numbers: range  # of the kernels
     assembly: Assembly
     offence: Offence | None = None
-    ir: str = ""  # what the kernels reach, without debug information
+    ir: str = ""  # what the kernels reach, without debug information but lines that were asked for
     kept: str = ""
 
 
@@ -207,7 +207,7 @@ def _finished(assembly: Assembly, numbers: range, options: Options, keep: Callab
     offence = find_offence(assembly, numbers)
     if offence is not None:
         return _Part(numbers, assembly, offence)
-    ir = _without_call_flags(assembly.pruned(_roots(numbers)), options)
+    ir = _without_call_flags(assembly.pruned(_roots(numbers), lines=options.lines), options)
     return _Part(numbers, assembly, None, ir, keep(ir))
 
 
@@ -246,7 +246,7 @@ def _with_known_spaces(part: _Part, kernels: Sequence[KernelInfo], unit: _Unit, 
     """The part with the overloads that are meant, for each of its kernels."""
     from .spaces import asks_for_spaces, resolve_spaces, without_marks
 
-    ir = part.assembly.pruned(_roots(part.numbers))
+    ir = part.assembly.pruned(_roots(part.numbers), lines=unit.options.lines)
     if asks_for_spaces(part.assembly, part.numbers):
         infos = {k: kernels[k] for k in part.numbers}
         ir = resolve_spaces(adapted(ir), infos, unit.overload_sets, unit.source.text)
@@ -373,7 +373,8 @@ class _Unit:
     def _run_part(
         self, keep: Callable[[str], str], program: str, part: int = 0, parts: int = 1
     ) -> tuple[_Result, _Part | None]:
-        result = self._run(*_FUNCTIONS_UNDESCRIBED, program, part, parts)
+        around = ("", "") if self.options.lines else _FUNCTIONS_UNDESCRIBED
+        result = self._run(*around, program, part, parts)
         if result.returncode != 0:
             return result, None
         assembly = Assembly(result.stdout.decode("utf-8", "surrogateescape"))

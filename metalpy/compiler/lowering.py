@@ -27,6 +27,7 @@ from .executor import CHECKED, REFERENCE, SPMD, Lowered, chosen_executor, execut
 from .frontend import Constant, Program
 from .iterations import keep_in_iterations
 from .passes import linker_options
+from .reflection import KernelInfo
 from .rotations import with_opaque_rotations
 from .source import Misuse
 from .spmd.program import Unsupported, vectorize
@@ -81,12 +82,12 @@ def lower(
     renamed = {f"__mp_thread_{k}": _THREAD}
     constants = _constants(program, values)
     assembly = program.assembly(k)
-    text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants))
+    chosen = chosen_executor()
+    text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants, lines=chosen == CHECKED))
     text += "\n".join(constants.values())
     text = _PROMISED_ALIGNMENT.sub(_kept_promise, text)
     text = keep_in_iterations(text, assembly, f"__mp_thread_{k}")
     work = _Work(program, k, sealed(text, {_THREAD, _GROUP}), may_recurse(assembly, k), machine)
-    chosen = chosen_executor()
     reason = f"METALPY_EXECUTOR={chosen}"
     if chosen == SPMD:
         try:
@@ -182,16 +183,11 @@ def _lower_reference(work: _Work, reason: str, is_checked: bool) -> Lowered:
     if uses_fibers or is_checked:  # so that every meeting is in one function, where its order is known
         text = inlining(text, entry, _RENDEZVOUS)
     module = llvm.parse_assembly(with_checks(text, machine.triple))
+    if is_checked:
+        module = _with_memory_checks(module, machine, entry, program.kernels[work.k], variables)
     _run_passes(module, machine, vectorize=not is_checked)
     text = with_opaque_rotations(str(module))
     module = llvm.parse_assembly(order_meetings(text) if uses_fibers else text)
-    if is_checked:
-        from .memory_checks import with_memory_checks
-
-        info = program.kernels[work.k]
-        names = {(argument.kind, argument.index): argument.name for argument in info.arguments}
-        names |= {("variable", offset): name for offset, name in variables.items()}
-        module = llvm.parse_assembly(with_memory_checks(str(module), entry, names, (info.file, info.line)))
     text = str(module)
     stack = stack_size(text)
     flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | KERNEL_VARIABLES * has_variables(text)
@@ -203,6 +199,29 @@ def _lower_reference(work: _Work, reason: str, is_checked: bool) -> Lowered:
     with Linker() as linker:
         native = machine.emit_object(module)
         return Lowered(linker.link(native, *conversions_for(native, machine.triple)), executor, reason)
+
+
+def _with_memory_checks(
+    module: llvm.ModuleRef, machine: llvm.TargetMachine, entry: str, info: KernelInfo, variables: Mapping[int, str]
+) -> llvm.ModuleRef:
+    """The module with a look at each access, before optimisation moves accesses and forgets their lines.
+
+    All is inlined and variables become registers first, so that addresses are a few steps from the kernel's arguments.
+    """
+    from .memory_checks import with_memory_checks
+
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_global_dead_code_eliminate_pass()
+    for _ in range(2):  # a branch that goes shows variables that SROA dissolves
+        passes.add_sroa_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+    passes.run(module, builder)
+    names = {(argument.kind, argument.index): argument.name for argument in info.arguments}
+    names |= {("variable", offset): name for offset, name in variables.items()}
+    return llvm.parse_assembly(with_memory_checks(str(module), entry, names, (info.file, info.line)))
 
 
 def _verified(text: str, kernel: str) -> llvm.ModuleRef:

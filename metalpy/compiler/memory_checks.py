@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from .lines import UNIT, Lines, undescribed
 from .spmd.layout import stored_size
 
 __all__ = ["with_memory_checks"]
@@ -17,6 +18,10 @@ _WRITES, _ATOMIC, _ARGUMENT, _VARIABLE, _THREADGROUP, _VALUE = 1, 2, 4, 8, 16, 3
 _NUMBER = 8  # from this bit on: 1 more than the argument's index, 0 if that is not known
 _TABLES = {0: "buffers", 8: "threadgroup"}  # by offset in struct mp_group
 _UNKNOWN, _EXEMPT = ("unknown", None), ("exempt", None)
+
+_PLACE = "{ ptr, ptr, ptr, i32, i32 }"  # struct place
+_MOST_NUMBERS = 0xFFFF
+_LOCATION = re.compile(r", !dbg !(\d+)")
 
 _TYPE = r"(?:<[^>]+>|\[[^\]]+\]|\w+)"
 _FUNCTION = re.compile(
@@ -52,35 +57,41 @@ def with_memory_checks(module: str, entry: str, names: Mapping[tuple[str, int], 
         The names of ``("buffer", index)``, ``("threadgroup", index)`` and ``("variable", offset)``, one in threadgroup
         memory.
     place : (str, int)
-        The kernel's file and line.
+        The kernel's file and line: what is told of accesses whose own are not known.
     """
-    checks = _Checks(entry, names, place)
-    made = _FUNCTION.sub(checks.function, module)
+    checks = _Checks(entry, names, place, Lines(module))
+    made = _FUNCTION.sub(checks.function, UNIT.sub("", module))
     declaration = "declare ptr @mp_check_access(ptr, i64, i32, ptr, i64)"
-    return "\n".join([made, declaration, *checks.places.values()])
+    return "\n".join([made, declaration, *checks.places.definitions()])
 
 
 class _Checks:
-    def __init__(self, entry: str, names: Mapping[tuple[str, int], str], place: tuple[str, int]) -> None:
+    def __init__(
+        self, entry: str, names: Mapping[tuple[str, int], str], place: tuple[str, int], lines: Lines
+    ) -> None:
         self._entry = entry
         self._names = names
-        self._file, self._line = place
+        self._lines = lines
+        self._location = ""  # of the instruction at hand
         self._count = 0
         self._defined: dict[str, str] = {}
         self._known: dict[str, tuple[str, int | None]] = {}
-        self.places: dict[str, str] = {}  # globals by name of memory
+        self.places = _Places(place)
 
     def function(self, found: re.Match[str]) -> str:
-        self._defined = dict(_DEFINITION.findall(found["body"]))
+        self._defined = dict(_DEFINITION.findall(undescribed(found["body"])))
         parameters = re.findall(r"%[\w.]+(?=[,)])", found["parameters"])
         self._known = {}
         if found["name"] == self._entry:
             self._known = {parameters[0]: ("group", 0), parameters[1]: _EXEMPT}
         body = "\n".join(self._checked(line) for line in found["body"].split("\n"))
         start = found.start("body") - found.start()
-        return found[0][:start] + body + "}"
+        return undescribed(found[0][:start]) + body + "}"
 
     def _checked(self, line: str) -> str:
+        location = _LOCATION.search(line)
+        self._location = location[1] if location else ""
+        line = undescribed(line)
         if bulk := _BULK.match(line):
             lines, to = self._check(bulk["to"], bulk["size"], _WRITES)
             second = bulk["second"]
@@ -116,7 +127,8 @@ class _Checks:
             name = self._names.get(("threadgroup" if what == "argument" else what, number), name)
         if what == "buffer" and number is not None:
             kind |= number + 1 << _NUMBER
-        details = f"i64 {size}, i32 {kind}, ptr {self._place(name)}, i64 {value}"
+        place = self.places.address(name, self._lines.place(self._location))
+        details = f"i64 {size}, i32 {kind}, ptr {place}, i64 {value}"
         checked = f"%mp.c{self._count}"
         return f"{lines}  {checked} = call ptr @mp_check_access(ptr {at}, {details})\n", checked
 
@@ -164,20 +176,30 @@ class _Checks:
                 return origins.pop()[0], None
         return _UNKNOWN
 
-    def _place(self, name: str) -> str:
-        """The global that names a memory."""
-        if name not in self.places:
-            number = len(self.places)
-            strings = [
-                f"@mp.text.{number}.{part} = private constant {_string(text)}"
-                for part, text in enumerate((name, self._file))
-            ]
-            struct = (
-                f"@mp.place.{number} = private constant {{ ptr, ptr, i32 }} "
-                f"{{ ptr @mp.text.{number}.0, ptr @mp.text.{number}.1, i32 {self._line} }}"
-            )
-            self.places[name] = "\n".join([*strings, struct])
-        return f"@mp.place.{list(self.places).index(name)}"
+
+class _Places:
+    """What is told of accesses: the name of the memory, file and line; a table of structs in the module."""
+
+    def __init__(self, kernel: tuple[str, int]) -> None:
+        self._kernel = kernel
+        self._numbers: dict[tuple[str, tuple[str, int] | None], int] = {}
+        self._texts: dict[str, str] = {}  # globals by what they hold
+
+    def address(self, name: str, place: tuple[str, int] | None) -> str:
+        number = self._numbers.setdefault((name, place), len(self._numbers))
+        return f"getelementptr ({_PLACE}, ptr @mp.places, i64 {number})"
+
+    def definitions(self) -> list[str]:
+        places = [f"{_PLACE} {self._struct(*key, number)}" for key, number in self._numbers.items()]
+        table = f"@mp.places = private constant [{len(places)} x {_PLACE}] [{', '.join(places)}]"
+        texts = [f"{symbol} = private constant {_string(text)}" for text, symbol in self._texts.items()]
+        return [*texts, table]
+
+    def _struct(self, name: str, place: tuple[str, int] | None, number: int) -> str:
+        file, line = place or self._kernel
+        texts = [self._texts.setdefault(text, f"@mp.text.{len(self._texts)}") for text in (name, file)]
+        told = number + 1 if place and number < _MOST_NUMBERS else 0
+        return f"{{ ptr {texts[0]}, ptr {texts[1]}, ptr @mp.places, i32 {line}, i32 {told} }}"
 
 
 def _as_bits(type_: str, value: str, name: str) -> tuple[str, str] | None:

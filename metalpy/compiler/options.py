@@ -26,12 +26,16 @@ _VERSION = re.compile(r"(?:metal|macos-metal|ios-metal)?(\d\.\d)")
 
 @dataclass(frozen=True)
 class Options:
-    """Compile options; equal options and equal source give the same library."""
+    """Compile options; equal options and equal source give the same library.
+
+    `lines` are those of functions in the IR, which only the checked executor needs.
+    """
 
     include_dirs: tuple[str, ...] = ()
     defines: tuple[tuple[str, str], ...] = ()
     math_mode: str = "safe"
     language_version: str = DEFAULT_VERSION
+    lines: bool = False
 
     @property
     def metal_version(self) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..errors import CompileError, Diagnostic
 
-__all__ = ["OWN_HEADERS", "PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Source", "blanked", "read_source"]
+__all__ = ["OWN_HEADERS", "PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Source", "blanked", "is_own_file", "read_source"]
 
 PROGRAM_SOURCE = "program_source"  # Apple's name for source that has no file
 STANDARD_HEADERS = Path(__file__).parent / "include"
@@ -129,6 +129,11 @@ def read_source(
 def shown(name: str) -> str:
     """A file's name in messages, which are lines."""
     return name.replace("\n", "\\n").replace("\r", "\\r")
+
+
+def is_own_file(name: str) -> bool:
+    """Whether a file is one of metalpy's headers."""
+    return name.startswith(str(STANDARD_HEADERS)) or name.endswith(("/metalpy_kernel.h", "/metalpy_format.h"))
 
 
 def line_mark(line: int, name: str) -> str:

@@ -120,7 +120,7 @@ def _opened(text: str, entries: Iterable[str], number: int) -> str:
         for callee in {match[2] for match in _CALL.finditer(body)}:
             copy = assembly.definition(callee).replace(f"@{callee}(", f"@{callee}{suffix}(", 1)
             copies[callee] = (
-                re.sub(r" comdat(?:\([^)]*\))?", "", copy.split("\n", 1)[0]) + "\n" + copy.split("\n", 1)[1]
+                re.sub(r" comdat(?:\([^)]*\))?| !dbg !\d+", "", copy.split("\n", 1)[0]) + "\n" + copy.split("\n", 1)[1]
             )
         text = text.replace(body, _CALL.sub(rf"\g<1>\g<2>{suffix}", body), 1)
     end = text.find("\nattributes #")

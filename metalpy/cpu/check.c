@@ -25,10 +25,12 @@ enum { /* of an access; memory_checks.py knows them */
     NUMBER = 8                /* from this bit on: 1 more than the argument's index, 0 if that is not known */
 };
 
-struct place {                /* memory_checks.py makes one for each name that a kernel has for its memory */
+struct place {                /* memory_checks.py makes them, for each name of a kernel's memory and each line */
     const char *name;         /* "" if not known */
     const char *file;
+    const struct place *all;  /* of the kernel */
     mp_u32 line;
+    mp_u32 number;            /* 1 more than its index among them; 0 if the line is only the kernel's */
 };
 
 #define TABLE_BITS 21
@@ -37,15 +39,17 @@ struct place {                /* memory_checks.py makes one for each name that a
 #define STRIPES 256           /* locks */
 #define REPORTS_MAX 16        /* of one job: one is raised */
 #define DUMMY_SIZE 256
+#define FILE_MAX 250          /* bytes of a file's name in the text of a report */
 
 struct toucher {
     uint32_t thread;          /* in the grid */
     uint32_t group;           /* likewise */
     uint32_t phase;           /* of the threadgroup */
     uint32_t simd_phase;
-    uint16_t simdgroup;
-    uint8_t bytes;            /* which of the four; 0: nobody */
-    bool atomic;
+    uint16_t place;           /* its number */
+    uint8_t simdgroup;
+    uint8_t bytes : 4;        /* which of the four; 0: nobody */
+    uint8_t atomic : 1;
 };
 
 struct entry {
@@ -99,6 +103,19 @@ static void report(struct sw_self *self, const struct place *place, const char *
     enter(self, false);
 }
 
+/* " at FILE:LINE", or nothing where that is not known. */
+static const char *located(const struct place *all, uint32_t number, char *to, size_t size)
+{
+    *to = '\0';
+    if (number) {
+        const struct place *place = &all[number - 1];
+        const char *last = strrchr(place->file, '/');
+        const char *file = last && strlen(place->file) > FILE_MAX ? last + 1 : place->file;
+        snprintf(to, size, " at %.*s:%u", FILE_MAX, file, place->line);
+    }
+    return to;
+}
+
 static const char *named(const struct place *place, char *to, size_t size)
 {
     if (!*place->name)
@@ -129,10 +146,11 @@ static void report_race(struct sw_self *self, const struct place *place, bool wr
 {
     const mp_group *group = self->group;
     uint32_t x = other->thread % group->threads[0], rest = other->thread / group->threads[0];
-    char text[300], name[100];
-    snprintf(text, sizeof text, "race: %s %s, which thread (%u, %u, %u) %s%s, with %s", writes ? "writes" : "reads",
+    char text[500], name[100], where[FILE_MAX + 20];
+    snprintf(text, sizeof text, "race: %s %s, which thread (%u, %u, %u) %s%s%s, with %s", writes ? "writes" : "reads",
              named(place, name, sizeof name), x, rest % group->threads[1], rest / group->threads[1],
              other_writes ? "writes" : "reads", writes && other_writes ? " otherwise" : "",
+             located(place->all, other->place, where, sizeof where),
              same_group ? "no barrier between them" : "nothing to order their threadgroups");
     report(self, place, text);
 }
@@ -245,14 +263,15 @@ static void look_for_races(struct sw_self *self, const struct place *place, cons
                  group->position[0],
         .phase = lanes ? fibers->phase : 0,
         .simd_phase = simdgroup ? simdgroup->phase : 0,
-        .simdgroup = (uint16_t)(thread->index / SW_WIDTH),
-        .atomic = kind & ATOMIC,
+        .place = (uint16_t)place->number,
+        .simdgroup = (uint8_t)(thread->index / SW_WIDTH),
+        .atomic = (kind & ATOMIC) != 0,
     };
     uint64_t job = job_number(self);
     for (uintptr_t start = (uintptr_t)address, end = start + size; start < end;) {
         uintptr_t next = (start / 4 + 1) * 4;
         unsigned from = start % 4, count = (unsigned)((next < end ? next : end) - start);
-        now.bytes = (uint8_t)(((1u << count) - 1) << from);
+        now.bytes = (((1u << count) - 1) << from) & 15;
         struct toucher other;
         bool other_writes;
         if (touch(start / 4, job, &now, kind & WRITES, of_group, &other, &other_writes)) {
