@@ -202,7 +202,7 @@ class Assembly:
     def _node(self, number: str) -> str:
         """A node as slices have it: loops do not say where they are, which would lead to functions."""
         node = self._nodes.get(number, "")
-        if "= distinct !{" in node:
+        if "!{" in node:
             return _ELEMENT.sub(lambda e: "" if "!DILocation(" in self._nodes.get(e[1], "") else e[0], node)
         return described_line(node)
 
