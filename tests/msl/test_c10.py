@@ -109,6 +109,16 @@ template [[host_name("minus")]] kernel void ::c10::metal::unary_dense<float, min
     np.testing.assert_array_equal(np.asarray(out), -x)
 
 
+@pytest.mark.parametrize("name", ["error", "utils", "indexing", "reduction_utils"])
+def test_headers_that_bring_the_constants(name):
+    source = (
+        f"#include <c10/metal/{name}.h>\nkernel void k(device uint* out) {{ out[0] = c10::metal::simdgroup_size; }}"
+    )
+    out = mp.zeros(1, dtype=np.uint32)
+    mp.mps.compile_shader(source).k(out)
+    assert np.asarray(out)[0] == 32
+
+
 def test_names_that_special_math_makes_plain():
     source = """
 #include <c10/metal/special_math.h>
