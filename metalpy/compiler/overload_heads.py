@@ -1,0 +1,299 @@
+"""The heads of functions that may be overloads for address spaces: their parts, and which take the same arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+from .declarations import (
+    ADDRESS_SPACES,
+    SCALAR,
+    VECTOR,
+    number_kind,
+    outside_brackets,
+    parameter_name,
+    split_attributes,
+    split_commas,
+)
+from .lexer import Token, closing
+from .twins import Definition
+
+__all__ = [
+    "ERASED",
+    "SPACES",
+    "Overload",
+    "Related",
+    "bare",
+    "default_of",
+    "is_pack",
+    "may_take_the_same",
+    "overload_of",
+    "template_end",
+    "template_names",
+]
+
+# Numbers of address spaces, as __mp_space returns them.
+SPACES = {"device": 1, "constant": 2, "threadgroup": 3, "thread": 4}
+_CONST = frozenset({"const", "constant"})
+ERASED = ADDRESS_SPACES | _CONST
+_GROUPED = ("__attribute__", "alignas", "decltype", "explicit", "typeof", "requires", "noexcept")
+_SPECIFIERS = frozenset(
+    "static inline constexpr consteval explicit virtual extern METAL_FUNC INLINE ALWAYS_INLINE".split()
+)
+_LEFT_OUT = frozenset({"const", "volatile", "typename", "struct", "class", "metal", "::"})
+Types: TypeAlias = tuple[tuple[str, ...], ...]
+
+
+@dataclass
+class Overload:
+    """A function that is defined or declared, by its tokens."""
+
+    definition: Definition
+    head: list[Token]
+    name: tuple[int, int]  # in the head
+    parameters: list[list[Token]]
+    trailing: list[Token]
+    is_method: bool
+    is_constructor: bool = False
+    initializers: list[Token] = field(default_factory=list)
+
+    @property
+    def token(self) -> Token:
+        return self.head[self.name[0]]
+
+    @property
+    def name_text(self) -> str:
+        return " ".join(t.text for t in self.head[slice(*self.name)])
+
+    @cached_property
+    def spaces(self) -> tuple[str, ...]:
+        """The space of the object and of what each parameter points to; "" where none is named."""
+        return (_space(self.trailing) if self.is_method else "", *map(_space, self.parameters))
+
+    @cached_property
+    def types(self) -> Types:
+        """The types of the parameters without what the overloads of a set may differ in."""
+        return tuple(tuple(_type(p, self._numbered)) for p in self.parameters)
+
+    @cached_property
+    def _numbered(self) -> dict[str, str]:
+        """What stands for each parameter of the template, whose own name means nothing."""
+        names = template_names(self.head[: template_end(self.head)])
+        return {name: f"${i}" for i, name in enumerate(names) if name}
+
+    @property
+    def returned(self) -> list[Token]:
+        """The return type, with what stands in front of it."""
+        return self.head[template_end(self.head) : self.name[0]]
+
+    @cached_property
+    def template(self) -> tuple[str, ...]:
+        """What tells templates of the same parameters apart, as by enable_if; empty for a function that is none."""
+        end = template_end(self.head)
+        words = [self._numbered.get(t.text, t.text) for t in self.head[:end]]
+        returned = [self._numbered.get(t.text, t.text) for t in self.returned]
+        return (*words, *(w for w in returned if w not in ERASED | _SPECIFIERS)) if end else ()
+
+    @cached_property
+    def shape(self) -> tuple[tuple[bool, ...], ...]:
+        """What C++ tells the overloads of a set apart by, besides types: where they have a const."""
+        # What a parameter is itself, const or not, is no part of the function's type.
+        return tuple(_consts(self.trailing)), *(tuple(_consts(bare(p))[:-1]) for p in self.parameters)
+
+    @cached_property
+    def counts(self) -> tuple[int, float]:
+        """The least and the largest number of arguments."""
+        least = next((i for i, p in enumerate(self.parameters) if default_of(p) or is_pack(p)), len(self.parameters))
+        return least, float("inf") if any(map(is_pack, self.parameters)) else len(self.parameters)
+
+
+def overload_of(tokens: list[Token], definition: Definition) -> Overload | None:
+    """A function's parts; None for what is no function, or cannot be given another name."""
+    head = tokens[definition.first : definition.body]
+    if any(t.kind == "directive" or t.text in ("kernel", "friend", "vertex", "fragment") for t in head):
+        return None
+    start = template_end(head)
+    if start == 3 and head[2].text == ">":
+        return None  # a specialisation
+    i = start
+    while i < len(head) and head[i].text != "(":
+        if head[i].text == "operator":
+            break
+        if head[i].text in _GROUPED and i + 1 < len(head) and head[i + 1].text == "(":
+            i += 1
+        i = closing(head, i) + 1 if head[i].text in ("(", "[[", "<") else i + 1
+    name = i - 1
+    if i < len(head) and head[i].text == "operator":
+        name = i
+        i += 1
+        if i + 1 < len(head) and head[i].text == "(" and head[i + 1].text == ")":
+            i += 2
+        while i < len(head) and head[i].text != "(":
+            i += 1
+    if i >= len(head) or name < start or head[name].kind != "id":
+        return None
+    scope = definition.scope
+    is_constructor = scope.is_class and head[name].text == scope.name
+    if name == start and head[name].text != "operator" and not is_constructor:
+        return None  # no function
+    if head[max(name - 1, 0)].text in ("::", "~", ".", "->"):
+        return None  # a member that is defined outside its class
+    end = closing(head, i)
+    texts = [t.text for t in head]
+    stop = texts.index(":", end) if is_constructor and ":" in texts[end:] else len(head)
+    if end >= len(head) or any(t.text in (":", "->", "try") for t in head[end + 1 : stop]):
+        return None
+    if is_constructor and _space(head[end + 1 : stop]):
+        return None  # for objects in one space
+    is_static = any(t.text == "static" for t in head[start:name])
+    parameters = [p for p in split_commas(head[i + 1 : end]) if p and [t.text for t in p] != ["void"]]
+    is_method = scope.is_class and not is_static and not is_constructor
+    trailing, initializers = head[end + 1 : stop], head[stop:]
+    return Overload(definition, head, (name, i), parameters, trailing, is_method, is_constructor, initializers)
+
+
+def template_end(head: list[Token]) -> int:
+    i = 0
+    while i + 1 < len(head) and head[i].text == "template" and head[i + 1].text == "<":
+        i = closing(head, i + 1) + 1
+    return i
+
+
+def template_names(template: list[Token]) -> Iterator[str]:
+    """The names of a template's parameters, "" for one that has none."""
+    for part in split_commas(template[2:-1]) if template else ():
+        texts = [t.text for t in part]
+        plain = part[: texts.index("=")] if "=" in texts else part
+        has_name = len(plain) >= 2 and plain[-1].kind == "id" and plain[-2].text != "::"
+        yield plain[-1].text if has_name else ""
+
+
+def bare(parameter: list[Token]) -> list[Token]:
+    """A parameter without attributes, default and name."""
+    plain = split_attributes(parameter)[1]
+    texts = [t.text for t in plain]
+    plain = plain[: texts.index("=")] if "=" in texts else plain
+    name = parameter_name(plain)
+    at = max((i for i, t in enumerate(plain) if t.text == name), default=-1) if name else -1
+    return [t for i, t in enumerate(plain) if i != at]
+
+
+def default_of(parameter: list[Token]) -> list[str]:
+    texts = [t.text for t in parameter]
+    return texts[texts.index("=") + 1 :] if "=" in texts else []
+
+
+def is_pack(parameter: list[Token]) -> bool:
+    return [t.text for t in bare(parameter)].count(".") >= 3
+
+
+def _type(parameter: list[Token], numbered: dict[str, str]) -> list[str]:
+    """A parameter's type without what the overloads of a set may differ in."""
+    return [numbered.get(t.text, t.text) for t in bare(parameter) if t.text not in ADDRESS_SPACES and t.text != "const"]
+
+
+def _space(tokens: list[Token]) -> str:
+    return next((t.text for t in outside_brackets(tokens) if t.text in ADDRESS_SPACES), "")
+
+
+def _consts(tokens: list[Token]) -> list[bool]:
+    """Whether what is pointed to is const, and each pointer in turn."""
+    levels = [False]
+    for token in tokens:
+        levels[-1] = levels[-1] or token.text in _CONST
+        if token.text in ("*", "&"):
+            levels.append(False)
+    return levels
+
+
+# ---- which may be meant by the same call ----
+
+
+class Related(NamedTuple):
+    """Types that other types may be, or become, by their names."""
+
+    aliases: frozenset[str] = frozenset()  # and classes with bases
+    converting: frozenset[str] = frozenset()  # classes with constructors
+
+
+def may_take_the_same(a: Overload, b: Overload, related: Related) -> bool:
+    """Whether C++ might take one of two functions of a name where Metal, which sees the spaces, takes the other."""
+    least = max(a.counts[0], b.counts[0])
+    most = int(min(a.counts[1], b.counts[1], max(len(a.parameters), len(b.parameters))))
+    if least > most or not _differ_in_spaces(a, b, most):
+        return False
+    return all(_take_the_same(_at(a.types, i), _at(b.types, i), related) for i in range(least))
+
+
+def _at(types: Types, i: int) -> tuple[str, ...]:
+    return types[i] if i < len(types) else ("$", "...")
+
+
+def _differ_in_spaces(a: Overload, b: Overload, most: int) -> bool:
+    if a.spaces[0] != b.spaces[0]:
+        return True
+    for i in range(1, most + 1):
+        mine, others = (x.spaces[i] if i < len(x.spaces) else "" for x in (a, b))
+        types = [_at(x.types, i - 1) for x, space in ((a, mine), (b, others)) if not space]
+        if mine != others and all(_takes_pointers(t) for t in types):
+            return True
+    return False
+
+
+def _takes_pointers(words: tuple[str, ...]) -> bool:
+    """Whether a type that names no space may take a pointer, or a reference: any but numbers."""
+    return number_kind(words) is None
+
+
+def _take_the_same(a: tuple[str, ...], b: tuple[str, ...], related: Related) -> bool:
+    if a == b:
+        return True
+    kinds = {number_kind(a), number_kind(b)}
+    if None not in kinds:
+        return SCALAR in kinds
+    if _is_any(a) or _is_any(b):
+        return True
+    (base, levels), (other, other_levels) = _taken_apart(a), _taken_apart(b)
+    if levels == 0 or other_levels == 0:  # an object, that may be made of the other, or an alias
+        objects = (*(base if levels == 0 else ()), *(other if other_levels == 0 else ()))
+        if any(word in related.aliases | related.converting for word in objects):
+            return True
+    return levels == other_levels and _may_be_the_same(base, other, related)
+
+
+def _may_be_the_same(base: tuple[str, ...], other: tuple[str, ...], related: Related) -> bool:
+    if base == other or "void" in (*base, *other) or _is_any(base) or _is_any(other):
+        return True
+    if any(word in related.aliases for word in (*base, *other)):
+        return True
+    names = [words[0] if words else "" for words in (base, other)]
+    is_dependent = any("$" in word for word in (*base, *other))
+    if not is_dependent:
+        return False
+    # vec<T, 2> and float2, Box<T> and Box<int>
+    vectors = {VECTOR, SCALAR} & {number_kind(base), number_kind(other)}
+    return names[0] == names[1] or (bool(vectors) and "vec" in names) or any("$" in name for name in names)
+
+
+def _is_any(words: tuple[str, ...]) -> bool:
+    """Whether a type is a parameter of the template, or depends on one in a way that cannot be seen."""
+    plain = [w for w in words if w not in _LEFT_OUT and w not in ("&", ".", "*")]
+    is_pointer = "*" in words
+    return not is_pointer and (
+        (len(plain) == 1 and plain[0].startswith("$")) or "..." in words or "decltype" in words or "auto" in words
+    )
+
+
+def _taken_apart(words: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
+    """What a type points to, and how many pointers there are. A reference is as the object itself."""
+    levels, depth, base = 0, 0, []
+    for word in words:
+        depth += word in ("<", "(")
+        if depth == 0 and word in ("*", "["):
+            levels += 1
+        elif word not in _LEFT_OUT and word not in ("&", "]", "."):
+            base.append(word)
+        depth -= word in (">", ")")
+    return tuple(base), levels
