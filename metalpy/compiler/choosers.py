@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from .declarations import outside_brackets, parameter_name, spell, split_attributes, split_commas
 from .lexer import Token, closing
-from .overload_heads import SPACES, Overload, bare, default_of, is_pack, template_end, template_names
+from .overload_heads import SPACES, Overload, address_of, bare, default_of, is_pack, template_end, template_names
 from .twins import Text
 
 __all__ = ["MARK", "OverloadSet", "Separated", "insert", "separate"]
@@ -27,6 +27,7 @@ class OverloadSet:
     name: str
     offset: int  # of the first one's name in the program
     arguments: tuple[str, ...]  # what each question is about, by number
+    expected: tuple[int, ...] = ()  # the answers that are right, where the questions only see to that (see `guards`)
 
 
 @dataclass
@@ -147,7 +148,7 @@ def _rename(overload: Overload, asked: _Set, out: Separated) -> None:
     if not overload.parameters:
         for token in overload.head[last + 1 : end]:  # void
             out.program = out.program[: token.start] + " " * len(token.text) + out.program[token.end :]
-    insert(out, behind.end, f" __attribute__((enable_if(__mp::is_for(mp_s, {_code(asked.spaces(overload))}), \"\")))")
+    insert(out, behind.end, f' __attribute__((enable_if(__mp::is_for(mp_s, {_code(asked.spaces(overload))}), "")))')
     if overload.is_constructor:
         insert(out, overload.head[last].end, f"{asked.name}, {tag}")
         return
@@ -163,8 +164,14 @@ def _rename(overload: Overload, asked: _Set, out: Separated) -> None:
 
 
 def _cpp(tokens: Iterable[Token], rewritten: str) -> str:
-    spelled = " ".join(t for token in tokens if (t := rewritten[token.start : token.end].strip()))
-    return spelled.replace(". . .", "...")
+    parts: list[str] = []
+    end = 0
+    for token in tokens:
+        spelled = rewritten[token.start : token.end].strip()
+        if spelled:
+            parts += [" "] * (token.start != end) + [spelled]
+            end = token.end
+    return "".join(parts).strip()
 
 
 def _head(overload: Overload, rewritten: str, *, defaults: bool, name: str = "") -> str:
@@ -237,10 +244,8 @@ def _question(shown: Overload, i: int, numbers: str) -> str:
         return "0"
     name = _names(shown)[i - 1]
     texts = [t.text for t in outside_brackets(bare(shown.parameters[i - 1]))]
-    if "&" in texts and "*" not in texts:
-        return f"__mp_space({numbers}, __builtin_addressof({name}))"
-    if "*" in texts or "[" in texts:
-        return f"__mp_space({numbers}, {name})"
+    if {"&", "*", "["} & set(texts):
+        return f"__mp_space({numbers}, {address_of(shown.parameters[i - 1], name)})"
     return f"__mp::space_of(__mp::question<{numbers}>{{}}, {name})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from .declarations import (
     ADDRESS_SPACES,
+    QUALIFIERS,
     SCALAR,
     VECTOR,
     number_kind,
@@ -25,11 +27,15 @@ __all__ = [
     "SPACES",
     "Overload",
     "Related",
+    "SpaceMacros",
+    "address_of",
     "bare",
     "default_of",
     "is_pack",
-    "may_take_the_same",
+    "is_specialisation",
+    "may_be_taken_for",
     "overload_of",
+    "space_macros",
     "template_end",
     "template_names",
 ]
@@ -44,6 +50,8 @@ _SPECIFIERS = frozenset(
 )
 _LEFT_OUT = frozenset({"const", "volatile", "typename", "struct", "class", "metal", "::"})
 Types: TypeAlias = tuple[tuple[str, ...], ...]
+SpaceMacros: TypeAlias = dict[str, tuple[str, bool]]  # by name: the space that it stands for, and whether const
+_MACRO = re.compile(r"[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+([\w \t]+)$")
 
 
 @dataclass
@@ -58,6 +66,7 @@ class Overload:
     is_method: bool
     is_constructor: bool = False
     initializers: list[Token] = field(default_factory=list)
+    macros: SpaceMacros = field(default_factory=dict)
 
     @property
     def token(self) -> Token:
@@ -70,12 +79,13 @@ class Overload:
     @cached_property
     def spaces(self) -> tuple[str, ...]:
         """The space of the object and of what each parameter points to; "" where none is named."""
-        return (_space(self.trailing) if self.is_method else "", *map(_space, self.parameters))
+        own = _space(self.trailing, self.macros) if self.is_method else ""
+        return (own, *(_space(p, self.macros) for p in self.parameters))
 
     @cached_property
     def types(self) -> Types:
         """The types of the parameters without what the overloads of a set may differ in."""
-        return tuple(tuple(_type(p, self._numbered)) for p in self.parameters)
+        return tuple(tuple(w for w in _type(p, self._numbered) if w not in self.macros) for p in self.parameters)
 
     @cached_property
     def _numbered(self) -> dict[str, str]:
@@ -100,7 +110,9 @@ class Overload:
     def shape(self) -> tuple[tuple[bool, ...], ...]:
         """What C++ tells the overloads of a set apart by, besides types: where they have a const."""
         # What a parameter is itself, const or not, is no part of the function's type.
-        return tuple(_consts(self.trailing)), *(tuple(_consts(bare(p))[:-1]) for p in self.parameters)
+        consts = _CONST | {name for name, (_, is_const) in self.macros.items() if is_const}
+        parameters = (tuple(_consts(bare(p), consts)[:-1]) for p in self.parameters)
+        return tuple(_consts(self.trailing, consts)), *parameters
 
     @cached_property
     def counts(self) -> tuple[int, float]:
@@ -109,14 +121,28 @@ class Overload:
         return least, float("inf") if any(map(is_pack, self.parameters)) else len(self.parameters)
 
 
-def overload_of(tokens: list[Token], definition: Definition) -> Overload | None:
-    """A function's parts; None for what is no function, or cannot be given another name."""
+def space_macros(tokens: list[Token]) -> SpaceMacros:
+    """Macros such as `#define GLOBAL const device`; none of those that stand for different spaces here and there."""
+    found: dict[str, set[tuple[str, bool]]] = {}
+    for token in tokens:
+        match = _MACRO.match(token.text) if token.kind == "directive" else None
+        words = match[2].split() if match else []
+        spaces = [word for word in words if word in ADDRESS_SPACES]
+        if match and len(spaces) == 1 and set(words) <= QUALIFIERS:
+            found.setdefault(match[1], set()).add((spaces[0], not _CONST.isdisjoint(words)))
+    return {name: those.pop() for name, those in found.items() if len(those) == 1}
+
+
+def overload_of(
+    tokens: list[Token], definition: Definition, macros: SpaceMacros, *, any_function: bool = False
+) -> Overload | None:
+    """A function's parts; None for what is no function or, unless it may be any, cannot be given another name."""
     head = tokens[definition.first : definition.body]
-    if any(t.kind == "directive" or t.text in ("kernel", "friend", "vertex", "fragment") for t in head):
+    if any(t.kind == "directive" or t.text in ("kernel", "vertex", "fragment") for t in head):
+        return None
+    if not any_function and (any(t.text == "friend" for t in head) or is_specialisation(head)):
         return None
     start = template_end(head)
-    if start == 3 and head[2].text == ">":
-        return None  # a specialisation
     i = start
     while i < len(head) and head[i].text != "(":
         if head[i].text == "operator":
@@ -138,20 +164,21 @@ def overload_of(tokens: list[Token], definition: Definition) -> Overload | None:
     is_constructor = scope.is_class and head[name].text == scope.name
     if name == start and head[name].text != "operator" and not is_constructor:
         return None  # no function
-    if head[max(name - 1, 0)].text in ("::", "~", ".", "->"):
+    before = head[max(name - 1, 0)].text
+    if before in ("~", ".", "->") or (before == "::" and not any_function):
         return None  # a member that is defined outside its class
     end = closing(head, i)
     texts = [t.text for t in head]
     stop = texts.index(":", end) if is_constructor and ":" in texts[end:] else len(head)
-    if end >= len(head) or any(t.text in (":", "->", "try") for t in head[end + 1 : stop]):
+    if end >= len(head) or any(t.text in (":", "->", "try") and not any_function for t in head[end + 1 : stop]):
         return None
-    if is_constructor and _space(head[end + 1 : stop]):
+    if is_constructor and _space(head[end + 1 : stop], macros):
         return None  # for objects in one space
-    is_static = any(t.text == "static" for t in head[start:name])
+    is_static = any(t.text in ("static", "friend") for t in head[start:name])
     parameters = [p for p in split_commas(head[i + 1 : end]) if p and [t.text for t in p] != ["void"]]
-    is_method = scope.is_class and not is_static and not is_constructor
+    is_method = (scope.is_class and not is_static and not is_constructor) or bool(_space(head[end + 1 : stop], macros))
     trailing, initializers = head[end + 1 : stop], head[stop:]
-    return Overload(definition, head, (name, i), parameters, trailing, is_method, is_constructor, initializers)
+    return Overload(definition, head, (name, i), parameters, trailing, is_method, is_constructor, initializers, macros)
 
 
 def template_end(head: list[Token]) -> int:
@@ -159,6 +186,10 @@ def template_end(head: list[Token]) -> int:
     while i + 1 < len(head) and head[i].text == "template" and head[i + 1].text == "<":
         i = closing(head, i + 1) + 1
     return i
+
+
+def is_specialisation(head: list[Token]) -> bool:
+    return [t.text for t in head[:3]] == ["template", "<", ">"]
 
 
 def template_names(template: list[Token]) -> Iterator[str]:
@@ -180,6 +211,12 @@ def bare(parameter: list[Token]) -> list[Token]:
     return [t for i, t in enumerate(plain) if i != at]
 
 
+def address_of(parameter: list[Token], name: str) -> str:
+    """The C++ for the address that a parameter of a pointer or reference type stands for."""
+    texts = [t.text for t in outside_brackets(bare(parameter))]
+    return f"__builtin_addressof({name})" if "&" in texts and "*" not in texts else name
+
+
 def default_of(parameter: list[Token]) -> list[str]:
     texts = [t.text for t in parameter]
     return texts[texts.index("=") + 1 :] if "=" in texts else []
@@ -194,15 +231,16 @@ def _type(parameter: list[Token], numbered: dict[str, str]) -> list[str]:
     return [numbered.get(t.text, t.text) for t in bare(parameter) if t.text not in ADDRESS_SPACES and t.text != "const"]
 
 
-def _space(tokens: list[Token]) -> str:
-    return next((t.text for t in outside_brackets(tokens) if t.text in ADDRESS_SPACES), "")
+def _space(tokens: list[Token], macros: SpaceMacros) -> str:
+    words = [macros[t.text][0] if t.text in macros else t.text for t in outside_brackets(tokens)]
+    return next((word for word in words if word in ADDRESS_SPACES), "")
 
 
-def _consts(tokens: list[Token]) -> list[bool]:
+def _consts(tokens: list[Token], words: frozenset[str]) -> list[bool]:
     """Whether what is pointed to is const, and each pointer in turn."""
     levels = [False]
     for token in tokens:
-        levels[-1] = levels[-1] or token.text in _CONST
+        levels[-1] = levels[-1] or token.text in words
         if token.text in ("*", "&"):
             levels.append(False)
     return levels
@@ -218,13 +256,13 @@ class Related(NamedTuple):
     converting: frozenset[str] = frozenset()  # classes with constructors
 
 
-def may_take_the_same(a: Overload, b: Overload, related: Related) -> bool:
-    """Whether C++ might take one of two functions of a name where Metal, which sees the spaces, takes the other."""
+def may_be_taken_for(a: Overload, b: Overload, related: Related) -> bool:
+    """Whether C++ might take a function where Metal, which sees the spaces, takes another of that name, `b`."""
     least = max(a.counts[0], b.counts[0])
     most = int(min(a.counts[1], b.counts[1], max(len(a.parameters), len(b.parameters))))
     if least > most or not _differ_in_spaces(a, b, most):
         return False
-    return all(_take_the_same(_at(a.types, i), _at(b.types, i), related) for i in range(least))
+    return all(_is_taken_for(_at(a.types, i), _at(b.types, i), related) for i in range(least))
 
 
 def _at(types: Types, i: int) -> tuple[str, ...]:
@@ -243,16 +281,18 @@ def _differ_in_spaces(a: Overload, b: Overload, most: int) -> bool:
 
 
 def _takes_pointers(words: tuple[str, ...]) -> bool:
-    """Whether a type that names no space may take a pointer, or a reference: any but numbers."""
-    return number_kind(words) is None
+    """Whether a type that names no space may take a pointer, or a reference.
+
+    Numbers do not, and a pointer that names none is not Metal.
+    """
+    return number_kind(words) is None and (_is_any(words) or "*" not in words)
 
 
-def _take_the_same(a: tuple[str, ...], b: tuple[str, ...], related: Related) -> bool:
+def _is_taken_for(a: tuple[str, ...], b: tuple[str, ...], related: Related) -> bool:
     if a == b:
         return True
-    kinds = {number_kind(a), number_kind(b)}
-    if None not in kinds:
-        return SCALAR in kinds
+    if number_kind(a) and number_kind(b):
+        return number_kind(a) == SCALAR  # what becomes a vector is one, or a scalar
     if _is_any(a) or _is_any(b):
         return True
     (base, levels), (other, other_levels) = _taken_apart(a), _taken_apart(b)
@@ -288,8 +328,10 @@ def _is_any(words: tuple[str, ...]) -> bool:
 
 def _taken_apart(words: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
     """What a type points to, and how many pointers there are. A reference is as the object itself."""
-    levels, depth, base = 0, 0, []
+    levels, depth, base = 0, 0, list[str]()
     for word in words:
+        if word == "::" and base:  # what it is in may be named or not
+            base.pop()
         depth += word in ("<", "(")
         if depth == 0 and word in ("*", "["):
             levels += 1

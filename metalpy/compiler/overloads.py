@@ -30,8 +30,9 @@ from collections.abc import Iterable
 
 from .choosers import MARK, OverloadSet, Separated, insert, separate
 from .declarations import parameter_name, split_attributes
+from .guards import guard
 from .lexer import Token
-from .overload_heads import ERASED, SPACES, Overload, Related, may_take_the_same, overload_of
+from .overload_heads import ERASED, SPACES, Overload, Related, SpaceMacros, may_be_taken_for, overload_of, space_macros
 from .source import blanked
 from .specialisations import differing_specialisations, insertions_for
 from .twins import Definition, Finder, Text, are_twins
@@ -57,12 +58,17 @@ def separate_overloads(original: str, rewritten: str, lexed: list[Token] | None 
     twins = finder.twins(definitions)
     out = Separated(rewritten)
     dropped = set(twins)
-    for overloads in _sets(text, finder, definitions):
+    macros = space_macros(text.tokens)
+    groups = _groups(text, definitions, macros)
+    related = _related(text, definitions)
+    sets = [those for group in groups for those in _connected(group, related) if _is_set(text, finder, those)]
+    for overloads in sets:
         spans = [text.span(o.definition) for o in overloads]
         if any(s <= start and end <= e and (s, e) != (start, end) for start, end in spans for s, e in twins):
             continue  # in a class that goes
         separate(text, overloads, rewritten, out)
         dropped -= set(spans)
+    guard(text, definitions, sets, related, macros, out)
     specialisations = differing_specialisations(text, finder, definitions)
     dropped -= {text.span(s.definition) for s in specialisations}
     for offset, inserted in insertions_for(text, specialisations, rewritten):
@@ -72,22 +78,20 @@ def separate_overloads(original: str, rewritten: str, lexed: list[Token] | None 
     return out
 
 
-def _sets(text: Text, finder: Finder, definitions: Iterable[Definition]) -> list[list[Overload]]:
-    """Functions that differ in the address spaces of their parameters or object, and in what they do."""
+def _groups(text: Text, definitions: Iterable[Definition], macros: SpaceMacros) -> list[list[Overload]]:
+    """Functions of a name and scope, some of which are for other spaces than others."""
     groups: dict[tuple[object, ...], list[Overload]] = {}
     for definition in definitions:
-        found = overload_of(text.tokens, definition)
+        found = overload_of(text.tokens, definition, macros)
         if found is not None:
             key = (definition.scope.path, definition.branches, found.name_text, found.is_method)
             groups.setdefault(key, []).append(found)
-    several = [group for group in groups.values() if len({o.spaces for o in group}) > 1]
-    if not several:
-        return []
-    related = _related(text.tokens, groups.values())
-    return [those for group in several for those in _connected(group, related) if _is_set(text, finder, those)]
+    return [group for group in groups.values() if len({o.spaces for o in group}) > 1]
 
 
-def _related(tokens: list[Token], groups: Iterable[list[Overload]]) -> Related:
+def _related(text: Text, definitions: Iterable[Definition]) -> Related:
+    """Types whose names do not tell what they are: aliases, classes with bases or with constructors."""
+    tokens = text.tokens
     aliases = set()
     for i, token in enumerate(tokens[:-3]):
         if token.text == "using" and tokens[i + 2].text == "=":
@@ -101,27 +105,35 @@ def _related(tokens: list[Token], groups: Iterable[list[Overload]]) -> Related:
             words = token.text.replace("#", " ", 1).split(None, 2)
             if len(words) > 2 and words[0] == "define":
                 aliases.add(words[1])
-    converting = {o.name_text for group in groups for o in group if o.is_constructor}
+    heads = ((d.scope.name, tokens[d.first : d.body]) for d in definitions if d.scope.is_class)
+    converting = {name for name, head in heads if any(t.text == name for t in head)}
     return Related(frozenset(aliases), frozenset(converting))
 
 
 def _connected(group: list[Overload], related: Related) -> list[list[Overload]]:
     """The functions of a name as sets that have nothing to do with each other."""
-    sets: list[list[Overload]] = []
-    for a in group:
-        linked = [
-            those
-            for those in sets
-            if any(_is_the_same(a, b) or may_take_the_same(a, b, related) for b in those)
-        ]  # fmt: skip
-        sets = [those for those in sets if those not in linked] + [[*(o for those in linked for o in those), a]]
+    alike: dict[object, list[Overload]] = {}  # what C++ takes for one function
+    for overload in group:
+        alike.setdefault((overload.types, overload.shape, overload.template), []).append(overload)
+    sets: list[list[list[Overload]]] = []
+    for a in alike.values():
+        linked = [those for those in sets if any(_may_be_mistaken(a, b, related) for b in those)]
+        sets = [those for those in sets if those not in linked] + [[*(b for those in linked for b in those), a]]
     order = {id(o): i for i, o in enumerate(group)}
-    return [sorted(those, key=lambda o: order[id(o)]) for those in sets]
+    return [sorted((o for one in those for o in one), key=lambda o: order[id(o)]) for those in sets]
 
 
-def _is_the_same(a: Overload, b: Overload) -> bool:
-    """Whether one declares what the other defines."""
-    return (a.types, a.spaces, a.shape, a.template) == (b.types, b.spaces, b.shape, b.template)
+def _may_be_mistaken(a: list[Overload], b: list[Overload], related: Related) -> bool:
+    """Whether C++ might take an overload of one kind for spaces that only the other kind is for."""
+    return any(
+        not _covers(taken, meant) and any(may_be_taken_for(x, y, related) for x in taken for y in meant)
+        for taken, meant in ((a, b), (b, a))
+    )
+
+
+def _covers(a: list[Overload], b: list[Overload]) -> bool:
+    """Whether for all spaces of the overloads `b` there is one of `a`, too."""
+    return all(any(all(s in ("", t) for s, t in zip(x.spaces, y.spaces, strict=False)) for x in a) for y in b)
 
 
 def _is_set(text: Text, finder: Finder, group: list[Overload]) -> bool:
