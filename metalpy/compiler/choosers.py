@@ -57,18 +57,22 @@ def separate(text: Text, overloads: list[Overload], rewritten: str, out: Separat
             insert(out, text.span(o.definition)[0], f"struct {asked.name} {{}}; ")
         _rename(o, asked, out)
     counts = _counts(overloads)
+    outer = min((o.definition.branches for o in overloads), key=len)
+    declared: set[object] = set()
     written: set[object] = set()
     choosers = []
     for o in overloads:
+        branches = o.definition.branches
         for count in counts[id(o)]:
             shown = _cut(o, count)
             key = (count, shown.types, shown.shape, shown.template)
-            if key in written:
+            is_member = o.definition.scope.is_class
+            if not is_member and (key, branches) not in declared:
+                insert(out, text.span(o.definition)[0], _head(shown, rewritten, defaults=True) + "; ")
+            declared.add((key, branches))
+            if key in written or branches != outer:  # what stands under more conditions may not be there
                 continue
             written.add(key)
-            is_member = o.definition.scope.is_class
-            first_head = "" if is_member else _head(shown, rewritten, defaults=True) + "; "
-            insert(out, text.span(o.definition)[0], first_head)
             head = _head(shown, rewritten, defaults=is_member)
             if o.is_constructor:
                 made = f"__mp_made_{number}_{len(written)}"

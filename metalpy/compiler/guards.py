@@ -13,8 +13,18 @@ from collections.abc import Iterable
 from .choosers import OverloadSet, Separated, insert
 from .declarations import parameter_name, split_attributes
 from .lexer import Token
-from .overload_heads import SPACES, Overload, Related, SpaceMacros, address_of, is_pack, may_be_taken_for, overload_of
-from .twins import Definition, Text
+from .overload_heads import (
+    SPACES,
+    Overload,
+    Related,
+    SpaceMacros,
+    address_of,
+    does,
+    is_pack,
+    may_be_taken_for,
+    overload_of,
+)
+from .twins import Definition, Text, are_twins
 
 __all__ = ["guard"]
 
@@ -43,9 +53,22 @@ def guard(
         for a in those:
             if a.definition.first in in_set:
                 continue
-            others = [b for b in those if b is not a and _meet(a, b, used) and may_be_taken_for(a, b, related)]
+            others = [
+                b
+                for b in those
+                if b is not a
+                and _meet(a, b, used)
+                and may_be_taken_for(a, b, related, for_values=True)
+                and not _is_alike(text, a, b)
+            ]
             if others:
                 _guard(text, a, those, others, out)
+
+
+def _is_alike(text: Text, a: Overload, b: Overload) -> bool:
+    """Whether it does not matter which of them is called."""
+    words, others = (text.words(text.span(o.definition)) for o in (a, b))
+    return does(a, words) == does(b, others) or are_twins(words, others)
 
 
 def _name(overload: Overload) -> str:
@@ -89,8 +112,12 @@ def _scope(overload: Overload) -> tuple[object, ...]:
     return (*path, *qualifiers)
 
 
+def _kind(overload: Overload) -> tuple[object, ...]:
+    return overload.types, overload.shape, overload.template
+
+
 def _guard(text: Text, found: Overload, those: list[Overload], others: list[Overload], out: Separated) -> None:
-    same = [o for o in those if _scope(o) == _scope(found) and (o.types, o.template) == (found.types, found.template)]
+    same = [o for o in those if _scope(o) == _scope(found) and _kind(o) == _kind(found)]
     asked = []
     for i, space in enumerate(found.spaces):
         names = {o.spaces[i] for o in same}

@@ -31,6 +31,7 @@ __all__ = [
     "address_of",
     "bare",
     "default_of",
+    "does",
     "is_pack",
     "is_specialisation",
     "may_be_taken_for",
@@ -226,6 +227,13 @@ def is_pack(parameter: list[Token]) -> bool:
     return [t.text for t in bare(parameter)].count(".") >= 3
 
 
+def does(overload: Overload, words: list[str]) -> list[str]:
+    """What an overload does: the names of its parameters and its body, address spaces aside."""
+    names = [parameter_name(split_attributes(p)[1]) for p in overload.parameters]
+    initializers = [t.text for t in overload.initializers]
+    return names + [word for word in initializers + words[words.index("{") :] if word not in ERASED]
+
+
 def _type(parameter: list[Token], numbered: dict[str, str]) -> list[str]:
     """A parameter's type without what the overloads of a set may differ in."""
     return [numbered.get(t.text, t.text) for t in bare(parameter) if t.text not in ADDRESS_SPACES and t.text != "const"]
@@ -256,11 +264,15 @@ class Related(NamedTuple):
     converting: frozenset[str] = frozenset()  # classes with constructors
 
 
-def may_be_taken_for(a: Overload, b: Overload, related: Related) -> bool:
-    """Whether C++ might take a function where Metal, which sees the spaces, takes another of that name, `b`."""
+def may_be_taken_for(a: Overload, b: Overload, related: Related, *, for_values: bool = False) -> bool:
+    """Whether C++ might take a function where Metal, which sees the spaces, takes another of that name, `b`.
+
+    That one takes a reference to an object in one space, and the other any object as a value, counts only if
+    `for_values`: to choose between these would instantiate templates with what they are not made for.
+    """
     least = max(a.counts[0], b.counts[0])
     most = int(min(a.counts[1], b.counts[1], max(len(a.parameters), len(b.parameters))))
-    if least > most or not _differ_in_spaces(a, b, most):
+    if least > most or not _differ_in_spaces(a, b, most, for_values=for_values):
         return False
     return all(_is_taken_for(_at(a.types, i), _at(b.types, i), related) for i in range(least))
 
@@ -269,14 +281,18 @@ def _at(types: Types, i: int) -> tuple[str, ...]:
     return types[i] if i < len(types) else ("$", "...")
 
 
-def _differ_in_spaces(a: Overload, b: Overload, most: int) -> bool:
+def _differ_in_spaces(a: Overload, b: Overload, most: int, *, for_values: bool) -> bool:
     if a.spaces[0] != b.spaces[0]:
         return True
     for i in range(1, most + 1):
         mine, others = (x.spaces[i] if i < len(x.spaces) else "" for x in (a, b))
-        types = [_at(x.types, i - 1) for x, space in ((a, mine), (b, others)) if not space]
-        if mine != others and all(_takes_pointers(t) for t in types):
+        if mine and others and mine != others:
             return True
+        if bool(mine) != bool(others):
+            in_one_space, anywhere = (_at(x.types, i - 1) for x in ((a, b) if mine else (b, a)))
+            is_value = "*" not in in_one_space and "[" not in in_one_space and "&" not in anywhere
+            if _takes_pointers(anywhere) and (for_values or not is_value):
+                return True
     return False
 
 

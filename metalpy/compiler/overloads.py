@@ -29,10 +29,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .choosers import MARK, OverloadSet, Separated, insert, separate
-from .declarations import parameter_name, split_attributes
 from .guards import guard
 from .lexer import Token
-from .overload_heads import ERASED, SPACES, Overload, Related, SpaceMacros, may_be_taken_for, overload_of, space_macros
+from .overload_heads import (
+    SPACES,
+    Overload,
+    Related,
+    SpaceMacros,
+    default_of,
+    does,
+    may_be_taken_for,
+    overload_of,
+    space_macros,
+)
 from .source import blanked
 from .specialisations import differing_specialisations, insertions_for
 from .twins import Definition, Finder, Text, are_twins
@@ -61,7 +70,14 @@ def separate_overloads(original: str, rewritten: str, lexed: list[Token] | None 
     macros = space_macros(text.tokens)
     groups = _groups(text, definitions, macros)
     related = _related(text, definitions)
-    sets = [those for group in groups for those in _connected(group, related) if _is_set(text, finder, those)]
+    sets = [
+        those
+        for group in groups
+        for connected in _connected(group, related)
+        for part in _by_conditions(connected)
+        for those in ([part] if part is connected else _connected(part, related))
+        if _is_set(text, finder, those)
+    ]
     for overloads in sets:
         spans = [text.span(o.definition) for o in overloads]
         if any(s <= start and end <= e and (s, e) != (start, end) for start, end in spans for s, e in twins):
@@ -84,7 +100,7 @@ def _groups(text: Text, definitions: Iterable[Definition], macros: SpaceMacros) 
     for definition in definitions:
         found = overload_of(text.tokens, definition, macros)
         if found is not None:
-            key = (definition.scope.path, definition.branches, found.name_text, found.is_method)
+            key = (definition.scope.path, found.name_text, found.is_method)
             groups.setdefault(key, []).append(found)
     return [group for group in groups.values() if len({o.spaces for o in group}) > 1]
 
@@ -131,6 +147,26 @@ def _may_be_mistaken(a: list[Overload], b: list[Overload], related: Related) -> 
     )
 
 
+def _by_conditions(group: list[Overload]) -> list[list[Overload]]:
+    """The functions that can be a set, whatever conditionals leave of them: those in the same branches.
+
+    So can those that stand under more conditions, if the functions that choose are needed without them and can stand
+    where all have been seen.
+    """
+    branches: dict[tuple[int, ...], list[Overload]] = {}
+    for overload in group:
+        branches.setdefault(overload.definition.branches, []).append(overload)
+    outer = min(branches, key=len)
+    kinds = {(o.types, o.shape, o.template) for o in branches[outer]}
+    is_one = (
+        all(inner[: len(outer)] == outer for inner in branches)
+        and group[-1].definition.branches == outer
+        and all((o.types, o.shape, o.template) in kinds for o in group)
+        and not any(default_of(p) for o in group for p in o.parameters)
+    )
+    return [group] if len(branches) == 1 or is_one else list(branches.values())
+
+
 def _covers(a: list[Overload], b: list[Overload]) -> bool:
     """Whether for all spaces of the overloads `b` there is one of `a`, too."""
     return all(any(all(s in ("", t) for s, t in zip(x.spaces, y.spaces, strict=False)) for x in a) for y in b)
@@ -143,16 +179,9 @@ def _is_set(text: Text, finder: Finder, group: list[Overload]) -> bool:
         return False
     words = [text.words(text.span(o.definition)) for o in bodies]
     if len({(o.types, o.template) for o in bodies}) == 1 and all(
-        are_twins(w, words[0]) or _does(o, w) == _does(bodies[0], words[0]) for o, w in zip(bodies, words, strict=True)
+        are_twins(w, words[0]) or does(o, w) == does(bodies[0], words[0]) for o, w in zip(bodies, words, strict=True)
     ):
         return False
     first, last = group[0].definition.first, group[-1].definition.first
     heads = (t.text for o in group for t in o.head)
     return finder.mean_the_same(heads, first, last)
-
-
-def _does(overload: Overload, words: list[str]) -> list[str]:
-    """What an overload does: the names of its parameters and its body, address spaces aside."""
-    names = [parameter_name(split_attributes(p)[1]) for p in overload.parameters]
-    initializers = [t.text for t in overload.initializers]
-    return names + [word for word in initializers + words[words.index("{") :] if word not in ERASED]

@@ -248,6 +248,50 @@ int f(thread D* p) { return 2; }
 kernel void k(device int* o) { D x; o[0]=f((device D*)o); o[1]=f(&x); }
 """,
     ),
+    "under a condition that holds": (
+        [1, 2],
+        """
+#define A 1
+#ifdef A
+int f(const device int* p) { return 1; }
+int g(device int* p) { return f(p); }
+#endif
+int f(const thread int* p) { return 2; }
+kernel void k(device int* o) { int x; o[0]=g(o); o[1]=f(&x); }
+""",
+    ),
+    "under a condition that does not": (
+        [2],
+        """
+#ifdef A
+int f(const device int* p) { return 1; }
+int g(device int* p) { return f(p); }
+#endif
+int f(const thread int* p) { return 2; }
+kernel void k(device int* o) { int x; o[0]=f(&x); }
+""",
+    ),
+    "method under a condition": (
+        [1, 2],
+        """
+#define A 1
+struct S { int v;
+#ifdef A
+int f() const device { return 1; }
+#endif
+int f() const thread { return 2; } };
+kernel void k(device int* o) { S s; int r=((device S*)o)->f(); o[0]=r; o[1]=s.f(); }
+""",
+    ),
+    "macro for a space": (
+        [1, 2],
+        """
+#define GLOBAL const device
+int f(GLOBAL int* p) { return 1; }
+int f(thread int* p) { return 2; }
+kernel void k(device int* o) { int x; o[0]=f(o); o[1]=f(&x); }
+""",
+    ),
 }
 
 # Programs that cannot be told right, by the line of the overload that C++ takes.
@@ -294,6 +338,14 @@ template <class T> int f(device T* p) { return 1; }
 template <class T> int f(thread T* p) { return 2; }
 template <> int f(thread int* p) { return 6; }
 kernel void k(device int* o) { int x; o[0]=f(o); o[1]=f(&x);}
+""",
+    "the last one under a condition": """
+#define A 1
+int f(const thread int* p) { return 2; }
+#ifdef A
+int f(device int* p) { return 1; }
+#endif
+kernel void k(device int* o) { int x; o[0]=f(&x);o[1]=f(o); }
 """,
 }
 
