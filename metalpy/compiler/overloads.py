@@ -106,7 +106,9 @@ def _groups(text: Text, definitions: Iterable[Definition], macros: SpaceMacros) 
 
 
 def _related(text: Text, definitions: Iterable[Definition]) -> Related:
-    """Types whose names do not tell what they are: aliases, classes with bases or with constructors."""
+    """Types whose names do not tell what they are: aliases, parameters of templates, classes with bases
+    or with constructors.
+    """
     tokens = text.tokens
     aliases = set()
     for i, token in enumerate(tokens[:-3]):
@@ -117,6 +119,8 @@ def _related(text: Text, definitions: Iterable[Definition]) -> Related:
             aliases.add(tokens[end - 1].text)
         elif token.text in ("struct", "class") and tokens[i + 2].text == ":":
             aliases.add(tokens[i + 1].text)
+        elif token.text in ("typename", "class") and tokens[i + 2].text in (",", ">", "="):
+            aliases.add(tokens[i + 1].text)  # of a class template; those of a function have numbers
         elif token.kind == "directive":
             words = token.text.replace("#", " ", 1).split(None, 2)
             if len(words) > 2 and words[0] == "define":

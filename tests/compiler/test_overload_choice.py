@@ -292,6 +292,61 @@ int f(thread int* p) { return 2; }
 kernel void k(device int* o) { int x; o[0]=f(o); o[1]=f(&x); }
 """,
     ),
+    "calls from a template": (
+        [21],
+        """
+template <class T> int g(device T* p) { return 1; }
+int g(thread int* p) { return 20; }
+template <class T> int f(T p) { return g(p); }
+kernel void k(device int* o) { int x; o[0]=f(o)+f(&x); }
+""",
+    ),
+    "static methods": (
+        [1, 2],
+        """
+struct A { static int f(device int* p) { return 1; } template <class T> static int f(thread T* p) { return 2; } };
+kernel void k(device int* o) { int x; o[0]=A::f(o); o[1]=A::f(&x); }
+""",
+    ),
+    "members of a class template": (
+        [1, 2, 3],
+        """
+template <class T> struct A { template <class U> int f(device U* p, T t) const { return 1; } int f(thread T* p, T t) const { return 2; } int f(threadgroup T* p, float t, int n=3) const { return n; } };
+kernel void k(device int* o) { threadgroup int tg[1]; int x; A<int> a; o[0]=a.f(o,1); o[1]=a.f(&x,1); o[2]=a.f(tg,1); }
+""",
+    ),
+    "deduced results": (
+        [1, 2],
+        """
+template <class T> auto f(device T* p) { return 1; }
+auto f(thread int* p) { return 2; }
+kernel void k(device int* o) { int x; o[0]=f(o); o[1]=f(&x); }
+""",
+    ),
+    "results by reference": (
+        [5, 6],
+        """
+struct S { int v; };
+template <class T> device T& f(device T& p) { p.v=5; return p; }
+thread S& f(thread S& p) { p.v=6; return p; }
+kernel void k(device int* o) { S s; f(*(device S*)o); o[1]=f(s).v; }
+""",
+    ),
+    "references to arrays": (
+        [1, 2],
+        """
+template <class T, int N> int f(threadgroup T (&a)[N]) { return 1; }
+template <class T, int N> int f(thread T (&a)[N]) { return 2; }
+kernel void k(device int* o) { threadgroup int t[3]; int u[3]; o[0]=f(t); o[1]=f(u); }
+""",
+    ),
+    "templates in a namespace": (
+        [1, 2],
+        """
+namespace n { template <typename T> struct Q { T v; }; template <class T> int f(device Q<T>* q) { return 1; } int f(thread Q<int>* q) { return 2; } }
+kernel void k(device int* o) { n::Q<int> q; o[0]=f((device n::Q<int>*)o); o[1]=f(&q); }
+""",
+    ),
 }
 
 # Programs that cannot be told right, by the line of the overload that C++ takes.
