@@ -93,8 +93,11 @@ class _Set:
     overloads: list[Overload]
 
     def spaces(self, overload: Overload) -> tuple[int, ...]:
-        """The numbers of the spaces that an overload is for, by question; 0 for any."""
-        return tuple(SPACES.get(_named(overload, i), 0) for i in self.questions)
+        """The numbers of the spaces that an overload is for, by question; 0 for any.
+
+        A method that names no space is for objects in those that no other method is for.
+        """
+        return tuple(SPACES.get(_named(overload, i), _OTHER if i == 0 else 0) for i in self.questions)
 
     def combinations(self) -> Iterator[tuple[int, ...]]:
         """What the answers may be, as far as that matters; the most particular ones first."""
@@ -234,7 +237,11 @@ def _choice(whole: Overload, shown: Overload, asked: _Set) -> str:
         if any(a != _OTHER and not possible for a, possible in zip(combination, is_asked, strict=True)):
             continue
         tests = [f"mp_{q} == {a}" for q, a in enumerate(combination) if a != _OTHER]
-        chosen = f"__mp::chosen<mp_r, {asked.number}>(__mp::asked<{_code(combination)}>(), mp_call)"
+        codes = [_code(combination)]
+        if asked.questions[0] == 0 and combination[0] != _OTHER:
+            codes.append(_code((_OTHER, *combination[1:])))
+        tried = ", ".join(f"__mp::asked<{code}>()" for code in codes)
+        chosen = f"__mp::chosen<mp_r, {asked.number}>(mp_call, {tried})"
         parts.append(f"if ({' && '.join(tests) or 'true'}) return {chosen};")
     parts.append(f"__mp_no_overload({asked.number}); __builtin_unreachable();")
     return " ".join(parts)

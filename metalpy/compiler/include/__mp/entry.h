@@ -237,14 +237,17 @@ constexpr bool returns<const T&, T&> = true;
 
 // The call of an overload for the spaces of the arguments; `none` is what it returns where there is no such overload.
 struct none {};
-template <class Result, int Set, class Asked, class Call>
-inline __attribute__((always_inline)) Result chosen(Asked asked, const Call& call) {
-  if constexpr (returns<Result, decltype(call(asked))>) {
+template <class Result, int Set, class Call>
+inline __attribute__((always_inline)) Result chosen(const Call&) {
+  __mp_no_overload(Set);
+  __builtin_unreachable();
+}
+template <class Result, int Set, class Call, class Asked, class... Others>
+inline __attribute__((always_inline)) Result chosen(const Call& call, Asked asked, Others... others) {
+  if constexpr (returns<Result, decltype(call(asked))>)
     return call(asked);
-  } else {
-    __mp_no_overload(Set);
-    __builtin_unreachable();
-  }
+  else
+    return chosen<Result, Set>(call, others...);
 }
 
 }  // namespace __mp
