@@ -152,7 +152,8 @@ class _Reader:
         builtins: list[Builtin] = []
         positions = {"buffer": 0, "threadgroup": 0, "texture": 0, "sampler": 0}
         numbers = {role: self._indices(k, entry, role) for role in positions}
-        for parameter, node in zip(entry.parameters, parameter_types, strict=True):
+        for parameter in entry.parameters:
+            node = self._member(parameter_types[parameter.place], parameter.path)
             if parameter.role in positions:
                 at = positions[parameter.role]
                 positions[parameter.role] += 1
@@ -245,6 +246,14 @@ class _Reader:
 
     def _list(self, node: str | None) -> list[str | None]:
         return [m[1] for m in _REFERENCE.finditer(self._nodes[node].removeprefix("!{"))] if node else []
+
+    def _member(self, node: str | None, path: Sequence[str]) -> str | None:
+        """The type node of what a path leads to in a struct."""
+        for name in path:
+            members = self._list(self._field(self._strip(node), "elements"))
+            found = (m for m in members if self._field(m, "tag") == "DW_TAG_member" and self._field(m, "name") == name)
+            node = self._field(next(found, None), "baseType")
+        return node
 
     def _function_type(self, node: str) -> list[str | None]:
         pointer = self._strip(node)

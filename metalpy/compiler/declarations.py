@@ -10,7 +10,9 @@ from .lexer import Token, closing
 
 __all__ = [
     "ADDRESS_SPACES",
+    "QUALIFIERS",
     "SCALAR",
+    "VECTOR",
     "base_name",
     "declarator",
     "is_kernel",
