@@ -151,17 +151,17 @@ class _Reader:
         numbers = tuple(tuple(self._indices(k, entry, role)) for role in _ROLES)
         signature = (node, id(entry.parameters), numbers)
         if signature not in self._bindings:
-            self._bindings[signature] = self._bound(node, entry, numbers)
+            self._bindings[signature] = self._bound(entry, self._function_type(node)[1:], numbers)
         return KernelInfo(entry.name, *self._bindings[signature], entry.file, entry.line)
 
     def _bound(
-        self, node: str, entry: Entry, indices: tuple[tuple[int, ...], ...]
+        self, entry: Entry, types: list[str | None], indices: tuple[tuple[int, ...], ...]
     ) -> tuple[tuple[Argument, ...], tuple[Builtin, ...]]:
         arguments: list[Argument] = []
         builtins: list[Builtin] = []
         positions = dict.fromkeys(_ROLES, 0)
         numbers = dict(zip(_ROLES, indices, strict=True))
-        for parameter, node in zip(entry.parameters, self._function_type(node)[1:], strict=True):
+        for parameter, node in zip(entry.parameters, types, strict=True):
             if parameter.role in positions:
                 at = positions[parameter.role]
                 positions[parameter.role] += 1
