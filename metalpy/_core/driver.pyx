@@ -8,6 +8,7 @@ from metalpy._abi cimport (
     MP_CAPTURE_ENABLED,
     MP_CAPTURE_RUNNING,
     MP_ERROR_FORKED,
+    MP_ERROR_TIME_LIMIT,
     MP_OK,
     MP_TIMEOUT,
     MP_TRACE_CAPACITY,
@@ -394,6 +395,8 @@ cdef class Queue:
             if status != MP_TIMEOUT:
                 break
             PyErr_CheckSignals()
+        if status == MP_ERROR_TIME_LIMIT:
+            PyErr_CheckSignals()  # if Ctrl-C ended the kernel, then the wait as well
         if began:
             self.wait_traced(serial, began)
         if self.hear():

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import threading
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._core.trace import Region
 from ..errors import Diagnostic, FixIt, LaunchTypeError, MetalError
-from .ahead import Ahead
+from .ahead import Ahead, likely_shape
 from .cache import Cache, default_cache, make_key
 from .executor import CHECKED, Lowered, chosen_executor
 from .options import Options
 from .processor import cpu_identity
 from .records import pack, unpack
 from .source import Misuse, Source
-from .toolchain import meanwhile, versions
+from .toolchain import folder_stamp, meanwhile, versions
 
 if TYPE_CHECKING:
     from .frontend import Program
@@ -128,7 +126,7 @@ class Compilation:
         self._lock = threading.Lock()
         self._made: set[str] = set()  # keys of kernels that this object has lowered
         self._making: dict[str, threading.Event] = {}  # under _lock: those that a thread lowers now
-        self._ahead = Ahead(lambda name: self._native(name, {}, False, "rows", {}))
+        self._ahead = Ahead(self._lower_ahead)
         self.constants = {c["name"]: (c["index"], c["scalar"], tuple(c["shape"])) for c in self._facts["constants"]}
         self.warnings = tuple(_diagnostic(*w) for w in self._facts["warnings"])
 
@@ -209,20 +207,26 @@ class Compilation:
             made.set()
 
     def _lowered(self, name: str, values: Mapping[int, object], shape: str) -> Lowered:
-        from .diagnostics import misuse_error
         from .lowering import lower
 
         try:
             return lower(self._whole_program(), self.kernels.number(name), values, shape)
         except Misuse as misuse:
+            from .diagnostics import misuse_error
+
             raise misuse_error(misuse, self._source) from None
 
     def expect(self, name: str) -> None:
-        """A kernel was looked up: it may be compiled when another one is launched, for threadgroups of whole rows."""
-        plane = any(builtin.type_name[-1] in "23" for builtin in self.kernels[name].builtins)
-        # Nobody knows yet what function constants will be, nor the shape of threadgroups in a plane.
-        if not self.constants and not plane:
+        """A kernel was looked up: it may be compiled when another one is launched."""
+        if not self.constants:  # nobody knows yet what they will be
             self._ahead.expect(name)
+
+    def _lower_ahead(self, name: str) -> None:
+        shape = "rows"
+        if any(builtin.type_name[-1] in "23" for builtin in self.kernels[name].builtins):
+            k = self.kernels.number(name)
+            shape = likely_shape(self._whole_program().assembly(k), f"__mp_thread_{k}")
+        self._native(name, {}, False, shape, {})
 
     def code(self, name: str, values: Mapping[int, object] | None = None) -> bytes:
         """The shared object that `native` gives the path of."""
@@ -313,15 +317,7 @@ def _constant_value(name: str, scalar: str, shape: tuple[int, ...], value: objec
     raise LaunchTypeError(f"function constant '{name}' is {scalar}, which cannot be {value!r}")
 
 
-@cache
 def _compiler_identity() -> str:
     """Changes whenever any file of the compiler or its headers does."""
     here = Path(__file__).parent
-    marks = []
-    for folder in (here, here.parent / "include"):
-        for parent, folders, names in os.walk(folder):
-            folders[:] = sorted(f for f in folders if f != "__pycache__")
-            for name in sorted(names):
-                status = os.stat(os.path.join(parent, name))
-                marks.append(f"{name}:{status.st_size}:{status.st_mtime_ns}")
-    return ";".join(marks)
+    return f"{folder_stamp(str(here))};{folder_stamp(str(here.parent / 'include'))}"

@@ -97,7 +97,7 @@ def blocks_of(lines: list[str]) -> list[Block]:
     blocks = [Block("", [], [])]  # the entry block may have no label; nothing branches to it
     for line in lines:
         label = _LABEL.match(line) if line[:1] not in (" ", "") else None
-        if label and not blocks[-1].body and not blocks[-1].head:
+        if label and not (blocks[-1].head or blocks[-1].body or blocks[-1].terminator):
             blocks[-1] = Block(label[1], [line], [])
         elif label:
             blocks.append(Block(label[1], [line], []))

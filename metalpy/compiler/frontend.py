@@ -25,7 +25,6 @@ from .cache import Cache, default_cache
 from .checks import Offence, find_offence, misuse_of
 from .conditionals import Arms
 from .debuginfo import read_kernels
-from .diagnostics import compile_error, misuse_error, parse_diagnostics, placed
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, Skipped, harvest
 from .lexer import Token, lex
@@ -36,7 +35,6 @@ from .precompiled import precompiled_headers
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
 from .source import PROGRAM_SOURCE, STANDARD_HEADERS, Misuse, Source
-from .spaces import asks_for_spaces, resolve_spaces, without_marks
 from .toolchain import clang, meanwhile, run_tool
 from .twins import drop_twins, explain_twins
 
@@ -95,13 +93,6 @@ _FUNCTIONS_UNDESCRIBED = (
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?!line\b|include[ \t]*<metal|pragma\b)", re.MULTILINE)
 _STANDARD_INCLUDE = re.compile(
     r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|metalpy/|simd/|c10/metal/)", re.MULTILINE
-)
-# Options of texture lookups whose names programs like for constants of their own; those are meant, then.
-_AMBIGUOUS = re.compile(r"error: reference to '(bias|level)' is ambiguous")
-# A bfloat that becomes an int without a cast; see __mp/bfloat.h.
-_BFLOAT_TO_INT = re.compile(
-    r"no (?:viable|known) conversion from [^\n]*'[^'\n]*\bbfloat'[^\n]* to [^\n]*'(?:const )?int'"
-    r"|assigning to 'int' from incompatible type '[^'\n]*\bbfloat'"
 )
 # In fast math clang says of calls what it says of operations, and of parameters that they are finite: of those of
 # precise functions too, which float_control (see __mp/math_core.h) does not change.
@@ -180,7 +171,6 @@ def compile_program(
         separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
         found = harvest(expanded(), source.name)
         unit = _Unit(source, options, found, separated, lexed, headers)
-        _import_other_half()
         made, warnings = unit.compile(parts or part_count(len(found.entries)), keep or str)
         kernels, constants, limits = read_kernels([part.assembly.surroundings for part in made], found)
         if unit.overload_sets:
@@ -189,6 +179,8 @@ def compile_program(
             if part.offence is not None:
                 raise misuse_of(part.offence, kernels, unit.describe_functions())
     except Misuse as misuse:
+        from .diagnostics import misuse_error  # here and below: most programs do without, and need not wait for it
+
         raise misuse_error(misuse, source) from None
     return Program(
         ir=tuple(part.ir for part in made),
@@ -232,6 +224,20 @@ def _import_other_half() -> None:
         threading.Thread(target=load, name="metalpy import").start()
 
 
+def _switches(messages: str) -> set[str]:
+    """Flags under which our headers let more programs be, if that is what clang complains about."""
+    # Options of texture lookups whose names programs like for constants of their own; those are meant, then.
+    switches = {
+        f"-D__METALPY_HIDE_{n}" for n in re.findall(r"error: reference to '(bias|level)' is ambiguous", messages)
+    }
+    # A bfloat that becomes an int without a cast; see __mp/bfloat.h.
+    bfloat_to_int = (
+        r"no (?:viable|known) conversion from [^\n]*'[^'\n]*\bbfloat'[^\n]* to [^\n]*'(?:const )?int'"
+        r"|assigning to 'int' from incompatible type '[^'\n]*\bbfloat'"
+    )
+    return switches | ({"-D__METALPY_BFLOAT_TO_INT"} if re.search(bfloat_to_int, messages) else set())
+
+
 def _roots(numbers: Sequence[int]) -> list[str]:
     """The entry points of the kernels with these numbers."""
     return [*(f"__mp_thread_{k}" for k in numbers), "__mp_group"]
@@ -239,6 +245,8 @@ def _roots(numbers: Sequence[int]) -> list[str]:
 
 def _with_known_spaces(part: _Part, kernels: Sequence[KernelInfo], unit: _Unit, keep: Callable[[str], str]) -> _Part:
     """The part with the overloads that are meant, for each of its kernels."""
+    from .spaces import asks_for_spaces, resolve_spaces, without_marks
+
     ir = part.assembly.pruned(_roots(part.numbers))
     if asks_for_spaces(part.assembly, part.numbers):
         infos = {k: kernels[k] for k in part.numbers}
@@ -279,6 +287,8 @@ def _expand_macros(source: Source, options: Options) -> str:
     command += ["-include", "__mp/macros.h", "-w", "-E", "-"]
     result = run_tool(command, source.text.encode("utf-8", "surrogateescape"))
     if result.returncode != 0:
+        from .diagnostics import compile_error
+
         raise compile_error(result.stderr.decode("utf-8", "replace"), source, options.include_dirs)
     return result.stdout.decode("utf-8", "surrogateescape")
 
@@ -336,8 +346,7 @@ class _Unit:
                 told += [d for d in warnings if d.message.startswith("shift count")]
             elif is_valid:
                 return [part for _, part in made if part], tuple(_told_once([*told, *self._warnings(messages)]))
-            switches = {f"-D__METALPY_HIDE_{name}" for name in _AMBIGUOUS.findall(messages)}
-            switches |= {"-D__METALPY_BFLOAT_TO_INT"} if _BFLOAT_TO_INT.search(messages) else set()
+            switches = _switches(messages)
             if switches - set(self._headers.flags):
                 self._headers.flags += sorted(switches - set(self._headers.flags))
                 continue
@@ -347,10 +356,16 @@ class _Unit:
             self._program = without_twins or self._program
         if parts > 1:  # messages are always those about the program as it stands
             return self.compile(1, keep)
+        from .diagnostics import compile_error
+
         messages = explain_twins(self.source.text, messages)
         raise compile_error(messages, self.source, include_dirs, self._found.entries, self._lines_before)
 
     def _warnings(self, messages: str) -> list[Diagnostic]:
+        if not messages:
+            return []
+        from .diagnostics import parse_diagnostics, placed
+
         found = parse_diagnostics(messages, self._found.entries)
         return placed(_told_once(found), self.source, self.options.include_dirs, self._lines_before)
 
@@ -390,7 +405,8 @@ class _Unit:
         command = [*clang(), "-x", "c++", *flags, *_include_flags(self.source, self.options), *_OUTPUT]
         headers = self._headers.precompiled()
         if headers is not None:
-            result = run_tool([*command, "-include-pch", str(headers), *_included(self._texts), "-"], data)
+            with_headers = [*command, "-include-pch", str(headers), *_included(self._texts), "-"]
+            result = run_tool(with_headers, data, started=_import_other_half)
             if result.returncode == 0 or str(headers) not in result.stderr.decode("utf-8", "replace"):
                 return result
         return run_tool([*command, *_included([*self._headers.names, *self._texts]), "-"], data)

@@ -7,7 +7,6 @@ left to clang (`debuginfo`).
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 from bisect import bisect_left, bisect_right
@@ -443,6 +442,8 @@ class _Harvester:
             if name in _UNSUPPORTED_ATTRIBUTES:
                 what = what or f"an argument with [[{name}]]"
             elif name not in BUILTINS and name not in _IGNORED_ATTRIBUTES:
+                import difflib
+
                 near = difflib.get_close_matches(name, [*BUILTINS, *_IGNORED_ATTRIBUTES], n=1)
                 hint = f"; did you mean [[{near[0]}]]?" if near else ""
                 raise Misuse(f"unknown attribute [[{name}]] in kernel '{kernel}'{hint}", file, line, name)

@@ -11,7 +11,6 @@ of a threadgroup; one that calls a barrier or a simdgroup function gets a fiber 
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,7 +26,6 @@ from .division import with_checks
 from .executor import CHECKED, REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
 from .iterations import keep_in_iterations
-from .memory_checks import with_memory_checks
 from .passes import linker_options
 from .rotations import with_opaque_rotations
 from .source import Misuse
@@ -46,9 +44,7 @@ _THREAD, _GROUP = "__mp_thread", "__mp_group"  # entry points: one thread, all t
 _RENDEZVOUS = re.compile(r"mp_(?:threadgroup|simdgroup)_barrier|mp_simd_\w+")
 # What accesses promise of their addresses beyond a scalar's alignment; variables, the group, do have theirs.
 # A GPU loads vectors from any multiple of an element, and programs rely on it; x86's aligned instructions fault.
-_PROMISED_ALIGNMENT = re.compile(r"(= alloca [^\n]*|^@[^\n]*)|\balign (?:16|32|64|128)\b", re.MULTILINE)
-
-_lock = threading.Lock()  # LLVM's targets are initialised once; llvmlite's contexts are not for many threads
+_PROMISED_ALIGNMENT = re.compile(r"\balign (?:16|32|64|128)\b")
 
 
 def lower(
@@ -87,7 +83,7 @@ def lower(
     assembly = program.assembly(k)
     text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants))
     text += "\n".join(constants.values())
-    text = _PROMISED_ALIGNMENT.sub(lambda match: match[1] or "align 8", text)
+    text = _PROMISED_ALIGNMENT.sub(_kept_promise, text)
     text = keep_in_iterations(text, assembly, f"__mp_thread_{k}")
     work = _Work(program, k, sealed(text, {_THREAD, _GROUP}), may_recurse(assembly, k), machine)
     chosen = chosen_executor()
@@ -98,6 +94,11 @@ def lower(
         except Unsupported as unsupported:
             reason = str(unsupported)
     return _lower_reference(work, reason, chosen == CHECKED)
+
+
+def _kept_promise(match: re.Match[str]) -> str:
+    line = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
+    return match[0] if line.startswith("@") or " = alloca " in line else "align 8"
 
 
 @dataclass(frozen=True)
@@ -142,24 +143,23 @@ def _lower_spmd(work: _Work, shape: str) -> Lowered:
     refuse_large_when_inlined(work.text, _THREAD)
     initialize()
     with Linker([] if work.given else linker_options(*processor())) as linker:
-        with _lock:
-            module, machine = work.parsed(inlining(sealed(work.text, {_THREAD}), _THREAD, _RENDEZVOUS))
-            if work.program.inputs:
-                module = _place_inputs(module, machine, work.program, work.k, _THREAD)
-            module, static_memory = _place_threadgroup_variables(module, machine)
-            _run_passes(module, plain_machine(machine), vectorize=False)
-            made = vectorize(str(module), _THREAD, work.max_threads, shape)
-            stack, has_memory = stack_of_vector_program(made.module, made.frames)
-            flags = KERNEL_SIMDGROUPS | KERNEL_VARIABLES * has_memory
-            record = _record(made.entry, flags, static_memory, work.max_threads, stack)
-            text = with_opaque_rotations(with_checks(made.module, machine.triple))
-            text = "\n".join([text, record, _label(SPMD)])
-            module = _verified(text, work.program.kernels[work.k].name)
-            if work.given:
-                _simplify(module, machine, made.regroups)
-                native = machine.emit_object(module)
-                return Lowered(linker.link(native, *conversions_for(native, machine.triple)), SPMD)
-            program = module.as_bitcode()
+        module, machine = work.parsed(inlining(sealed(work.text, {_THREAD}), _THREAD, _RENDEZVOUS))
+        if work.program.inputs:
+            module = _place_inputs(module, machine, work.program, work.k, _THREAD)
+        module, static_memory = _place_threadgroup_variables(module, machine)
+        _run_passes(module, plain_machine(machine), vectorize=False)
+        made = vectorize(str(module), _THREAD, work.max_threads, shape)
+        stack, has_memory = stack_of_vector_program(made.module, made.frames)
+        flags = KERNEL_SIMDGROUPS | KERNEL_VARIABLES * has_memory
+        record = _record(made.entry, flags, static_memory, work.max_threads, stack)
+        text = with_opaque_rotations(with_checks(made.module, machine.triple))
+        text = "\n".join([text, record, _label(SPMD)])
+        module = _verified(text, work.program.kernels[work.k].name)
+        if work.given:
+            _simplify(module, machine, made.regroups)
+            native = machine.emit_object(module)
+            return Lowered(linker.link(native, *conversions_for(native, machine.triple)), SPMD)
+        program = module.as_bitcode()
         code = linker.link(program)
         if others := conversions_for(code, machine.triple):
             code = linker.link(program, *others)
@@ -169,37 +169,38 @@ def _lower_spmd(work: _Work, shape: str) -> Lowered:
 def _lower_reference(work: _Work, reason: str, is_checked: bool) -> Lowered:
     """The kernel as a program for one thread, which the runtime runs for each; if asked for, with checked accesses."""
     program = work.program
-    with _lock:
-        module, machine = work.parsed(work.text)
-        _run_passes(module, machine, reachable_only=True)
-        uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
-        speaks = any(f.is_declaration and f.name == "mp_kernel_message" for f in module.functions)
-        speaks |= is_checked
-        entry = _THREAD if uses_fibers or speaks else _GROUP
-        if program.inputs:
-            module = _place_inputs(module, machine, program, work.k, entry)
-        module, static_memory = _place_threadgroup_variables(module, machine)
-        text = sealed(str(module), {entry})
-        if uses_fibers or is_checked:  # so that every meeting is in one function, where its order is known
-            text = inlining(text, entry, _RENDEZVOUS)
-        module = llvm.parse_assembly(with_checks(text, machine.triple))
-        _run_passes(module, machine, vectorize=not is_checked)
-        text = with_opaque_rotations(str(module))
-        module = llvm.parse_assembly(order_meetings(text) if uses_fibers else text)
-        if is_checked:
-            info = program.kernels[work.k]
-            names = {argument.index: argument.name for argument in info.arguments if argument.kind == "buffer"}
-            module = llvm.parse_assembly(with_memory_checks(str(module), entry, names, (info.file, info.line)))
-        stack = stack_size(module, machine)
-        flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | KERNEL_VARIABLES * has_variables(module)
-        flags |= KERNEL_CHECKED * is_checked
-        executor = CHECKED if is_checked else REFERENCE
-        record = _record(entry, flags, static_memory, work.max_threads, stack, declared=True)
-        text = f'target triple = "{module.triple}"\n{record}{_label(executor, reason)}'
-        module.link_in(llvm.parse_assembly(text))
-        with Linker() as linker:
-            native = machine.emit_object(module)
-            return Lowered(linker.link(native, *conversions_for(native, machine.triple)), executor, reason)
+    module, machine = work.parsed(work.text)
+    _run_passes(module, machine, reachable_only=True)
+    uses_fibers = any(f.is_declaration and _RENDEZVOUS.fullmatch(f.name) for f in module.functions)
+    speaks = any(f.is_declaration and f.name == "mp_kernel_message" for f in module.functions)
+    speaks |= is_checked
+    entry = _THREAD if uses_fibers or speaks else _GROUP
+    if program.inputs:
+        module = _place_inputs(module, machine, program, work.k, entry)
+    module, static_memory = _place_threadgroup_variables(module, machine)
+    text = sealed(str(module), {entry})
+    if uses_fibers or is_checked:  # so that every meeting is in one function, where its order is known
+        text = inlining(text, entry, _RENDEZVOUS)
+    module = llvm.parse_assembly(with_checks(text, machine.triple))
+    _run_passes(module, machine, vectorize=not is_checked)
+    text = with_opaque_rotations(str(module))
+    module = llvm.parse_assembly(order_meetings(text) if uses_fibers else text)
+    if is_checked:
+        from .memory_checks import with_memory_checks
+
+        info = program.kernels[work.k]
+        names = {argument.index: argument.name for argument in info.arguments if argument.kind == "buffer"}
+        module = llvm.parse_assembly(with_memory_checks(str(module), entry, names, (info.file, info.line)))
+    stack = stack_size(module, machine)
+    flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | KERNEL_VARIABLES * has_variables(module)
+    flags |= KERNEL_CHECKED * is_checked
+    executor = CHECKED if is_checked else REFERENCE
+    record = _record(entry, flags, static_memory, work.max_threads, stack, declared=True)
+    text = f'target triple = "{module.triple}"\n{record}{_label(executor, reason)}'
+    module.link_in(llvm.parse_assembly(text))
+    with Linker() as linker:
+        native = machine.emit_object(module)
+        return Lowered(linker.link(native, *conversions_for(native, machine.triple)), executor, reason)
 
 
 def _verified(text: str, kernel: str) -> llvm.ModuleRef:
@@ -217,35 +218,33 @@ def _verified(text: str, kernel: str) -> llvm.ModuleRef:
 
 def becomes_loop(assembly: Assembly, name: str) -> bool:
     """Whether LLVM makes a loop of a function that calls itself."""
-    with _lock:
-        initialize()
-        module, machine = llvm.parse_assembly(assembly.slice([name])), target_machine()
-        aim(module, machine)
-        _make_loops(module, machine)
-        return name not in Assembly(str(module)).calls(name)
+    initialize()
+    module, machine = llvm.parse_assembly(assembly.slice([name])), target_machine()
+    aim(module, machine)
+    _make_loops(module, machine)
+    return name not in Assembly(str(module)).calls(name)
 
 
 def inline_all_but(text: str, kept: re.Pattern[str]) -> str:
     """A module's text with all functions inlined but those whose names match, and simplified where control flow and
     variables are concerned; loops and calls stay as they are.
     """
-    with _lock:
-        initialize()
-        module, machine = llvm.parse_assembly(text), target_machine()
-        aim(module, machine)
-        for function in module.functions:
-            if not function.is_declaration and not kept.search(function.name):
-                function.add_function_attribute("alwaysinline")
-        builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
-        passes = llvm.create_new_module_pass_manager()
-        passes.add_always_inliner_pass()
-        for _ in range(2):  # a branch that goes shows variables that SROA dissolves
-            passes.add_sroa_pass()
-            passes.add_sccp_pass()
-            passes.add_simplify_cfg_pass()
-        passes.add_dead_code_elimination_pass()
-        passes.run(module, builder)
-        return str(module)
+    initialize()
+    module, machine = llvm.parse_assembly(text), target_machine()
+    aim(module, machine)
+    for function in module.functions:
+        if not function.is_declaration and not kept.search(function.name):
+            function.add_function_attribute("alwaysinline")
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    for _ in range(2):  # a branch that goes shows variables that SROA dissolves
+        passes.add_sroa_pass()
+        passes.add_sccp_pass()
+        passes.add_simplify_cfg_pass()
+    passes.add_dead_code_elimination_pass()
+    passes.run(module, builder)
+    return str(module)
 
 
 def _make_loops(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:

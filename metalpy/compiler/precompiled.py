@@ -7,17 +7,15 @@ compiled with the headers as text, which gives the same result and the same mess
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from ..errors import CacheError
 from .cache import Cache, make_key
 from .source import STANDARD_HEADERS
-from .toolchain import clang, run_tool, versions
+from .toolchain import clang, folder_stamp, run_tool, versions
 
 __all__ = ["precompiled_headers"]
 
@@ -77,12 +75,7 @@ def _precompile(flags: Sequence[str], headers: Sequence[str]) -> bytes | None:
         return target.read_bytes() if result.returncode == 0 else None
 
 
-@cache
 def _identity() -> str:
-    """Changes whenever one of our headers does; names their folder, which a precompiled header remembers."""
-    digest = hashlib.blake2b(digest_size=16)
-    for folder in (STANDARD_HEADERS, _ABI_HEADERS):
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            status = path.stat()
-            digest.update(f"{path}:{status.st_size}:{status.st_mtime_ns};".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+    """Changes whenever one of our headers does; names their folders, which a precompiled header remembers."""
+    folders = (str(STANDARD_HEADERS), str(_ABI_HEADERS))
+    return ";".join(f"{folder}:{folder_stamp(folder)}" for folder in folders)

@@ -10,16 +10,12 @@ from .processor import NATIVE, chosen_cpu
 
 __all__ = ["aim", "initialize", "plain_machine", "processor", "target_machine"]
 
-_initialized = False
 
-
+@cache
 def initialize() -> None:
-    """Make LLVM ready; not for many threads at once."""
-    global _initialized
-    if not _initialized:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        _initialized = True
+    """Make LLVM ready."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
 
 
 def processor() -> tuple[str, str]:

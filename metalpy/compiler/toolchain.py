@@ -5,6 +5,7 @@ clang and lld come inside the ``ziglang`` package, LLVM inside ``llvmlite``. Loo
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import threading
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Sequence
 
-__all__ = ["Linker", "clang", "linker", "meanwhile", "run_tool", "versions"]
+__all__ = ["Linker", "clang", "folder_stamp", "linker", "meanwhile", "run_tool", "versions"]
 
 
 @cache
@@ -54,15 +55,27 @@ def linker() -> tuple[str, ...]:
     return _tool("METALPY_LLD", "ld.lld")
 
 
-def run_tool(command: list[str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run a tool with `data` on its standard input; its working directory is one where no include can be found."""
+def run_tool(
+    command: list[str], data: bytes = b"", started: Callable[[], None] = lambda: None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a tool with `data` on its standard input; its working directory is one where no include can be found.
+
+    `started` is called once the tool runs: what it begins in other threads does not keep the tool from starting.
+    """
     import subprocess  # here and above: a cached program must not wait for imports that it does not need
 
     try:
         with _unread_output() as output:
-            result = subprocess.run(command, input=data, stdout=output, stderr=subprocess.PIPE, check=False, cwd="/")
+            pipe = subprocess.PIPE
+            with subprocess.Popen(command, stdin=pipe, stdout=output, stderr=pipe, cwd="/") as process:
+                try:
+                    started()
+                    messages = process.communicate(data)[1]
+                except BaseException:
+                    process.kill()
+                    raise
             output.seek(0)
-            return subprocess.CompletedProcess(command, result.returncode, output.read(), result.stderr)
+            return subprocess.CompletedProcess(command, process.returncode, output.read(), messages)
     except OSError as error:
         raise MetalError(f"cannot run {command[0]}: {error.strerror}") from error
 
@@ -159,6 +172,21 @@ def meanwhile(task: Callable[[], _T]) -> Callable[[], _T]:
         return done[0]()
 
     return wait
+
+
+@cache
+def folder_stamp(folder: str) -> str:
+    """Changes whenever a file in the folder or below it does, but for bytecode."""
+    with os.scandir(folder) as found:
+        entries = sorted((entry for entry in found if entry.name != "__pycache__"), key=lambda entry: entry.name)
+    marks = []
+    for entry in entries:
+        if entry.is_dir():
+            marks.append(f"{entry.name}/{folder_stamp(entry.path)}")
+        else:
+            status = entry.stat()
+            marks.append(f"{entry.name}:{status.st_size}:{status.st_mtime_ns}")
+    return hashlib.blake2b(";".join(marks).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 @cache

@@ -185,12 +185,48 @@ def test_kernels_that_were_looked_up_are_made_beside_the_first_launched(store, m
     compilation.native("k0", shape="rows")
     finish()
     ahead = "metalpy ahead"
-    assert made_by == {0: threading.current_thread().name, 1: ahead, 2: ahead}  # in a plane the shape is not known
+    assert made_by == {0: threading.current_thread().name, 1: ahead, 2: ahead, 3: ahead}
     misses = store.statistics.misses
     compilation.native("k2", shape="rows")
     assert store.statistics.misses == misses
     with pytest.raises(MetalError, match="never works"):  # from whoever needs it
         compilation.native("k1", shape="rows")
+
+
+@pytest.mark.parametrize(
+    ("position", "tile", "shape"),
+    [
+        ("uint2", "[16][16]", "half"),
+        ("uint2", "[16][17]", "half"),
+        ("uint3", "[8][16]", "half"),
+        ("uint2", "[32][32]", "rows"),
+        ("uint2", "[256]", "rows"),
+        ("uint", "[16][16]", "rows"),
+    ],
+)
+def test_shapes_of_threadgroups_are_guessed_by_tiles(store, monkeypatch, position, tile, shape):
+    shapes = {}
+
+    def lower(program, number, values, shape):
+        shapes[number] = shape
+        return Lowered(b"code", SPMD)
+
+    monkeypatch.setattr("metalpy.compiler.lowering.lower", lower)
+    monkeypatch.setattr("metalpy.compiler.ahead._processors", lambda: 2)
+    text = f"""#include <metal_stdlib>
+    kernel void first(device int* x) {{ *x = 0; }}
+    kernel void tiled(device int* x, {position} i [[thread_position_in_grid]]) {{
+        threadgroup float tile{tile};
+        *(threadgroup float*)tile = 1;
+        threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+        *x = *(threadgroup float*)tile;
+    }}
+    """
+    compilation = compile_source(read_source(text), make_options(), store)
+    compilation.expect("tiled")
+    compilation.native("first", shape="rows")
+    finish()
+    assert shapes == {0: "rows", 1: shape}
 
 
 def test_nothing_is_made_ahead_of_code_for_all_shapes(store, made_by):

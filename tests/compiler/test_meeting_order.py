@@ -16,7 +16,7 @@ from metalpy.compiler.order import weak_order
         ({"a": ["o"], "o": ["i", "x"], "i": ["j"], "j": ["i", "l"], "l": ["o"], "x": []}, "aoijlx", ["oijl", "ij"]),
     ],
 )
-def testweak_order(edges, order, loops):
+def test_weak_order(edges, order, loops):
     found = []
     assert "".join(weak_order(list(edges), edges, found)) == order
     assert ["".join(sorted(loop.members)) for loop in found] == ["".join(sorted(loop)) for loop in loops]
@@ -46,3 +46,19 @@ declare i32 @mp_simd_sum_i32(i32)
     assert "phi i32 [ 0, %entry ], [ %j, %mp.repeat.2.3 ]" in text
     assert text.index("@mp_site(i32 1)") < text.index("@mp_simd_sum_i32(i32 %i)") < text.index("@mp_site(i32 2)")
     assert "  br i1 %c, label %mp.repeat.2.3, label %end" in text
+
+
+def test_a_first_block_without_a_name_that_only_leads_on_is_kept():
+    ir = """define void @f(i1 %0) {
+  br label %2
+
+2:
+  %3 = phi i32 [ 0, %1 ], [ %4, %2 ]
+  %4 = call i32 @mp_simd_sum_i32(i32 %3)
+  br i1 %0, label %2, label %5
+
+5:
+  ret void
+}
+"""
+    assert order_meetings(ir).startswith("define void @f(i1 %0) {\n  br label %2\n\n2:\n")

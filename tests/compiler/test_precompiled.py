@@ -47,10 +47,10 @@ def commands(monkeypatch):
     seen = []
     run = frontend.run_tool
 
-    def run_tool(command, data=b""):
+    def run_tool(command, data=b"", **options):
         if "-E" not in command:
             seen.append(command)
-        return run(command, data)
+        return run(command, data, **options)
 
     monkeypatch.setattr(frontend, "run_tool", run_tool)
     return seen
