@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Constant", "Program", "compile_program"]
 
 _ABI_HEADERS = Path(__file__).parent.parent / "include"
+_LONG = 10_000  # characters, which take 5 ms to read
 MAX_ROUNDS = 8  # of compiling and mending what clang found: each shows more, in code that was not reached before
 
 # One target for all hosts, so that the IR is the same on each; lowering turns to the processor. Only how structs are
@@ -165,7 +166,8 @@ def compile_program(
     try:
         store = store or default_cache()
         headers = _Headers(source, options, store)
-        meanwhile(headers.precompiled)
+        if len(source.text) > _LONG:
+            meanwhile(headers.precompiled)
         expanded = meanwhile(lambda: _expand_macros(source, options))
         lexed = lex(source.text)
         separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
