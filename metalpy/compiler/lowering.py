@@ -191,8 +191,9 @@ def _lower_reference(work: _Work, reason: str, is_checked: bool) -> Lowered:
         info = program.kernels[work.k]
         names = {argument.index: argument.name for argument in info.arguments if argument.kind == "buffer"}
         module = llvm.parse_assembly(with_memory_checks(str(module), entry, names, (info.file, info.line)))
-    stack = stack_size(module, machine)
-    flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | KERNEL_VARIABLES * has_variables(module)
+    text = str(module)
+    stack = stack_size(text)
+    flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | KERNEL_VARIABLES * has_variables(text)
     flags |= KERNEL_CHECKED * is_checked
     executor = CHECKED if is_checked else REFERENCE
     record = _record(entry, flags, static_memory, work.max_threads, stack, declared=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from .spmd.layout import stored_size
+
 __all__ = ["with_memory_checks"]
 
 _WRITES, _ATOMIC, _ARGUMENT, _VARIABLE, _THREADGROUP, _VALUE = 1, 2, 4, 8, 16, 32  # as in cpu/check.c
@@ -35,7 +37,6 @@ _BULK = re.compile(
     r"^(?P<head>  (?:tail |musttail )?call void @llvm\.mem(?P<what>cpy|move|set)[\w.]*\(ptr [^%@,]*)(?P<to>[%@][\w.$]+)"
     r"(?P<middle>, (?:i8 |ptr [^%@,]*))(?P<second>[^,]+)(?P<tail>, i64 (?P<size>[^,]+),.*)$"
 )
-_SIZES = {"float": 4, "half": 2, "bfloat": 2, "double": 8, "ptr": 8}
 
 
 def with_memory_checks(module: str, entry: str, arguments: Mapping[int, str], place: tuple[str, int]) -> str:
@@ -86,7 +87,7 @@ class _Checks:
                 lines += more
             return f"{lines}{bulk['head']}{to}{bulk['middle']}{second}{bulk['tail']}"
         match = _LOAD.match(line) or _STORE.match(line) or _CHANGE.match(line)
-        size = _size(match["type"]) if match else 0
+        size = stored_size(match["type"]) if match else 0
         if match is None or not size:
             return line
         kind = _WRITES if match.re is not _LOAD else 0
@@ -174,15 +175,6 @@ class _Checks:
             )
             self.places[name] = "\n".join([*strings, struct])
         return f"@mp.place.{list(self.places).index(name)}"
-
-
-def _size(type_: str) -> int:
-    """Bytes of a type in memory; 0 for those that are left out."""
-    if match := re.fullmatch(r"[<\[](\d+) x (.*)[>\]]", type_):
-        return int(match[1]) * _size(match[2])
-    if match := re.fullmatch(r"i(\d+)", type_):
-        return (int(match[1]) + 7) // 8
-    return _SIZES.get(type_, 0)
 
 
 def _as_bits(type_: str, value: str, name: str) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from .ir import Unsupported, split_list
 
-__all__ = ["Layout", "is_regular", "scalar_size"]
+__all__ = ["Layout", "is_regular", "scalar_size", "stored_size"]
 
 _STRUCT = re.compile(r"^(%(?:[\w.$-]+|\"[^\"]+\")) = type (.*)$", re.M)
 _SCALARS = {"half": 2, "bfloat": 2, "float": 4, "double": 8, "ptr": 8}
@@ -21,6 +21,16 @@ def scalar_size(type_: str) -> int:
         bits = int(type_[1:])
         return 1 << max((bits + 7) // 8 - 1, 0).bit_length() if bits > 8 else 1
     raise Unsupported(f"the type {type_}")
+
+
+def stored_size(type_: str) -> int:
+    """Bytes that a store of a number, a vector or an array writes: without what fills it up; 0 for other types."""
+    if type_[0] in "[<" and type_[1] != "{":
+        count, _, element = type_[1:-1].partition(" x ")
+        return int(count) * stored_size(element.strip())
+    if type_[0] == "i" and type_[1:].isdecimal():
+        return (int(type_[1:]) + 7) // 8
+    return _SCALARS.get(type_, 0)
 
 
 def is_regular(type_: str) -> bool:
