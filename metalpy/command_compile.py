@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from metalpy.command_options import add_compile_options, chosen_options, constant_values, relevant_constants
@@ -36,6 +37,7 @@ exit status: 0 if everything compiled, 1 if a file did not, 2 if the command its
 
 examples:
   python -m metalpy compile kernels/*.metal
+  python -m metalpy compile -q -Werror Sources          # every .metal file below Sources
   python -m metalpy compile blur.metal -I include -D TILE=16 --lower --constants radius=3
   python -m metalpy compile kernels/*.metal --report
   python -m metalpy compile blur.metal -o blur.mtlp     # then: metalpy.load_library("blur.mtlp")
@@ -74,7 +76,7 @@ def add_command(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", metavar="FILE", nargs="+", help="a .metal file")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="a .metal file, or a folder: all .metal files in it")
     add_compile_options(parser)
     group = parser.add_argument_group("what to do")
     group.add_argument("--lower", action="store_true", help="also compile every kernel to machine code")
@@ -93,12 +95,14 @@ def add_command(commands: Any) -> None:
     group.add_argument(
         "-q", "--quiet", action="store_true", help="print errors and warnings, and a report's numbers, only"
     )
+    group.add_argument("-Werror", dest="werror", action="store_true", help="exit with 1 if there are warnings, too")
     group.add_argument("-j", "--jobs", type=int, metavar="N", help="processes to use (default: one for each CPU)")
     parser.set_defaults(run=lambda given: run(parser, given))
 
 
 def run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     """Do what the command line says; returns the exit status."""
+    given.files = [file for path in given.files for file in _files_in(parser, path)]
     if given.output and len(given.files) != 1:
         parser.error("-o takes exactly one FILE")
     paths = (given.output, given.files[0])
@@ -120,7 +124,20 @@ def run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     else:
         for result in results:
             _print(result, given.quiet)
-    return 1 if any(result.errors for result in results) else 0
+    return 1 if any(result.errors or (given.werror and _has_warnings(result)) for result in results) else 0
+
+
+def _files_in(parser: argparse.ArgumentParser, path: str) -> list[str]:
+    if not os.path.isdir(path):
+        return [path]
+    found = sorted(map(str, Path(path).rglob("*.metal")))
+    if not found:
+        parser.error(f"{path}: no .metal file in this folder")
+    return found
+
+
+def _has_warnings(result: Result) -> bool:
+    return any(diagnostic["severity"] == "warning" for diagnostic in result.diagnostics)
 
 
 # ---- compiling ----

@@ -23,6 +23,11 @@ _MEMORY = {"memcpy", "memmove", "memset", "memcmp", "bcmp"}  # what LLVM itself 
 
 _ALLOCATION = ("_Znw", "_Zna", "_Zdl", "_Zda")  # operator new and delete
 
+_UNDEFINED = (
+    "kernel {kernel} calls {function}, which is declared but not defined; "
+    "if another file defines it, #include that one, too"
+)
+
 # The function's symbol, the number of a kernel that reaches it, and what is wrong.
 Offence = tuple[str, int, str]
 
@@ -36,7 +41,7 @@ def find_offence(assembly: Assembly, kernels: Iterable[int]) -> Offence | None:
             if assembly.is_declaration(name) and name.startswith(_ALLOCATION):
                 return name, k, "kernel {kernel} uses new or delete, which Metal does not have"
             if assembly.is_declaration(name) and not _is_provided(name):
-                return name, k, "kernel {kernel} calls {function}, which is declared but not defined"
+                return name, k, _UNDEFINED
         recursive = _recursive(assembly, functions)
         if recursive:
             return recursive, k, "function {function} of kernel {kernel} calls itself; Metal has no recursion"

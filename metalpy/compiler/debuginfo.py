@@ -271,14 +271,22 @@ class _Reader:
             return Type("void", "void", 0, 1)
         known = self._types.get(bare)
         if known is None:
-            known = self._types[bare] = self._read_type(bare)
+            known = self._types[bare] = self._read_type(bare, self._alias(node))
         return known
 
-    def _read_type(self, node: str) -> Type:
+    def _alias(self, node: str | None) -> str:
+        """The typedef's name in front of a type, the nearest one."""
+        name = ""
+        while node is not None and (fields := _fields(self._nodes[node])).get("tag") in _QUALIFYING_TAGS:
+            name = fields.get("name", name)
+            node = fields.get("baseType")
+        return name
+
+    def _read_type(self, node: str, alias: str) -> Type:
         fields = _fields(self._nodes[node])
         size = int(fields.get("size", 0)) // 8
         tag = fields.get("tag", "DW_TAG_base_type")
-        name = fields.get("name", "")
+        name = fields.get("name", alias)  # `typedef struct {...} Particle` names no struct
         if tag == "DW_TAG_base_type":
             scalar, metal = _SCALARS.get(name, (None, name))
             return Type(metal, "scalar" if scalar else "void", size, size or 1, scalar)
@@ -288,7 +296,8 @@ class _Reader:
         if tag == "DW_TAG_pointer_type" or tag == "DW_TAG_reference_type":
             # A struct may point to itself, so what a nested pointer points to is named but not described.
             target = self._strip(fields.get("baseType"))
-            target_name = "void" if target is None else _fields(self._nodes[target]).get("name", "")
+            alias = self._alias(fields.get("baseType"))
+            target_name = "void" if target is None else _fields(self._nodes[target]).get("name", alias)
             element = Type(_SCALARS.get(target_name, (None, target_name))[1], "void", 0, 1)
             return Type(f"{element.name}*", "pointer", 8, 8, element=element)
         if tag == "DW_TAG_array_type":

@@ -208,10 +208,16 @@ def misuse_error(misuse: Misuse, source: Source) -> CompileError:
     return CompileError(report_of(diagnostic, source.files), (diagnostic,), line or None)
 
 
+_FRAMEWORK_HEADER = re.compile(r"^'(?:SwiftUI|CoreImage|SceneKit|RealityKit)/")
+
+
 def _with_search_path(diagnostic: Diagnostic, include_dirs: tuple[str, ...]) -> Diagnostic:
     """Say of a missing include where it was looked for."""
     if not diagnostic.message.endswith("file not found"):
         return diagnostic
+    if _FRAMEWORK_HEADER.search(diagnostic.message):
+        reason = "a framework's header, for shaders that are no kernels"
+        return diagnostic._replace(message=f"{diagnostic.message}: {reason}")
     folders = [repr(folder) for folder in include_dirs]
     beside = os.path.dirname(diagnostic.file) or "."
     if diagnostic.file not in ("", PROGRAM_SOURCE):

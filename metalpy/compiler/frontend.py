@@ -92,8 +92,10 @@ _FUNCTIONS_UNDESCRIBED = (
 )
 
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?!line\b|include[ \t]*<metal|pragma\b)", re.MULTILINE)
-_STANDARD_INCLUDE = re.compile(
-    r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|metalpy/|simd/|c10/metal/)", re.MULTILINE
+# The library is there without an include, too, as it is in Metal for programs that are compiled at run time.
+_STANDARD_LIBRARY = re.compile(
+    r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|metalpy/|simd/|c10/metal/)|\bmetal::|\bnamespace[ \t]+metal\b",
+    re.MULTILINE,
 )
 # In fast math clang says of calls what it says of operations, and of parameters that they are finite: of those of
 # precise functions too, which float_control (see __mp/math_core.h) does not change.
@@ -302,7 +304,7 @@ class _Headers:
         self._store = store
         self.flags = [*_COMMON_FLAGS, *_version_flags(options), *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
         self.names = ["__mp/entry.h", "__mp/keywords.h"]
-        if _STANDARD_INCLUDE.search(source.text):
+        if _STANDARD_LIBRARY.search(source.text):
             # Before the program, whose macros may have names that the headers use, such as T or N.
             self.names.append("metal_stdlib")
 

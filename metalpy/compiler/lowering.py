@@ -146,7 +146,7 @@ def _lower_spmd(work: _Work, shape: str) -> Lowered:
         module, machine = work.parsed(inlining(sealed(work.text, {_THREAD}), _THREAD, _RENDEZVOUS))
         if work.program.inputs:
             module = _place_inputs(module, machine, work.program, work.k, _THREAD)
-        module, static_memory = _place_threadgroup_variables(module, machine)
+        module, static_memory, _ = _place_threadgroup_variables(module, machine)
         _run_passes(module, plain_machine(machine), vectorize=False)
         made = vectorize(str(module), _THREAD, work.max_threads, shape)
         stack, has_memory = stack_of_vector_program(made.module, made.frames)
@@ -177,7 +177,7 @@ def _lower_reference(work: _Work, reason: str, is_checked: bool) -> Lowered:
     entry = _THREAD if uses_fibers or speaks else _GROUP
     if program.inputs:
         module = _place_inputs(module, machine, program, work.k, entry)
-    module, static_memory = _place_threadgroup_variables(module, machine)
+    module, static_memory, variables = _place_threadgroup_variables(module, machine)
     text = sealed(str(module), {entry})
     if uses_fibers or is_checked:  # so that every meeting is in one function, where its order is known
         text = inlining(text, entry, _RENDEZVOUS)
@@ -189,7 +189,8 @@ def _lower_reference(work: _Work, reason: str, is_checked: bool) -> Lowered:
         from .memory_checks import with_memory_checks
 
         info = program.kernels[work.k]
-        names = {argument.index: argument.name for argument in info.arguments if argument.kind == "buffer"}
+        names = {(argument.kind, argument.index): argument.name for argument in info.arguments}
+        names |= {("variable", offset): name for offset, name in variables.items()}
         module = llvm.parse_assembly(with_memory_checks(str(module), entry, names, (info.file, info.line)))
     text = str(module)
     stack = stack_size(text)
@@ -381,13 +382,18 @@ def _refuse_missing_constants(program: Program, k: int, values: Mapping[int, obj
 
 _THREADGROUP_ADDRESS = re.compile(r'call [^\n]*@llvm\.threadlocal\.address\.p0\(ptr [^@\n]*@([\w.$-]+|"[^"\n]+")\)')
 
+# A function's variable, as its symbol has it: behind the function's, with its own length and perhaps a number.
+_LOCAL_NAME = re.compile(r"^_ZZ.*E\d+([A-Za-z_]\w*?)(?:_\d*_?)?$")
 
-def _place_threadgroup_variables(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> tuple[llvm.ModuleRef, int]:
+
+def _place_threadgroup_variables(
+    module: llvm.ModuleRef, machine: llvm.TargetMachine
+) -> tuple[llvm.ModuleRef, int, dict[int, str]]:
     """Put the threadgroup variables, the module's only thread-local ones, into memory that the runtime provides.
 
-    Returns the new module and the bytes that they take. Real thread-local storage would not do: LLVM's idea of what
-    ``__tls_get_addr`` clobbers leaves out the registers that AVX-512 added, and on a thread's first call glibc
-    clears memory with them.
+    Returns the new module, the bytes that they take, and the program's names for them by their offsets. Real
+    thread-local storage would not do: LLVM's idea of what ``__tls_get_addr`` clobbers leaves out the registers that
+    AVX-512 added, and on a thread's first call glibc clears memory with them.
     """
     offsets: dict[str, int] = {}
     total = 0
@@ -397,14 +403,15 @@ def _place_threadgroup_variables(module: llvm.ModuleRef, machine: llvm.TargetMac
             offsets[variable.name] = start
             total = start + machine.target_data.get_abi_size(variable.global_value_type)
     if not offsets:
-        return module, 0
+        return module, 0, {}
 
     def placed(match: re.Match[str]) -> str:
         return f"call align 16 ptr @mp_threadgroup_variable(i32 {offsets[match[1].strip(chr(34))]})"
 
     text = _THREADGROUP_ADDRESS.sub(placed, str(module))
     declaration = "\ndeclare ptr @mp_threadgroup_variable(i32) nounwind willreturn memory(none)\n"
-    return llvm.parse_assembly(text + declaration), total
+    names = {offset: _LOCAL_NAME.sub(r"\1", symbol) for symbol, offset in offsets.items()}
+    return llvm.parse_assembly(text + declaration), total, names
 
 
 def _place_inputs(

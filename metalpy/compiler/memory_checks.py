@@ -24,6 +24,7 @@ _FUNCTION = re.compile(
 )
 _DEFINITION = re.compile(r"^  (%\S+) = (.*)$", re.MULTILINE)
 _GEP = re.compile(r"getelementptr (?:[a-z]+ )*(?P<type>[^,]+), ptr (?P<base>[^,]+), (?P<rest>.*)")
+_VARIABLE_AT = re.compile(r"@mp_threadgroup_variable\(i32 (\d+)\)")
 _LOADED = re.compile(r"load ptr, ptr ([^,]+)")
 _AT = r"(?P<at>[%@][\w.$]+)(?P<tail>[ ,].*)$"
 _LOAD = re.compile(rf"^(?P<head>  %\S+ = load (?P<how>(?:atomic |volatile )*)(?P<type>{_TYPE}), ptr ){_AT}")
@@ -39,7 +40,7 @@ _BULK = re.compile(
 )
 
 
-def with_memory_checks(module: str, entry: str, arguments: Mapping[int, str], place: tuple[str, int]) -> str:
+def with_memory_checks(module: str, entry: str, names: Mapping[tuple[str, int], str], place: tuple[str, int]) -> str:
     """A module's text with a check before each access.
 
     Parameters
@@ -47,21 +48,22 @@ def with_memory_checks(module: str, entry: str, arguments: Mapping[int, str], pl
     module : str
         LLVM assembly, in which `entry` runs one thread.
     entry : str
-    arguments : mapping of int to str
-        The names of buffer arguments by index.
+    names : mapping of (str, int) to str
+        The names of ``("buffer", index)``, ``("threadgroup", index)`` and ``("variable", offset)``, one in threadgroup
+        memory.
     place : (str, int)
         The kernel's file and line.
     """
-    checks = _Checks(entry, arguments, place)
+    checks = _Checks(entry, names, place)
     made = _FUNCTION.sub(checks.function, module)
     declaration = "declare ptr @mp_check_access(ptr, i64, i32, ptr, i64)"
     return "\n".join([made, declaration, *checks.places.values()])
 
 
 class _Checks:
-    def __init__(self, entry: str, arguments: Mapping[int, str], place: tuple[str, int]) -> None:
+    def __init__(self, entry: str, names: Mapping[tuple[str, int], str], place: tuple[str, int]) -> None:
         self._entry = entry
-        self._arguments = arguments
+        self._names = names
         self._file, self._line = place
         self._count = 0
         self._defined: dict[str, str] = {}
@@ -109,8 +111,9 @@ class _Checks:
         if written and (bits := _as_bits(*written, f"%mp.v{self._count}")):
             lines, value = bits
             kind |= _VALUE
-        name = self._arguments.get(number, "") if what == "buffer" and number is not None else ""
-        name = name or ("threadgroup memory" if what in ("variable", "argument") else "")
+        name = "threadgroup memory" if what in ("variable", "argument") else ""
+        if number is not None:
+            name = self._names.get(("threadgroup" if what == "argument" else what, number), name)
         if what == "buffer" and number is not None:
             kind |= number + 1 << _NUMBER
         details = f"i64 {size}, i32 {kind}, ptr {self._place(name)}, i64 {value}"
@@ -148,8 +151,8 @@ class _Checks:
             return _UNKNOWN
         if text.startswith("alloca"):
             return _EXEMPT
-        if "@mp_threadgroup_variable(" in text:
-            return "variable", None
+        if match := _VARIABLE_AT.search(text):
+            return "variable", int(match[1])
         if text.startswith(("phi ptr", "select")):
             values = re.findall(r"\[ ([^,]+),", text) if text.startswith("phi") else re.findall(r"ptr ([^,\n]+)", text)
             origins = {

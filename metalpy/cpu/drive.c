@@ -16,26 +16,43 @@ static uint64_t group_threads(const struct sw_command *command)
     return (uint64_t)size[0] * size[1] * size[2];
 }
 
+static inline uint64_t ns_of_unit(const struct sw_command *command, _Atomic uint64_t *thread_ps)
+{
+    uint64_t ps = atomic_load_explicit(thread_ps, memory_order_relaxed);
+    return ps ? ps * group_threads(command) / 1000 + 1 : 0;
+}
+
 /* Nanoseconds that one unit (threadgroup, chunk of a copy) takes at worst by experience; 0: no experience. */
 static inline uint64_t unit_ns(const struct sw_command *command)
 {
     if (command->kind != SW_DISPATCH)
         return command->kind == SW_LEVELS ? 0 : COPY_NS;
-    uint64_t cost = atomic_load_explicit(&command->u.dispatch.pipeline->cost, memory_order_relaxed);
-    return cost ? cost * group_threads(command) / 1000 + 1 : 0;
+    return ns_of_unit(command, &command->u.dispatch.pipeline->cost);
+}
+
+/* What it mostly takes. */
+static inline uint64_t usual_ns(const struct sw_command *command)
+{
+    return command->kind == SW_DISPATCH ? ns_of_unit(command, &command->u.dispatch.pipeline->usual) : unit_ns(command);
 }
 
 static void measure(const struct sw_command *command, uint64_t units, uint64_t elapsed)
 {
     if (command->kind != SW_DISPATCH)
         return;
-    _Atomic uint64_t *cost = &command->u.dispatch.pipeline->cost;
-    uint64_t known = atomic_load_explicit(cost, memory_order_relaxed);
+    struct mp_pipeline *pipeline = command->u.dispatch.pipeline;
+    uint64_t worst = atomic_load_explicit(&pipeline->cost, memory_order_relaxed);
+    uint64_t usual = atomic_load_explicit(&pipeline->usual, memory_order_relaxed);
     uint64_t sample = elapsed / units * 1000 / group_threads(command) + 1;
-    uint64_t next = known - known / 8; /* forget slow samples slowly: one preempted thread is not the rule */
+    uint64_t next = worst - worst / 8; /* forget slow samples slowly: one preempted thread is not the rule */
     next = sample > next ? sample : next;
-    if (next != known)
-        atomic_store_explicit(cost, next, memory_order_relaxed);
+    if (next != worst)
+        atomic_store_explicit(&pipeline->cost, next, memory_order_relaxed);
+    /* A thread that was preempted for a while may have taken a thousand times as long as usual. */
+    uint64_t counted = sample < 4 * usual ? sample : 4 * usual;
+    next = usual ? (7 * usual + counted + 7) / 8 : sample;
+    if (next != usual)
+        atomic_store_explicit(&pipeline->usual, next, memory_order_relaxed);
 }
 
 static bool is_work(const struct sw_command *command)
@@ -76,14 +93,15 @@ static bool must_leave(const mp_queue *queue, const struct sw_errand *errand)
 
 /* ---- the job ---- */
 
-static uint64_t chunk_size(uint64_t total, uint64_t unit)
+/* How many units to claim of those that are left: fewer towards the end, so that all participants end together (C.
+ * Polychronopoulos and D. Kuck, "Guided self-scheduling", 1987). */
+static uint64_t chunk_size(uint64_t left, uint64_t unit)
 {
-    if (total == 1) /* small launches are common, and divisions slow */
+    if (left == 1) /* small launches are common, and divisions slow */
         return 1;
-    uint64_t balanced = total / (8 * (uint64_t)sw_device.threads);
-    uint64_t chunk = balanced ? balanced : 1;
+    uint64_t chunk = left / (4 * (uint64_t)sw_device.threads);
     if (unit == 0)
-        return chunk < 16 ? chunk : 16;
+        return chunk < 1 ? 1 : chunk < 16 ? chunk : 16;
     uint64_t least = CHUNK_MIN_NS / unit, most = CHUNK_NS / unit;
     if (chunk < least)
         chunk = least;
@@ -99,7 +117,7 @@ static void start_job(mp_queue *queue, const struct sw_command *command)
     if (command->kind == SW_DISPATCH) {
         const uint32_t *count = command->u.dispatch.group_count;
         job->total = (uint64_t)count[0] * count[1] * count[2];
-        job->chunk = chunk_size(job->total, unit_ns(command));
+        job->chunk = chunk_size(job->total, usual_ns(command));
     } else {
         uint64_t size = command->kind == SW_COPY ? command->u.copy.size : command->u.fill.size;
         job->total = command->kind == SW_LEVELS ? 1 : (size + SW_COPY_CHUNK - 1) / SW_COPY_CHUNK;
@@ -148,16 +166,26 @@ static void stop_job(struct sw_job *job, const struct sw_fault *fault)
         job->fault = *fault; /* read only after everyone left */
 }
 
+/* Who must be back in time reckons with the worst; a time limit has the monitor. */
+static uint64_t next_chunk(const struct sw_job *job, bool hurries)
+{
+    uint64_t next = atomic_load_explicit(&job->next, memory_order_relaxed);
+    if (job->total <= 1 || next >= job->total)
+        return 1;
+    return chunk_size(job->total - next, (hurries ? unit_ns : usual_ns)(job->command));
+}
+
 /* Claims and runs chunks until there are none or the thread must leave. */
 static void work(mp_queue *queue, struct sw_self *self, const struct sw_errand *errand)
 {
     struct sw_job *job = &queue->job;
-    uint64_t unit = unit_ns(job->command);
+    uint64_t unit = usual_ns(job->command);
+    bool hurries = errand->waiting && errand->deadline != MP_FOREVER;
     if (!queue->published && job->total > job->chunk && (unit == 0 || unit * job->total > PUBLISH_NS))
         publish(queue);
-    if (job->deadline || (errand->waiting && errand->deadline != MP_FOREVER)) {
+    if (job->deadline || hurries) {
         atomic_store(&self->deadline, job->deadline);
-        atomic_store(&self->expected, errand->waiting && errand->deadline != MP_FOREVER ? errand->deadline : 0);
+        atomic_store(&self->expected, hurries ? errand->deadline : 0);
         sw_monitor_watch();
     }
     uint64_t now = sw_now();
@@ -169,10 +197,11 @@ static void work(mp_queue *queue, struct sw_self *self, const struct sw_errand *
             stop_job(job, &late);
             break;
         }
-        uint64_t first = atomic_fetch_add_explicit(&job->next, job->chunk, memory_order_relaxed);
+        uint64_t chunk = next_chunk(job, hurries);
+        uint64_t first = atomic_fetch_add_explicit(&job->next, chunk, memory_order_relaxed);
         if (first >= job->total)
             break;
-        uint64_t end = job->total - first > job->chunk ? first + job->chunk : job->total;
+        uint64_t end = job->total - first > chunk ? first + chunk : job->total;
         uint64_t before = now;
         if (!sw_run_units(self, job, first, end)) {
             stop_job(job, &self->fault);

@@ -97,6 +97,7 @@ struct mp_pipeline {
     /* Picoseconds one thread of a threadgroup takes, with slow samples remembered; 0 before the first run. Any
      * participant writes it; a lost update only loses one sample. */
     _Atomic uint64_t cost;
+    _Atomic uint64_t usual;           /* the same, as it mostly is: no single sample counts for much */
     char name[];
 };
 
@@ -188,7 +189,7 @@ struct sw_fault {
 struct sw_job {
     const struct sw_command *command;
     uint64_t total;                   /* threadgroups, or chunks of a copy */
-    uint64_t chunk;                   /* of them claimed at a time */
+    uint64_t chunk;                   /* of them claimed first; see chunk_size */
     uint64_t started;
     uint64_t deadline;                /* by the time limit; 0: none */
     _Atomic uint64_t next;

@@ -93,7 +93,7 @@ def test_names_of_other_languages(statement):
     assert FOREIGN[statement] in failure(kernel(statement)).msg
 
 
-@pytest.mark.parametrize("call", ["exp(1.0f)", "metal::exp(1.0f)", "simd_sum(1.0f)"])
+@pytest.mark.parametrize("call", ["exp(1.0f)", "simd_sum(1.0f)"])
 def test_forgotten_standard_library(call):
     error = failure(f"kernel void k(device float* x) {{ *x = {call}; }}")
     assert error.msg.endswith("; add #include <metal_stdlib> and using namespace metal")
@@ -148,6 +148,11 @@ def test_missing_include(tmp_path):
     assert "'no.h' file not found" in error.msg and "pass include_dirs=" in error.msg
     error = failure('#include "no.h"\n', include_dirs=tmp_path)
     assert f"looked in {str(tmp_path)!r}" in error.msg
+
+
+def test_headers_of_frameworks():
+    error = failure("#include <SwiftUI/SwiftUI_Metal.h>\n[[stitchable]] half4 same(half4 color) { return color; }")
+    assert error.msg.endswith("a framework's header, for shaders that are no kernels")
 
 
 def test_missing_include_of_a_file_whose_path_has_a_newline(tmp_path):

@@ -120,6 +120,19 @@ def test_enums_and_typedefs(type_of):
     assert (colour.name, words.name) == ("float4", "uint2")
 
 
+def test_nameless_structs_have_the_name_of_their_typedef(type_of):
+    before = """
+typedef struct { float3 place; float mass; } Particle;
+typedef enum : ushort { a } Kind;
+typedef struct { device Particle* first; union { int i; float f; }; Kind kind; } Cloud;
+typedef Cloud Renamed;"""
+    particle, kind, cloud = type_of("Particle", "Kind", "Renamed", before=before)
+    assert [t.name for t in (particle, kind, cloud)] == ["Particle", "Kind", "Cloud"]
+    assert [(f.name, f.type.name) for f in cloud.fields] == [
+        ("first", "Particle*"), ("i", "int"), ("f", "float"), ("kind", "Kind"),
+    ]  # fmt: skip
+
+
 STRUCTS = """
 struct Inner { char c; float3 v; };
 struct Base { ushort u; };

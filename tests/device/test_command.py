@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,6 +156,23 @@ def test_warnings_are_shown_and_are_no_errors(folder, capsys):
     status, out, err = called(capsys, "compile", "-q", "warned.metal")
     assert (status, out) == (0, "")
     assert err.startswith("warned.metal:2:7: warning: unused variable 'idle'")
+    assert called(capsys, "compile", "-q", "-Werror", "warned.metal")[0] == 1
+    assert called(capsys, "compile", "-q", "-Werror", "good.metal")[0] == 0
+
+
+def test_folders(folder, capsys):
+    inner = folder / "all" / "inner"
+    inner.mkdir(parents=True)
+    for name in ("b", "a"):
+        (inner / f"{name}.metal").write_text(GOOD)
+    (folder / "all" / "c.metal").write_text(BAD)
+    (folder / "all" / "notes.txt").write_text("no Metal")
+    status, out, _ = called(capsys, "compile", "--json", "all", "good.metal")
+    files = [Path("all/c.metal"), Path("all/inner/a.metal"), Path("all/inner/b.metal"), Path("good.metal")]
+    assert (status, [Path(found["file"]) for found in json.loads(out)]) == (1, files)
+    (folder / "empty").mkdir()
+    status, _, err = called(capsys, "compile", "empty")
+    assert status == 2 and "empty: no .metal file in this folder" in err
 
 
 def test_includes_defines_and_language_version(folder, capsys):

@@ -48,13 +48,13 @@ RACES = {
     "missing barrier": (
         REDUCE.replace("kernel void reduce", "kernel void k").replace("BARRIER", ""),
         lambda k: k(mp.zeros(2), mp.ones(128), threads=128, group_size=64),
-        "race: .* 'threadgroup memory', which thread",
+        "race: .* 's', which thread",
     ),
     "threadgroup argument": (
         "kernel void k(device float* x, threadgroup float* s [[threadgroup(0)]], uint i [[thread_position_in_threadgroup]])"
         "{ s[i] = x[i]; x[i] = s[i ^ 1] + 1; }",
         lambda k: k(mp.arange(64, dtype=mp.float32), group_size=64, threadgroup_memory={0: 256}),
-        "race: .* 'threadgroup memory'",
+        "race: .* 's'",
     ),
 }
 RACES["copies of arrays"] = (  # which LLVM makes calls that copy bytes
@@ -62,7 +62,7 @@ RACES["copies of arrays"] = (  # which LLVM makes calls that copy bytes
     "kernel void k(device Tile* x, uint i [[thread_position_in_threadgroup]]) {\n"
     "  threadgroup Tile s[32]; s[i] = x[i]; x[i] = s[i ^ 1]; }",
     lambda k: k(mp.arange(1024, dtype=mp.float32), threads=32, group_size=32),
-    "race: .* 'threadgroup memory'",
+    "race: .* 's'",
 )
 OUTSIDE = {
     "behind": (
@@ -101,13 +101,13 @@ OUTSIDE = {
         "kernel void k(device float* x, uint i [[thread_position_in_threadgroup]]) {\n"
         "  threadgroup float s[4]; s[i] = x[i]; threadgroup_barrier(mem_flags::mem_threadgroup); x[i] = s[i]; }",
         lambda k: k(mp.zeros(8), group_size=8),
-        "writes 4 bytes of 'threadgroup memory', right behind the end",
+        "writes 4 bytes of 's', right behind the end",
     ),
     "threadgroup argument": (
         "kernel void k(device float* x, threadgroup float* s [[threadgroup(0)]], uint i [[thread_position_in_threadgroup]])"
         "{ s[i] = x[i]; threadgroup_barrier(mem_flags::mem_threadgroup); x[i] = s[i]; }",
         lambda k: k(mp.zeros(64), group_size=64, threadgroup_memory={0: 64}),
-        "writes 4 bytes of 'threadgroup memory', right behind the end",
+        "writes 4 bytes of 's', right behind the end",
     ),
 }
 RIGHT = {

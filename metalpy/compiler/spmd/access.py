@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .code import Lanes
 from .ir import Instruction
 from .memory import load, store
+from .prefetch import write_prefetch
 from .records import loaded_record, read_record, stored_record, write_record
 from .rows import read_rows
 from .shape import literal
@@ -24,6 +25,7 @@ def write_load(w: Vectorizer, instruction: Instruction) -> None:
         return
     if id(instruction) in w.written:
         return
+    write_prefetch(w, instruction)
     record = loaded_record(w, instruction)
     if record is not None:
         w.written |= {id(access) for access, _ in record.accesses}
@@ -40,6 +42,7 @@ def write_load(w: Vectorizer, instruction: Instruction) -> None:
 def write_store(w: Vectorizer, instruction: Instruction) -> None:
     if id(instruction) in w.written:
         return
+    write_prefetch(w, instruction)
     record = w.records.pop(id(instruction), None) or stored_record(w, instruction)
     if record is not None and record.accesses[-1][0] is instruction:
         write_record(w, record)

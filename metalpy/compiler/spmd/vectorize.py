@@ -16,6 +16,7 @@ from .flow import EXIT, Flow
 from .ir import Function, Instruction, Unsupported, Value, components, constant_parts
 from .layout import Layout
 from .linear import Plan
+from .prefetch import find_moves
 from .records import Record
 from .shape import VARYING, Shape
 from .shapes import Shapes
@@ -71,6 +72,8 @@ class Vectorizer:
         Identities of loads and stores that others were written with.
     records : dict of int to Record
         By their last stores: stores to be written together.
+    moves : dict of int to Moves
+        The accesses to be prefetched for the next threadgroup; see `prefetch.find_moves`.
     home : dict of str to (str, Instruction)
         The block and the instruction that define a value.
     private_bytes : int
@@ -112,6 +115,7 @@ class Vectorizer:
         self.home = {
             i.result: (name, i) for name, block in self.flow.blocks.items() for i in block.instructions() if i.result
         }
+        self.moves = find_moves(function, self.flow, self.shapes) if full else {}
         self._escaping, self._leaving = self._find_escaping()
         self._together = self._find_together() if full else set()
         self._uses = self._find_uses()
@@ -196,6 +200,8 @@ class Vectorizer:
                     used(value, source)
             for instruction in (*block.body, block.terminator):
                 for value in instruction.operands:
+                    used(value, name)
+                for value in {v for product in self.moves.get(id(instruction), ()) for v in product}:
                     used(value, name)
                 if instruction.extra.startswith("%") and instruction.op == "call":
                     used(Value("ptr", instruction.extra), name)

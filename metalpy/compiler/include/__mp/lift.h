@@ -9,19 +9,22 @@
 // ---- componentwise, for a vector or several of type vec<T, N>, with results of type R ----
 #define MP_EACH1(R, f)                                                                                                \
     vec<R, N> r;                                                                                                      \
-    r.x = f(a.x), r.y = f(a.y);                                                                                       \
+    r.x = f(a.x);                                                                                                     \
+    if constexpr (N > 1) r.y = f(a.y);                                                                                \
     if constexpr (N > 2) r.z = f(a.z);                                                                                \
     if constexpr (N > 3) r.w = f(a.w);                                                                                \
     return r;
 #define MP_EACH2(R, f)                                                                                                \
     vec<R, N> r;                                                                                                      \
-    r.x = f(a.x, b.x), r.y = f(a.y, b.y);                                                                             \
+    r.x = f(a.x, b.x);                                                                                                \
+    if constexpr (N > 1) r.y = f(a.y, b.y);                                                                           \
     if constexpr (N > 2) r.z = f(a.z, b.z);                                                                           \
     if constexpr (N > 3) r.w = f(a.w, b.w);                                                                           \
     return r;
 #define MP_EACH3(R, f)                                                                                                \
     vec<R, N> r;                                                                                                      \
-    r.x = f(a.x, b.x, c.x), r.y = f(a.y, b.y, c.y);                                                                   \
+    r.x = f(a.x, b.x, c.x);                                                                                           \
+    if constexpr (N > 1) r.y = f(a.y, b.y, c.y);                                                                      \
     if constexpr (N > 2) r.z = f(a.z, b.z, c.z);                                                                      \
     if constexpr (N > 3) r.w = f(a.w, b.w, c.w);                                                                      \
     return r;

@@ -6,9 +6,8 @@
 #include <__mp/matrix.h>
 #include <__mp/relational.h>
 
-// vector_float4, simd_float4, simd::float4; packed ones from simd/packed.h.
+// simd_float4, simd::float4; packed ones from simd/packed.h. vector_float4 needs no header.
 #define MP_SIMD_VECTOR(name, type, n)                                                                                 \
-    using vector_##name##n = metal::vec<type, n>;                                                                     \
     using simd_##name##n = metal::vec<type, n>;                                                                       \
     using simd_packed_##name##n = metal::packed_vec<type, n>;                                                         \
     namespace simd {                                                                                                  \

@@ -4,6 +4,7 @@
 #pragma clang system_header
 #include <__mp/sampler.h>
 #include <__mp/texture_atomic.h>
+#include <__mp/texture_sparse.h>
 #include <__mp/unsupported.h>
 
 MP_BEGIN
@@ -304,7 +305,7 @@ MP_TEXTURE(texture1d_array, sample) {
 };
 
 MP_TEXTURE(texture2d, sample) {
-    MP_HEIGHT MP_LEVELS MP_FENCE
+    MP_HEIGHT MP_LEVELS MP_FENCE MP_SPARSE
     MP_ATOMICS((uint2 at), (<2, false>(at.x, at.y, 0, 0)))
     MP_ATOMICS((ushort2 at), (<2, false>(at.x, at.y, 0, 0)))
     MP_FN vec<T, 4> sample(sampler s, float2 at) const {
@@ -338,7 +339,7 @@ MP_TEXTURE(texture2d, sample) {
 };
 
 MP_TEXTURE(texture2d_array, sample) {
-    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_FENCE
+    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_FENCE MP_SPARSE
     MP_ATOMICS((uint2 at, uint array), (<2, true>(at.x, at.y, 0, array)))
     MP_ATOMICS((ushort2 at, uint array), (<2, true>(at.x, at.y, 0, array)))
     MP_FN vec<T, 4> sample(sampler s, float2 at, uint array, int2 offset = int2(0)) const {
@@ -368,7 +369,7 @@ MP_TEXTURE(texture2d_array, sample) {
 };
 
 MP_TEXTURE(texture3d, sample) {
-    MP_HEIGHT MP_DEPTH MP_LEVELS MP_FENCE
+    MP_HEIGHT MP_DEPTH MP_LEVELS MP_FENCE MP_SPARSE
     MP_ATOMICS((uint3 at), (<3, false>(at.x, at.y, at.z, 0)))
     MP_ATOMICS((ushort3 at), (<3, false>(at.x, at.y, at.z, 0)))
     MP_FN vec<T, 4> sample(sampler s, float3 at, int3 offset = int3(0)) const {
@@ -394,7 +395,7 @@ MP_TEXTURE(texture3d, sample) {
 };
 
 MP_TEXTURE(texturecube, sample) {
-    MP_HEIGHT MP_LEVELS MP_FENCE
+    MP_HEIGHT MP_LEVELS MP_FENCE MP_SPARSE
     MP_ATOMICS((uint2 at, uint face), (<2, true>(at.x, at.y, 0, face)))
     MP_ATOMICS((ushort2 at, uint face), (<2, true>(at.x, at.y, 0, face)))
     MP_FN vec<T, 4> sample(sampler s, float3 at) const {
@@ -418,7 +419,7 @@ MP_TEXTURE(texturecube, sample) {
 };
 
 MP_TEXTURE(texturecube_array, sample) {
-    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_FENCE
+    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_FENCE MP_SPARSE
     MP_ATOMICS((uint2 at, uint face, uint array), (<2, true>(at.x, at.y, 0, face < 6 ? 6 * array + face : ~0u)))
     MP_ATOMICS((ushort2 at, uint face, uint array), (<2, true>(at.x, at.y, 0, face < 6 ? 6 * array + face : ~0u)))
     MP_FN vec<T, 4> sample(sampler s, float3 at, uint array) const {
@@ -473,7 +474,7 @@ MP_TEXTURE(texture2d_ms_array, read) {
 // ---- depth textures: one component ----
 
 MP_TEXTURE(depth2d, sample) {
-    MP_HEIGHT MP_LEVELS
+    MP_HEIGHT MP_LEVELS MP_SPARSE
     MP_FN T sample(sampler s, float2 at, int2 offset = int2(0)) const {
         return this->look(s, __mp::textures::shifted(__mp::textures::lookup_at(at.x, at.y), offset)).x;
     }
@@ -502,7 +503,7 @@ MP_TEXTURE(depth2d, sample) {
 };
 
 MP_TEXTURE(depth2d_array, sample) {
-    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE
+    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_SPARSE
     MP_FN T sample(sampler s, float2 at, uint array, int2 offset = int2(0)) const {
         return this->look(s, __mp::textures::shifted(__mp::textures::lookup_at(at.x, at.y, 0, array), offset)).x;
     }
@@ -536,7 +537,7 @@ MP_TEXTURE(depth2d_array, sample) {
 };
 
 MP_TEXTURE(depthcube, sample) {
-    MP_HEIGHT MP_LEVELS
+    MP_HEIGHT MP_LEVELS MP_SPARSE
     template <__mp::textures::lod_option<gradientcube>... Options>
     MP_FN T sample(sampler s, float3 at, Options... options) const {
         return this->look(s, __mp::textures::lookup_at(at.x, at.y, at.z), options...).x;
@@ -560,7 +561,7 @@ MP_TEXTURE(depthcube, sample) {
 };
 
 MP_TEXTURE(depthcube_array, sample) {
-    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE
+    MP_HEIGHT MP_LEVELS MP_ARRAY_SIZE MP_SPARSE
     template <__mp::textures::lod_option<gradientcube>... Options>
     MP_FN T sample(sampler s, float3 at, uint array, Options... options) const {
         return this->look(s, __mp::textures::lookup_at(at.x, at.y, at.z, array), options...).x;
@@ -604,6 +605,7 @@ MP_TEXTURE(depth2d_ms_array, read) {
 #undef MP_ARRAY_SIZE
 #undef MP_SAMPLES
 #undef MP_FENCE
+#undef MP_SPARSE
 #undef MP_ATOMICS
 #undef MP_ATOMIC_FETCH
 #undef MP_LIST

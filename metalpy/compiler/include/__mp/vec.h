@@ -264,7 +264,7 @@ MP_PACKED_VECTOR(4)
 MP_END
 } // namespace metal
 
-// float4, packed_float4 and so on: names that Metal knows without any header.
+// float4, packed_float4, vector_float4 and so on: names that Metal knows without any header.
 #define MP_VECTORS(name, type)                                                                                        \
     using name##2 = metal::vec<type, 2>;                                                                              \
     using name##3 = metal::vec<type, 3>;                                                                              \
@@ -272,6 +272,9 @@ MP_END
     using packed_##name##2 = metal::packed_vec<type, 2>;                                                              \
     using packed_##name##3 = metal::packed_vec<type, 3>;                                                              \
     using packed_##name##4 = metal::packed_vec<type, 4>;                                                              \
+    using vector_##name##2 = name##2;                                                                                 \
+    using vector_##name##3 = name##3;                                                                                 \
+    using vector_##name##4 = name##4;                                                                                 \
     namespace metal {                                                                                                 \
     using ::name##2, ::name##3, ::name##4, ::packed_##name##2, ::packed_##name##3, ::packed_##name##4;                \
     }
@@ -288,6 +291,11 @@ MP_VECTORS(half, half)
 MP_VECTORS(bfloat, bfloat)
 MP_VECTORS(float, float)
 
+// Headers for both sides call simd::min.
+namespace simd {
+using namespace metal;
+}
+
 MP_BEGIN
 // The same bits as another type; a keyword in Metal.
 template <class To, class From> MP_CX To as_type(From value) {
@@ -298,3 +306,5 @@ MP_END
 namespace metal {
 using ::as_type;
 }
+
+#include <__mp/single_vec.h>
