@@ -22,6 +22,7 @@ _COMMON = re.compile(r"^(?:target |source_filename|%|\$|attributes |!llvm\.(?!db
 _NODE = re.compile(r"^!(\d+) = [^\n]*$", re.M)
 _REFERENCE = re.compile(r"!(\d+)")
 _DEBUG = re.compile(r",? !dbg !\d+|^ +#dbg_[^\n]*\n", re.M)
+_BEGINNINGS = ("; ", "source_filename ", "target ")  # of what is printed, and of slices
 _CONSTRUCTORS = "llvm.global_ctors"
 
 # IR for any CPU: which one is decided when a kernel is lowered.
@@ -56,7 +57,8 @@ class Assembly:
     def __init__(self, text: str) -> None:
         # LLVM prints types and globals, then functions, then attributes and metadata. Functions are most of it, and
         # regular expressions that look at every line of them would take seconds.
-        self._text = f"\n{text}\n"
+        # A line has an end and one before it; the text may be too large to copy for that.
+        self._text = text if text.startswith(_BEGINNINGS) and text.endswith("\n") else f"\n{text}\n"
         first = self._text.find("\ndefine ")
         first = first if first >= 0 else len(self._text)
         declared = self._text.find("\ndeclare ", 0, first)
@@ -166,16 +168,16 @@ class Assembly:
         names = [name for name in self.reachable(roots) if name not in renamed.values() and name not in given]
         body = self._body(names)
         for old, new in renamed.items():
-            body = re.sub(rf"@{re.escape(old)}(?![\w.$-])", f"@{new}", body)
+            body = [re.sub(rf"@{re.escape(old)}(?![\w.$-])", f"@{new}", text) for text in body]
         return self._module(body)
 
-    def _body(self, names: Iterable[str]) -> str:
+    def _body(self, names: Iterable[str]) -> list[str]:
         definitions = [self.definition(name) for name in names]
-        return "\n".join(_DEBUG.sub("", text) if "dbg" in text else text for text in definitions) + "\n"
+        return [_DEBUG.sub("", text) if "dbg" in text else text for text in definitions]
 
-    def _module(self, body: str) -> str:
+    def _module(self, body: list[str]) -> str:
         before, behind = self._common
-        return "".join((before, body, behind, self._metadata(body, behind)))
+        return "\n".join((f"{before}{body[0]}" if body else before, *body[1:], behind + self._metadata(*body, behind)))
 
     def _metadata(self, *texts: str) -> str:
         found: set[str] = set()

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
+from typing import TypeAlias
 
 from .harvest import Entry, Harvest, Parameter
 from .reflection import Argument, Builtin, Field, KernelInfo, Type
@@ -56,9 +57,12 @@ _TENSOR = re.compile(
     r"metal::extents<(?P<index>[\w ]+), (?P<sizes>[\w, ]+)>, metal::tensor_handle\W"
 )
 _DYNAMIC = 2**64 - 1
+_ROLES = ("buffer", "threadgroup", "texture", "sampler")
+_Signature: TypeAlias = tuple[str, int, tuple[tuple[int, ...], ...]]  # type node, parameters, indices by role
 _ACCESSES = ("sample", "read", "write", "read_write")
 
 _NODE = re.compile(r"^!(\d+) = (?:distinct )?(!DI\w+\(.*\)|!\{.*\})$", re.MULTILINE)
+_GENERATED = re.compile(r'!DIGlobalVariable\(name: "(__mp_\w+)".*?, type: !(\d+)')
 _FIELD = re.compile(r'(\w+): ("(?:[^"\\]|\\.)*"|![0-9]+|!DI\w+\([^)]*\)|[^,()]+)')
 _REFERENCE = re.compile(r"!(\d+)|null")
 
@@ -99,6 +103,7 @@ class _Reader:
     def __init__(self, ir: str, functions: Sequence[str] = ()) -> None:
         self._ir, self._functions = ir, functions
         self._types: dict[str, Type] = {}
+        self._bindings: dict[_Signature, tuple[tuple[Argument, ...], tuple[Builtin, ...]]] = {}
 
     @cached_property
     def _nodes(self) -> dict[str, str]:
@@ -107,12 +112,7 @@ class _Reader:
     @cached_property
     def _variables(self) -> dict[str, str]:
         """Type node of each generated global by name."""
-        found = {}
-        for text in self._nodes.values():
-            if text.startswith('!DIGlobalVariable(name: "__mp_'):
-                fields = _fields(text)
-                found[fields["name"]] = fields["type"]
-        return found
+        return dict(_GENERATED.findall(self._ir))
 
     @cached_property
     def _globals(self) -> dict[str, str]:
@@ -146,14 +146,23 @@ class _Reader:
 
     def kernel(self, k: int, entry: Entry) -> KernelInfo:
         """The record of kernel number `k`."""
-        function = self._function_type(self.variable(f"__mp_function_{k}"))
-        parameter_types = function[1:]
+        # Kernels from one template are alike in this, if their types are, and there may be hundreds.
+        node = self.variable(f"__mp_function_{k}")
+        numbers = tuple(tuple(self._indices(k, entry, role)) for role in _ROLES)
+        signature = (node, id(entry.parameters), numbers)
+        if signature not in self._bindings:
+            self._bindings[signature] = self._bound(entry, self._function_type(node)[1:], numbers)
+        return KernelInfo(entry.name, *self._bindings[signature], entry.file, entry.line)
+
+    def _bound(
+        self, entry: Entry, types: list[str | None], indices: tuple[tuple[int, ...], ...]
+    ) -> tuple[tuple[Argument, ...], tuple[Builtin, ...]]:
         arguments: list[Argument] = []
         builtins: list[Builtin] = []
-        positions = {"buffer": 0, "threadgroup": 0, "texture": 0, "sampler": 0}
-        numbers = {role: self._indices(k, entry, role) for role in positions}
+        positions = dict.fromkeys(_ROLES, 0)
+        numbers = dict(zip(_ROLES, indices, strict=True))
         for parameter in entry.parameters:
-            node = self._member(parameter_types[parameter.place], parameter.path)
+            node = self._member(types[parameter.place], parameter.path)
             if parameter.role in positions:
                 at = positions[parameter.role]
                 positions[parameter.role] += 1
@@ -161,7 +170,7 @@ class _Reader:
             else:
                 builtins.append(Builtin(parameter.name, parameter.role, self.type(node).name))
         self._check_indices(entry, arguments)
-        return KernelInfo(entry.name, tuple(arguments), tuple(builtins), entry.file, entry.line)
+        return tuple(arguments), tuple(builtins)
 
     def limit(self, k: int, entry: Entry) -> int:
         """``max_total_threads_per_threadgroup`` of kernel number `k`."""

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Constant", "Program", "compile_program"]
 
 _ABI_HEADERS = Path(__file__).parent.parent / "include"
+_LONG = 10_000  # characters, which take 5 ms to read
 MAX_ROUNDS = 8  # of compiling and mending what clang found: each shows more, in code that was not reached before
 
 # One target for all hosts, so that the IR is the same on each; lowering turns to the processor. Only how structs are
@@ -165,11 +166,15 @@ def compile_program(
         A kernel needs something the software device does not have.
     """
     try:
+        store = store or default_cache()
+        headers = _Headers(source, options, store)
+        if len(source.text) > _LONG:
+            meanwhile(headers.precompiled)
         expanded = meanwhile(lambda: _expand_macros(source, options))
         lexed = lex(source.text)
         separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
         found = harvest(expanded(), source.name)
-        unit = _Unit(source, options, found, separated, lexed, store or default_cache())
+        unit = _Unit(source, options, found, separated, lexed, headers)
         made, warnings = unit.compile(parts or part_count(len(found.entries)), keep or str)
         kernels, constants, limits = read_kernels([part.assembly.surroundings for part in made], found)
         if unit.overload_sets:
@@ -292,6 +297,23 @@ def _expand_macros(source: Source, options: Options) -> str:
     return result.stdout.decode("utf-8", "surrogateescape")
 
 
+class _Headers:
+    """Which of our headers a program is compiled with, and with which flags."""
+
+    def __init__(self, source: Source, options: Options, store: Cache) -> None:
+        self._store = store
+        self.flags = [*_COMMON_FLAGS, *_version_flags(options), *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
+        self.names = ["__mp/entry.h", "__mp/keywords.h"]
+        if _STANDARD_LIBRARY.search(source.text):
+            # Before the program, whose macros may have names that the headers use, such as T or N.
+            self.names.append("metal_stdlib")
+
+    def precompiled(self) -> Path | None:
+        """See `precompiled_headers`; who comes while they are being made waits for them."""
+        own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
+        return precompiled_headers(self._store, [*self.flags, *own], self.names)
+
+
 class _Unit:
     """A program as clang gets it: our headers, the rewritten text, the entry points."""
 
@@ -302,14 +324,9 @@ class _Unit:
         found: Harvest,
         separated: Separated,
         lexed: list[Token],
-        store: Cache,
+        headers: _Headers,
     ) -> None:
-        self.source, self.options, self._found, self._lexed, self._store = source, options, found, lexed, store
-        self._flags = [*_COMMON_FLAGS, *_version_flags(options), *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
-        self._headers = ["__mp/entry.h", "__mp/keywords.h"]
-        if _STANDARD_LIBRARY.search(source.text):
-            # Before the program, whose macros may have names that the headers use, such as T or N.
-            self._headers.append("metal_stdlib")
+        self.source, self.options, self._found, self._lexed, self._headers = source, options, found, lexed, headers
         # clang finds a definition by its label only where it has read the text itself.
         self._texts = ["__mp/async_copy.h"] if '"air.' in source.text or "\\01air." in source.text else []
         self._lines_before = 0  # in front of the user's text, in what clang read last
@@ -334,8 +351,8 @@ class _Unit:
             elif is_valid:
                 return [part for _, part in made if part], tuple(_told_once([*told, *self._warnings(messages)]))
             switches = _switches(messages)
-            if switches - set(self._flags):
-                self._flags += sorted(switches - set(self._flags))
+            if switches - set(self._headers.flags):
+                self._headers.flags += sorted(switches - set(self._headers.flags))
                 continue
             without_twins = drop_twins(self.source.text, self._program, messages)
             if not is_mended and without_twins is None:
@@ -388,15 +405,15 @@ class _Unit:
         entries = write_entries(self._found, part, parts, placed=bool(self.overload_sets))
         text += self._arms.insert(program or self._program) + entries + behind
         data = text.encode("utf-8", "surrogateescape")
-        own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
-        command = [*clang(), "-x", "c++", *self._flags, *_include_flags(self.source, self.options), *_OUTPUT]
-        headers = precompiled_headers(self._store, [*self._flags, *own], self._headers)
+        flags = self._headers.flags
+        command = [*clang(), "-x", "c++", *flags, *_include_flags(self.source, self.options), *_OUTPUT]
+        headers = self._headers.precompiled()
         if headers is not None:
             with_headers = [*command, "-include-pch", str(headers), *_included(self._texts), "-"]
             result = run_tool(with_headers, data, started=_import_other_half)
             if result.returncode == 0 or str(headers) not in result.stderr.decode("utf-8", "replace"):
                 return result
-        return run_tool([*command, *_included([*self._headers, *self._texts]), "-"], data)
+        return run_tool([*command, *_included([*self._headers.names, *self._texts]), "-"], data)
 
 
 def _told_once(found: Sequence[Diagnostic]) -> list[Diagnostic]:

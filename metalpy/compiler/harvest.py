@@ -121,6 +121,8 @@ class Entry:
         Parameters without an index get the lowest ones that are free, in the order of the source.
         """
         given = [p.index for p in self.parameters if p.role == role]
+        if not given:
+            return ()
         if not all(index is None or _DECIMAL.fullmatch(index) for index in given):
             return None
         if role in ("texture", "sampler") and None in given:  # arrays take several, and only clang knows which are some

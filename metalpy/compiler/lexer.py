@@ -47,6 +47,7 @@ _LEXEME = (
 _LEXEMES = re.compile(_LEXEME, re.DOTALL)
 _RAW_LEXEMES = re.compile(_RAW_STRING + _LEXEME, re.DOTALL)
 _DIRECTIVE = re.compile(r"[ \t]*\#(?:\\\n|/\*.*?\*/|(?!//)[^\n])*", re.DOTALL)
+_LINE_WITH_HASH = re.compile(r"^[ \t]*#", re.MULTILINE)
 _BRACKETS = frozenset({"[", "[[", "]", "]]"})
 _start = itemgetter(2)
 _MANY = 10000  # lexemes; some milliseconds
@@ -130,11 +131,11 @@ def _with_directives(text: str, tokens: list[Token]) -> list[Token]:
     """With one token in place of those of each preprocessor line."""
     out: list[Token] = []
     done = end = 0  # in tokens, in text
-    for i in [i for i, token in enumerate(tokens) if token[1] == "#"]:
-        hash_at = tokens[i].start
-        start = text.rfind("\n", 0, hash_at) + 1
-        if hash_at < end or text[start:hash_at].strip(" \t"):
-            continue
+    for match in _LINE_WITH_HASH.finditer(text):
+        start, behind = match.span()
+        i = bisect_left(tokens, behind - 1, done, key=_start)
+        if start < end or i == len(tokens) or tokens[i].start != behind - 1 or tokens[i].text != "#":
+            continue  # in a comment, say
         end = _DIRECTIVE.match(text, start).end()  # type: ignore[union-attr]
         out += tokens[done:i]
         out.append(Token("directive", text[start:end], start))
