@@ -7,7 +7,7 @@ field names. The metadata is read from the IR's text, node by node, only as far 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import TypeAlias
@@ -16,7 +16,7 @@ from .harvest import Entry, Harvest, Parameter
 from .reflection import Argument, Builtin, Field, KernelInfo, Type
 from .source import Misuse
 
-__all__ = ["read_kernels"]
+__all__ = ["read_constants", "read_kernels"]
 
 MAX_BUFFERS = 31
 MAX_THREADGROUP_ARGUMENTS = 31
@@ -67,36 +67,37 @@ _FIELD = re.compile(r'(\w+): ("(?:[^"\\]|\\.)*"|![0-9]+|!DI\w+\([^)]*\)|[^,()]+)
 _REFERENCE = re.compile(r"!(\d+)|null")
 
 
-def read_kernels(
-    parts: Sequence[str], harvest: Harvest
-) -> tuple[tuple[KernelInfo, ...], list[tuple[str, int, str, tuple[int, ...], str]], tuple[int, ...]]:
+def read_kernels(ir: str, harvest: Harvest, numbers: Iterable[int]) -> dict[int, tuple[KernelInfo, int]]:
     """Match what the harvest found with what clang made of it.
 
     Parameters
     ----------
-    parts : sequence of str
-        The program's IR, or all of it but the functions: kernel number ``k`` is in part ``k % len(parts)``.
+    ir : str
+        IR that has the kernels, or all of it but the functions.
     harvest : Harvest
+    numbers : iterable of int
+        Of the kernels, in ``harvest.entries``.
 
     Returns
     -------
-    kernels : tuple of KernelInfo
-    constants : list of (name, index, scalar type, vector shape, symbol)
-        The function constants.
-    limits : tuple of int
-        ``max_total_threads_per_threadgroup`` of each kernel.
+    dict of int to (KernelInfo, int)
+        What is known of each kernel, and its ``max_total_threads_per_threadgroup``.
     """
-    readers = [_Reader(ir, harvest.visible) for ir in parts]
-    kernels = tuple(readers[k % len(readers)].kernel(k, entry) for k, entry in enumerate(harvest.entries))
-    reader = readers[0]
+    reader = _Reader(ir, harvest.visible)
+    entries = ((k, harvest.entries[k]) for k in numbers)
+    return {k: (reader.kernel(k, entry), reader.limit(k, entry)) for k, entry in entries}
+
+
+def read_constants(ir: str, harvest: Harvest) -> list[tuple[str, int, str, tuple[int, ...], str]]:
+    """The function constants of a program: (name, index, scalar type, vector shape, symbol) of each."""
+    reader = _Reader(ir)
     constants = []
     for k, constant in enumerate(harvest.constants):
         held = reader.pointee(reader.variable(f"__mp_constant_{k}"))
         symbol = reader.initializer(f"__mp_constant_{k}").rsplit("@", 1)[-1].split(",")[0].strip()
         name = constant.name.removeprefix("::")
         constants.append((name, reader.number(f"__mp_constant_index_{k}"), held.scalar or "", held.shape, symbol))
-    limits = tuple(readers[k % len(readers)].limit(k, entry) for k, entry in enumerate(harvest.entries))
-    return kernels, constants, limits
+    return constants
 
 
 class _Reader:

@@ -13,7 +13,7 @@ import importlib
 import re
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,10 +24,10 @@ from .assembly import Assembly, adapted
 from .cache import Cache, default_cache
 from .checks import Offence, find_offence, misuse_of
 from .conditionals import Arms
-from .debuginfo import read_kernels
+from .debuginfo import read_constants, read_kernels
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, Skipped, harvest
-from .lexer import Token, lex
+from .lexer import Token, collection_paused, lex
 from .options import MATH_MODES, Options
 from .overloads import Separated, separate_overloads
 from .parts import part_count, without_instantiations
@@ -165,32 +165,37 @@ def compile_program(
     UnsupportedError
         A kernel needs something the software device does not have.
     """
-    try:
-        store = store or default_cache()
-        headers = _Headers(source, options, store)
-        if len(source.text) > _LONG:
-            meanwhile(headers.precompiled)
-        expanded = meanwhile(lambda: _expand_macros(source, options))
-        lexed = lex(source.text)
-        separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
-        found = harvest(expanded(), source.name)
-        unit = _Unit(source, options, found, separated, lexed, headers)
-        made, warnings = unit.compile(parts or part_count(len(found.entries)), keep or str)
-        kernels, constants, limits = read_kernels([part.assembly.surroundings for part in made], found)
-        if unit.overload_sets:
-            made = [_with_known_spaces(part, kernels, unit, keep or str) for part in made]
-        for part in made:
-            if part.offence is not None:
-                raise misuse_of(part.offence, kernels, unit.describe_functions())
-    except Misuse as misuse:
-        from .diagnostics import misuse_error  # here and below: most programs do without, and need not wait for it
+    with collection_paused(len(source.text) > _LONG):
+        try:
+            return _compiled(source, options, store or default_cache(), parts, keep or str)
+        except Misuse as misuse:
+            from .diagnostics import misuse_error  # here and below: most programs need not wait for its import
 
-        raise misuse_error(misuse, source) from None
+            raise misuse_error(misuse, source) from None
+
+
+def _compiled(source: Source, options: Options, store: Cache, parts: int | None, keep: Callable[[str], str]) -> Program:
+    headers = _Headers(source, options, store)
+    if len(source.text) > _LONG:
+        meanwhile(headers.precompiled)
+    expanded = meanwhile(lambda: _expand_macros(source, options))
+    lexed = lex(source.text)
+    separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
+    found = harvest(expanded(), source.name)
+    unit = _Unit(source, options, found, separated, lexed, headers)
+    made, warnings = unit.compile(parts or part_count(len(found.entries)), keep)
+    known = {k: kernel for part in made for k, kernel in part.kernels.items()}
+    kernels = tuple(known[k][0] for k in range(len(known)))
+    if unit.overload_sets:
+        made = [_with_known_spaces(part, unit, keep) for part in made]
+    for part in made:
+        if part.offence is not None:
+            raise misuse_of(part.offence, kernels, unit.describe_functions())
     return Program(
         ir=tuple(part.ir for part in made),
         kernels=kernels,
-        constants=tuple(Constant(*c) for c in constants),
-        max_threads=limits,
+        constants=tuple(Constant(*c) for c in read_constants(made[0].assembly.surroundings, found)),
+        max_threads=tuple(known[k][1] for k in range(len(known))),
         warnings=(*map(_skipped_note, found.skipped), *warnings),
         inputs=_input_symbols(made[0].assembly, len(found.inputs)),
         kept=tuple(part.kept for part in made),
@@ -201,19 +206,21 @@ def compile_program(
 class _Part:
     """What a clang has made of some of the kernels."""
 
-    numbers: range  # of the kernels
+    kernels: Mapping[int, tuple[KernelInfo, int]]  # by number, with their limits
     assembly: Assembly
     offence: Offence | None = None
     ir: str = ""  # what the kernels reach, without debug information
     kept: str = ""
 
 
-def _finished(assembly: Assembly, numbers: range, options: Options, keep: Callable[[str], str]) -> _Part:
-    offence = find_offence(assembly, numbers)
+def _finished(
+    kernels: Mapping[int, tuple[KernelInfo, int]], assembly: Assembly, options: Options, keep: Callable[[str], str]
+) -> _Part:
+    offence = find_offence(assembly, kernels)
     if offence is not None:
-        return _Part(numbers, assembly, offence)
-    ir = _without_call_flags(assembly.pruned(_roots(numbers)), options)
-    return _Part(numbers, assembly, None, ir, keep(ir))
+        return _Part(kernels, assembly, offence)
+    ir = _without_call_flags(assembly.pruned(_roots(kernels)), options)
+    return _Part(kernels, assembly, None, ir, keep(ir))
 
 
 def _import_other_half() -> None:
@@ -242,22 +249,22 @@ def _switches(messages: str) -> set[str]:
     return switches | ({"-D__METALPY_BFLOAT_TO_INT"} if re.search(bfloat_to_int, messages) else set())
 
 
-def _roots(numbers: Sequence[int]) -> list[str]:
+def _roots(numbers: Iterable[int]) -> list[str]:
     """The entry points of the kernels with these numbers."""
     return [*(f"__mp_thread_{k}" for k in numbers), "__mp_group"]
 
 
-def _with_known_spaces(part: _Part, kernels: Sequence[KernelInfo], unit: _Unit, keep: Callable[[str], str]) -> _Part:
+def _with_known_spaces(part: _Part, unit: _Unit, keep: Callable[[str], str]) -> _Part:
     """The part with the overloads that are meant, for each of its kernels."""
     from .spaces import asks_for_spaces, resolve_spaces, without_marks
 
-    ir = part.assembly.pruned(_roots(part.numbers))
-    if asks_for_spaces(part.assembly, part.numbers):
-        infos = {k: kernels[k] for k in part.numbers}
+    ir = part.assembly.pruned(_roots(part.kernels))
+    if asks_for_spaces(part.assembly, part.kernels):
+        infos = {k: kernel for k, (kernel, _) in part.kernels.items()}
         ir = resolve_spaces(adapted(ir), infos, unit.overload_sets, unit.source.text)
     else:
         ir = without_marks(ir)
-    return _finished(Assembly(ir), part.numbers, unit.options, keep)
+    return _finished(part.kernels, Assembly(ir), unit.options, keep)
 
 
 def _skipped_note(function: Skipped) -> Diagnostic:
@@ -394,10 +401,10 @@ class _Unit:
         if result.returncode != 0:
             return result, None
         assembly = Assembly(result.stdout.decode("utf-8", "surrogateescape"))
-        numbers = range(part, len(self._found.entries), parts)
+        kernels = read_kernels(assembly.surroundings, self._found, range(part, len(self._found.entries), parts))
         if self.overload_sets:
-            return result, _Part(numbers, assembly)
-        return result, _finished(assembly, numbers, self.options, keep)
+            return result, _Part(kernels, assembly)
+        return result, _finished(kernels, assembly, self.options, keep)
 
     def _run(self, before: str, behind: str, program: str | None = None, part: int = 0, parts: int = 1) -> _Result:
         text = defined_flags(self._found) + self.options.directives + before

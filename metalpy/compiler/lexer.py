@@ -15,7 +15,7 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import NamedTuple
 
-__all__ = ["Token", "closing", "in_directive", "lex", "tokenize", "without_bodies"]
+__all__ = ["Token", "closing", "collection_paused", "in_directive", "lex", "tokenize", "without_bodies"]
 
 
 class Token(NamedTuple):
@@ -86,7 +86,7 @@ def lex(text: str) -> list[Token]:
     raw = 'R"' in text
     lexemes = [match[0] for match in _RAW_LEXEMES.finditer(text)] if raw else _LEXEMES.findall(text)
     new, kinds = tuple.__new__, _KINDS  # as fast again as Token(...)
-    with _no_collection(len(lexemes)):
+    with collection_paused(len(lexemes) > _MANY):
         return [
             new(Token, (kind, lexeme, start))
             for lexeme, start in zip(lexemes, accumulate(map(len, lexemes), initial=0), strict=False)
@@ -95,9 +95,9 @@ def lex(text: str) -> list[Token]:
 
 
 @contextmanager
-def _no_collection(count: int) -> Iterator[None]:
+def collection_paused(when: bool) -> Iterator[None]:
     """While many tokens are made the garbage collector would look at them all over again, which takes as long."""
-    pauses = count > _MANY and gc.isenabled()
+    pauses = when and gc.isenabled()
     if pauses:
         gc.disable()
     try:

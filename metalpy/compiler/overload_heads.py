@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
@@ -122,11 +122,11 @@ class Overload:
         return least, float("inf") if any(map(is_pack, self.parameters)) else len(self.parameters)
 
 
-def space_macros(tokens: list[Token]) -> SpaceMacros:
+def space_macros(directives: Iterable[Token]) -> SpaceMacros:
     """Macros such as `#define GLOBAL const device`; none of those that stand for different spaces here and there."""
     found: dict[str, set[tuple[str, bool]]] = {}
-    for token in tokens:
-        match = _MACRO.match(token.text) if token.kind == "directive" else None
+    for directive in directives:
+        match = _MACRO.match(directive.text)
         words = match[2].split() if match else []
         spaces = [word for word in words if word in ADDRESS_SPACES]
         if match and len(spaces) == 1 and set(words) <= QUALIFIERS:

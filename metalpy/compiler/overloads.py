@@ -49,6 +49,9 @@ from .twins import Definition, Finder, Text, are_twins
 __all__ = ["MARK", "SPACES", "OverloadSet", "Separated", "separate_overloads"]
 
 
+_NAMING = frozenset({"using", "typedef", "struct", "class", "typename"})
+
+
 def separate_overloads(original: str, rewritten: str, lexed: list[Token] | None = None) -> Separated:
     """Drop the twins of a program and give the overloads for different address spaces names of their own.
 
@@ -67,7 +70,7 @@ def separate_overloads(original: str, rewritten: str, lexed: list[Token] | None 
     twins = finder.twins(definitions)
     out = Separated(rewritten)
     dropped = set(twins)
-    macros = space_macros(text.tokens)
+    macros = space_macros(text.directives)
     groups = _groups(text, definitions, macros)
     related = _related(text, definitions)
     sets = [
@@ -111,20 +114,21 @@ def _related(text: Text, definitions: Iterable[Definition]) -> Related:
     """
     tokens = text.tokens
     aliases = set()
-    for i, token in enumerate(tokens[:-3]):
-        if token.text == "using" and tokens[i + 2].text == "=":
-            aliases.add(tokens[i + 1].text)
-        elif token.text == "typedef":
+    for i in [i for i, token in enumerate(tokens[:-3]) if token[1] in _NAMING]:
+        word, behind = tokens[i].text, tokens[i + 2].text
+        if word == "typedef":
             end = next((j for j in range(i, len(tokens)) if tokens[j].text == ";"), len(tokens))
             aliases.add(tokens[end - 1].text)
-        elif token.text in ("struct", "class") and tokens[i + 2].text == ":":
+        elif (
+            (word == "using" and behind == "=")
+            or (word in ("struct", "class") and behind == ":")
+            or (word in ("typename", "class") and behind in (",", ">", "="))  # those of a function have numbers
+        ):
             aliases.add(tokens[i + 1].text)
-        elif token.text in ("typename", "class") and tokens[i + 2].text in (",", ">", "="):
-            aliases.add(tokens[i + 1].text)  # of a class template; those of a function have numbers
-        elif token.kind == "directive":
-            words = token.text.replace("#", " ", 1).split(None, 2)
-            if len(words) > 2 and words[0] == "define":
-                aliases.add(words[1])
+    for directive in text.directives:
+        words = directive.text.replace("#", " ", 1).split(None, 2)
+        if len(words) > 2 and words[0] == "define":
+            aliases.add(words[1])
     heads = ((d.scope.name, tokens[d.first : d.body]) for d in definitions if d.scope.is_class)
     converting = {name for name, head in heads if any(t.text == name for t in head)}
     return Related(frozenset(aliases), frozenset(converting))

@@ -146,6 +146,10 @@ class Text:
         self.tokens = self._tokens = tokenize(text, lexed=lexed)
 
     @cached_property
+    def directives(self) -> list[Token]:
+        return [token for token in self.tokens if token[0] == "directive"]
+
+    @cached_property
     def _index(self) -> dict[int, int]:
         return {token.start: i for i, token in enumerate(self._tokens)}
 
