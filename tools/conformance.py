@@ -22,7 +22,7 @@ INTRODUCTION = """\
 
 What of the Metal Shading Language's standard library (3.2) the software device has, and how exact it is. The tables
 are those of the tests: `tests/msl/test_conformance.py`, `test_conformance_types.py`, `test_simdgroup_matrix.py`,
-`test_tensors.py` and `test_c10.py` call each function for each type that it is listed with and for every number of
+`test_tensors.py` and `test_c10*.py` call each function for each type that it is listed with and for every number of
 components (vectors of half and bfloat in one length), and compare with NumPy, with Python's integers or with mpmath.
 `python tools/conformance.py` writes this page, and a test compares.
 

@@ -24,6 +24,7 @@ _COMMON = re.compile(r"^(?:target |source_filename|%|\$|attributes |!llvm\.(?!db
 _NODE = re.compile(r"^!(\d+) = [^\n]*$", re.M)
 _REFERENCE = re.compile(r"!(\d+)")
 _ELEMENT = re.compile(r", !(\d+)")
+_BEGINNINGS = ("; ", "source_filename ", "target ")  # of what is printed, and of slices
 _CONSTRUCTORS = "llvm.global_ctors"
 
 # IR for any CPU: which one is decided when a kernel is lowered.
@@ -58,7 +59,8 @@ class Assembly:
     def __init__(self, text: str) -> None:
         # LLVM prints types and globals, then functions, then attributes and metadata. Functions are most of it, and
         # regular expressions that look at every line of them would take seconds.
-        self._text = f"\n{text}\n"
+        # A line has an end and one before it; the text may be too large to copy for that.
+        self._text = text if text.startswith(_BEGINNINGS) and text.endswith("\n") else f"\n{text}\n"
         first = self._text.find("\ndefine ")
         first = first if first >= 0 else len(self._text)
         declared = self._text.find("\ndeclare ", 0, first)
@@ -177,17 +179,17 @@ class Assembly:
         names = [name for name in self.reachable(roots) if name not in renamed.values() and name not in given]
         body = self._body(names, lines)
         for old, new in renamed.items():
-            body = re.sub(rf"@{re.escape(old)}(?![\w.$-])", f"@{new}", body)
+            body = [re.sub(rf"@{re.escape(old)}(?![\w.$-])", f"@{new}", text) for text in body]
         return self._module(body, lines)
 
-    def _body(self, names: Iterable[str], lines: bool) -> str:
-        return "\n".join(undescribed(self.definition(name), lines=lines) for name in names) + "\n"
+    def _body(self, names: Iterable[str], lines: bool) -> list[str]:
+        return [undescribed(self.definition(name), lines=lines) for name in names]
 
-    def _module(self, body: str, lines: bool) -> str:
+    def _module(self, body: list[str], lines: bool) -> str:
         before, behind = self._common
         if lines and (unit := UNIT.search(self.surroundings)):
             behind += unit[0]
-        return "".join((before, body, behind, self._metadata(body, behind)))
+        return "\n".join((f"{before}{body[0]}" if body else before, *body[1:], behind + self._metadata(*body, behind)))
 
     def _metadata(self, *texts: str) -> str:
         found: dict[str, str] = {}

@@ -6,6 +6,7 @@ running clang and without importing LLVM.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import zlib
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._core.trace import Region
-from ..errors import Diagnostic, FixIt, LaunchTypeError
+from ..errors import Diagnostic, FixIt, LaunchTypeError, MetalError
 from .ahead import Ahead, likely_shape
 from .cache import Cache, default_cache, make_key
 from .executor import CHECKED, Lowered, chosen_executor
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Compilation", "checked_constants", "compile_source"]
 
 _PROGRAM, _IR, _KERNEL = ".program", ".ir", ".so"
+_LARGE = 1 << 20  # bytes of IR, which take longer to compress than a thread to start
+_writing: dict[str, threading.Thread] = {}  # by key of such IR
 
 
 def compile_source(source: Source, options: Options, store: Cache | None = None) -> Compilation:
@@ -78,11 +81,21 @@ def _compile(source: Source, options: Options, store: Cache, noted: dict[str, An
 
 
 def _keep(part: str, store: Cache) -> str:
-    """Store a part of a program's IR; returns its key."""
+    """Store a part of a program's IR, a large one in the background; returns its key."""
     data = part.encode("utf-8", "surrogateescape")
     key = make_key("ir", hashlib.blake2b(data).hexdigest())
-    store.store(key, _IR, zlib.compress(data, 1))
+    if len(data) < _LARGE:
+        store.store(key, _IR, zlib.compress(data, 1))
+    else:  # who needs it before has it in memory
+        _writing[key] = threading.Thread(target=_write, args=(key, data, store), name="metalpy cache")
+        _writing[key].start()
     return key
+
+
+def _write(key: str, data: bytes, store: Cache) -> None:
+    with contextlib.suppress(MetalError, OSError):  # IR that the cache does not have is made again
+        store.store(key, _IR, zlib.compress(data, 1))
+    _writing.pop(key, None)
 
 
 class Compilation:
@@ -230,6 +243,9 @@ class Compilation:
 
     def ir(self) -> tuple[str, ...]:
         """The parts of the program's IR: from the cache, or from the source again if the cache has lost one."""
+        for key in self._facts["ir"]:
+            if writer := _writing.get(key):
+                writer.join()
         packed = [self._store.load(key, _IR) for key in self._facts["ir"]]
         if None not in packed:
             return tuple(zlib.decompress(part or b"").decode("utf-8", "surrogateescape") for part in packed)

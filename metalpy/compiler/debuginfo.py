@@ -7,15 +7,16 @@ field names. The metadata is read from the IR's text, node by node, only as far 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
+from typing import TypeAlias
 
 from .harvest import Entry, Harvest, Parameter
 from .reflection import Argument, Builtin, Field, KernelInfo, Type
 from .source import Misuse
 
-__all__ = ["read_kernels"]
+__all__ = ["read_constants", "read_kernels"]
 
 MAX_BUFFERS = 31
 MAX_THREADGROUP_ARGUMENTS = 31
@@ -56,49 +57,54 @@ _TENSOR = re.compile(
     r"metal::extents<(?P<index>[\w ]+), (?P<sizes>[\w, ]+)>, metal::tensor_handle\W"
 )
 _DYNAMIC = 2**64 - 1
+_ROLES = ("buffer", "threadgroup", "texture", "sampler")
+_Signature: TypeAlias = tuple[str, int, tuple[tuple[int, ...], ...]]  # type node, parameters, indices by role
 _ACCESSES = ("sample", "read", "write", "read_write")
 
 _NODE = re.compile(r"^!(\d+) = (?:distinct )?(!DI\w+\(.*\)|!\{.*\})$", re.MULTILINE)
+_GENERATED = re.compile(r'!DIGlobalVariable\(name: "(__mp_\w+)".*?, type: !(\d+)')
 _FIELD = re.compile(r'(\w+): ("(?:[^"\\]|\\.)*"|![0-9]+|!DI\w+\([^)]*\)|[^,()]+)')
 _REFERENCE = re.compile(r"!(\d+)|null")
 
 
-def read_kernels(
-    parts: Sequence[str], harvest: Harvest
-) -> tuple[tuple[KernelInfo, ...], list[tuple[str, int, str, tuple[int, ...], str]], tuple[int, ...]]:
+def read_kernels(ir: str, harvest: Harvest, numbers: Iterable[int]) -> dict[int, tuple[KernelInfo, int]]:
     """Match what the harvest found with what clang made of it.
 
     Parameters
     ----------
-    parts : sequence of str
-        The program's IR, or all of it but the functions: kernel number ``k`` is in part ``k % len(parts)``.
+    ir : str
+        IR that has the kernels, or all of it but the functions.
     harvest : Harvest
+    numbers : iterable of int
+        Of the kernels, in ``harvest.entries``.
 
     Returns
     -------
-    kernels : tuple of KernelInfo
-    constants : list of (name, index, scalar type, vector shape, symbol)
-        The function constants.
-    limits : tuple of int
-        ``max_total_threads_per_threadgroup`` of each kernel.
+    dict of int to (KernelInfo, int)
+        What is known of each kernel, and its ``max_total_threads_per_threadgroup``.
     """
-    readers = [_Reader(ir, harvest.visible) for ir in parts]
-    kernels = tuple(readers[k % len(readers)].kernel(k, entry) for k, entry in enumerate(harvest.entries))
-    reader = readers[0]
+    reader = _Reader(ir, harvest.visible)
+    entries = ((k, harvest.entries[k]) for k in numbers)
+    return {k: (reader.kernel(k, entry), reader.limit(k, entry)) for k, entry in entries}
+
+
+def read_constants(ir: str, harvest: Harvest) -> list[tuple[str, int, str, tuple[int, ...], str]]:
+    """The function constants of a program: (name, index, scalar type, vector shape, symbol) of each."""
+    reader = _Reader(ir)
     constants = []
     for k, constant in enumerate(harvest.constants):
         held = reader.pointee(reader.variable(f"__mp_constant_{k}"))
         symbol = reader.initializer(f"__mp_constant_{k}").rsplit("@", 1)[-1].split(",")[0].strip()
         name = constant.name.removeprefix("::")
         constants.append((name, reader.number(f"__mp_constant_index_{k}"), held.scalar or "", held.shape, symbol))
-    limits = tuple(readers[k % len(readers)].limit(k, entry) for k, entry in enumerate(harvest.entries))
-    return kernels, constants, limits
+    return constants
 
 
 class _Reader:
     def __init__(self, ir: str, functions: Sequence[str] = ()) -> None:
         self._ir, self._functions = ir, functions
         self._types: dict[str, Type] = {}
+        self._bindings: dict[_Signature, tuple[tuple[Argument, ...], tuple[Builtin, ...]]] = {}
 
     @cached_property
     def _nodes(self) -> dict[str, str]:
@@ -107,12 +113,7 @@ class _Reader:
     @cached_property
     def _variables(self) -> dict[str, str]:
         """Type node of each generated global by name."""
-        found = {}
-        for text in self._nodes.values():
-            if text.startswith('!DIGlobalVariable(name: "__mp_'):
-                fields = _fields(text)
-                found[fields["name"]] = fields["type"]
-        return found
+        return dict(_GENERATED.findall(self._ir))
 
     @cached_property
     def _globals(self) -> dict[str, str]:
@@ -146,13 +147,23 @@ class _Reader:
 
     def kernel(self, k: int, entry: Entry) -> KernelInfo:
         """The record of kernel number `k`."""
-        function = self._function_type(self.variable(f"__mp_function_{k}"))
-        parameter_types = function[1:]
+        # Kernels from one template are alike in this, if their types are, and there may be hundreds.
+        node = self.variable(f"__mp_function_{k}")
+        numbers = tuple(tuple(self._indices(k, entry, role)) for role in _ROLES)
+        signature = (node, id(entry.parameters), numbers)
+        if signature not in self._bindings:
+            self._bindings[signature] = self._bound(entry, self._function_type(node)[1:], numbers)
+        return KernelInfo(entry.name, *self._bindings[signature], entry.file, entry.line)
+
+    def _bound(
+        self, entry: Entry, types: list[str | None], indices: tuple[tuple[int, ...], ...]
+    ) -> tuple[tuple[Argument, ...], tuple[Builtin, ...]]:
         arguments: list[Argument] = []
         builtins: list[Builtin] = []
-        positions = {"buffer": 0, "threadgroup": 0, "texture": 0, "sampler": 0}
-        numbers = {role: self._indices(k, entry, role) for role in positions}
-        for parameter, node in zip(entry.parameters, parameter_types, strict=True):
+        positions = dict.fromkeys(_ROLES, 0)
+        numbers = dict(zip(_ROLES, indices, strict=True))
+        for parameter in entry.parameters:
+            node = self._member(types[parameter.place], parameter.path)
             if parameter.role in positions:
                 at = positions[parameter.role]
                 positions[parameter.role] += 1
@@ -160,7 +171,7 @@ class _Reader:
             else:
                 builtins.append(Builtin(parameter.name, parameter.role, self.type(node).name))
         self._check_indices(entry, arguments)
-        return KernelInfo(entry.name, tuple(arguments), tuple(builtins), entry.file, entry.line)
+        return tuple(arguments), tuple(builtins)
 
     def limit(self, k: int, entry: Entry) -> int:
         """``max_total_threads_per_threadgroup`` of kernel number `k`."""
@@ -245,6 +256,14 @@ class _Reader:
 
     def _list(self, node: str | None) -> list[str | None]:
         return [m[1] for m in _REFERENCE.finditer(self._nodes[node].removeprefix("!{"))] if node else []
+
+    def _member(self, node: str | None, path: Sequence[str]) -> str | None:
+        """The type node of what a path leads to in a struct."""
+        for name in path:
+            members = self._list(self._field(self._strip(node), "elements"))
+            found = (m for m in members if self._field(m, "tag") == "DW_TAG_member" and self._field(m, "name") == name)
+            node = self._field(next(found, None), "baseType")
+        return node
 
     def _function_type(self, node: str) -> list[str | None]:
         pointer = self._strip(node)

@@ -10,7 +10,9 @@ from .lexer import Token, closing
 
 __all__ = [
     "ADDRESS_SPACES",
+    "QUALIFIERS",
     "SCALAR",
+    "VECTOR",
     "base_name",
     "declarator",
     "is_kernel",
@@ -46,7 +48,7 @@ def number_kind(type_words: Sequence[str]) -> str | None:
 
 
 def is_kernel(declaration: list[Token]) -> bool:
-    return any(t.text == "kernel" for t in declaration) and "kernel" in split_attributes(declaration)[0]
+    return "kernel" in [text for _, text, _ in declaration] and "kernel" in split_attributes(declaration)[0]
 
 
 def split_attributes(tokens: list[Token]) -> tuple[dict[str, list[Token]], list[Token]]:
@@ -203,7 +205,7 @@ def type_name(tokens: list[Token], name: str) -> str:
 def string(tokens: list[Token] | None) -> str | None:
     if not tokens or any(t.kind != "string" for t in tokens):
         return None
-    return "".join(ast.literal_eval(t.text) for t in tokens)
+    return "".join(ast.literal_eval(t.text) if "\\" in t.text or t.text[0] != '"' else t.text[1:-1] for t in tokens)
 
 
 def spell(tokens: list[Token]) -> str:

@@ -16,6 +16,8 @@ thousands of kernels, so each gets no more than it needs.
 
 from __future__ import annotations
 
+import itertools
+
 from .debuginfo import MAX_THREADS
 from .harvest import Entry, FunctionConstant, GlobalInput, Harvest, Parameter
 from .overloads import SPACES
@@ -92,7 +94,7 @@ def _literal(name: str, expression: str) -> str:
 def _entry(k: int, entry: Entry, inputs: list[GlobalInput], placed: bool) -> str:
     position = dict.fromkeys(_ROLES, 0)
     known = {role: entry.literal_indices(role) for role in position}
-    arguments = [_argument(k, i, parameter, position, known) for i, parameter in enumerate(entry.parameters)]
+    arguments = [_argument(k, parameter, position, known) for parameter in entry.parameters]
     if placed:
         arguments = [_placed(p, a) for p, a in zip(entry.parameters, arguments, strict=True)]
     # Where the name alone may be that of several functions the type is spelled out. The name stands here once: a
@@ -109,20 +111,19 @@ def _entry(k: int, entry: Entry, inputs: list[GlobalInput], placed: bool) -> str
         f"void __mp_thread_{k}(const mp_group* __mp_g, const mp_thread* __mp_t) {{",
         f"(void)__mp_g, (void)__mp_t; using __mp_s = __mp::signature<decltype(__mp_function_{k})>;",
         *(f"__mp::fill({i.name}, __mp::{i.role}(__mp_g, __mp_t));" for i in inputs),
-        f"__mp_function_{k}({', '.join(arguments)}); }}",
+        f"__mp_function_{k}({', '.join(_gathered(list(zip(entry.parameters, arguments, strict=True))))}); }}",
         "} }" if entry.scope else "}",
     ]
     return " ".join(parts)
 
 
 def _indices(k: int, role: str, entry: Entry) -> list[str]:
-    those = [(i, p) for i, p in enumerate(entry.parameters) if p.role == role]
-    given = [f"int({p.index})" if p.index else "__mp::implicit_index" for _, p in those]
+    those = [p for p in entry.parameters if p.role == role]
+    given = [f"int({p.index})" if p.index else "__mp::implicit_index" for p in those]
     counts = ["1"] * len(those)
     if role in ("texture", "sampler"):  # an array of them takes several
-        counts = [
-            f"__mp::handles<__mp::signature<decltype(__mp_function_{k})>::parameter<{i}>>::count" for i, _ in those
-        ]
+        signature = f"__mp::signature<decltype(__mp_function_{k})>"
+        counts = [f"__mp::handles<{_type(p.place, p.path, signature)}>::count" for p in those]
     count = len(those)
     name = f"__mp_{role}s_{k}"
     return [
@@ -132,10 +133,33 @@ def _indices(k: int, role: str, entry: Entry) -> list[str]:
     ]
 
 
-def _argument(
-    k: int, i: int, parameter: Parameter, position: dict[str, int], known: dict[str, tuple[int, ...] | None]
-) -> str:
-    parameter_type = f"__mp_s::parameter<{i}>"
+def _type(place: int, path: tuple[str, ...], signature: str = "__mp_s") -> str:
+    """The C++ type of a parameter, or of what the path leads to in it."""
+    spelled = f"{signature}::parameter<{place}>"
+    for member in path:
+        spelled = f"decltype({spelled}::{member})"
+    return spelled
+
+
+def _gathered(arguments: list[tuple[Parameter, str]], path: tuple[str, ...] = ()) -> list[str]:
+    """The arguments, those of structs put together."""
+    out = []
+    depth = len(path)
+    for key, group in itertools.groupby(arguments, key=lambda a: (a[0].place, a[0].path[:depth])):
+        those = list(group)
+        parameter = those[0][0]
+        if len(parameter.path) == depth:
+            out += [argument for _, argument in those]
+            continue
+        members = []
+        for _, inner in itertools.groupby(those, key=lambda a: a[0].path[depth]):
+            members += _gathered(list(inner), (*path, ""))
+        out.append(f"{_type(key[0], key[1])}{{{', '.join(members)}}}")
+    return out
+
+
+def _argument(k: int, parameter: Parameter, position: dict[str, int], known: dict[str, tuple[int, ...] | None]) -> str:
+    parameter_type = _type(parameter.place, parameter.path)
     if parameter.role not in position:
         return f"__mp::input<{parameter_type}>::from(__mp::{parameter.role}(__mp_g, __mp_t))"
     at = position[parameter.role]

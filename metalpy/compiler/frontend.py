@@ -13,7 +13,7 @@ import importlib
 import re
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,10 +24,10 @@ from .assembly import Assembly, adapted
 from .cache import Cache, default_cache
 from .checks import Offence, find_offence, misuse_of
 from .conditionals import Arms
-from .debuginfo import read_kernels
+from .debuginfo import read_constants, read_kernels
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, Skipped, harvest
-from .lexer import Token, lex
+from .lexer import Token, collection_paused, lex
 from .options import MATH_MODES, Options
 from .overloads import Separated, separate_overloads
 from .parts import part_count, without_instantiations
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Constant", "Program", "compile_program"]
 
 _ABI_HEADERS = Path(__file__).parent.parent / "include"
+_LONG = 10_000  # characters, which take 5 ms to read
 MAX_ROUNDS = 8  # of compiling and mending what clang found: each shows more, in code that was not reached before
 
 # One target for all hosts, so that the IR is the same on each; lowering turns to the processor. Only how structs are
@@ -164,28 +165,37 @@ def compile_program(
     UnsupportedError
         A kernel needs something the software device does not have.
     """
-    try:
-        expanded = meanwhile(lambda: _expand_macros(source, options))
-        lexed = lex(source.text)
-        separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
-        found = harvest(expanded(), source.name)
-        unit = _Unit(source, options, found, separated, lexed, store or default_cache())
-        made, warnings = unit.compile(parts or part_count(len(found.entries)), keep or str)
-        kernels, constants, limits = read_kernels([part.assembly.surroundings for part in made], found)
-        if unit.overload_sets:
-            made = [_with_known_spaces(part, kernels, unit, keep or str) for part in made]
-        for part in made:
-            if part.offence is not None:
-                raise misuse_of(part.offence, kernels, unit.describe_functions())
-    except Misuse as misuse:
-        from .diagnostics import misuse_error  # here and below: most programs do without, and need not wait for it
+    with collection_paused(len(source.text) > _LONG):
+        try:
+            return _compiled(source, options, store or default_cache(), parts, keep or str)
+        except Misuse as misuse:
+            from .diagnostics import misuse_error  # here and below: most programs need not wait for its import
 
-        raise misuse_error(misuse, source) from None
+            raise misuse_error(misuse, source) from None
+
+
+def _compiled(source: Source, options: Options, store: Cache, parts: int | None, keep: Callable[[str], str]) -> Program:
+    headers = _Headers(source, options, store)
+    if len(source.text) > _LONG:
+        meanwhile(headers.precompiled)
+    expanded = meanwhile(lambda: _expand_macros(source, options))
+    lexed = lex(source.text)
+    separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
+    found = harvest(expanded(), source.name)
+    unit = _Unit(source, options, found, separated, lexed, headers)
+    made, warnings = unit.compile(parts or part_count(len(found.entries)), keep)
+    known = {k: kernel for part in made for k, kernel in part.kernels.items()}
+    kernels = tuple(known[k][0] for k in range(len(known)))
+    if unit.overload_sets:
+        made = [_with_known_spaces(part, unit, keep) for part in made]
+    for part in made:
+        if part.offence is not None:
+            raise misuse_of(part.offence, kernels, unit.describe_functions())
     return Program(
         ir=tuple(part.ir for part in made),
         kernels=kernels,
-        constants=tuple(Constant(*c) for c in constants),
-        max_threads=limits,
+        constants=tuple(Constant(*c) for c in read_constants(made[0].assembly.surroundings, found)),
+        max_threads=tuple(known[k][1] for k in range(len(known))),
         warnings=(*map(_skipped_note, found.skipped), *warnings),
         inputs=_input_symbols(made[0].assembly, len(found.inputs)),
         kept=tuple(part.kept for part in made),
@@ -196,19 +206,21 @@ def compile_program(
 class _Part:
     """What a clang has made of some of the kernels."""
 
-    numbers: range  # of the kernels
+    kernels: Mapping[int, tuple[KernelInfo, int]]  # by number, with their limits
     assembly: Assembly
     offence: Offence | None = None
     ir: str = ""  # what the kernels reach, without debug information but lines that were asked for
     kept: str = ""
 
 
-def _finished(assembly: Assembly, numbers: range, options: Options, keep: Callable[[str], str]) -> _Part:
-    offence = find_offence(assembly, numbers)
+def _finished(
+    kernels: Mapping[int, tuple[KernelInfo, int]], assembly: Assembly, options: Options, keep: Callable[[str], str]
+) -> _Part:
+    offence = find_offence(assembly, kernels)
     if offence is not None:
-        return _Part(numbers, assembly, offence)
-    ir = _without_call_flags(assembly.pruned(_roots(numbers), lines=options.lines), options)
-    return _Part(numbers, assembly, None, ir, keep(ir))
+        return _Part(kernels, assembly, offence)
+    ir = _without_call_flags(assembly.pruned(_roots(kernels), lines=options.lines), options)
+    return _Part(kernels, assembly, None, ir, keep(ir))
 
 
 def _import_other_half() -> None:
@@ -237,22 +249,22 @@ def _switches(messages: str) -> set[str]:
     return switches | ({"-D__METALPY_BFLOAT_TO_INT"} if re.search(bfloat_to_int, messages) else set())
 
 
-def _roots(numbers: Sequence[int]) -> list[str]:
+def _roots(numbers: Iterable[int]) -> list[str]:
     """The entry points of the kernels with these numbers."""
     return [*(f"__mp_thread_{k}" for k in numbers), "__mp_group"]
 
 
-def _with_known_spaces(part: _Part, kernels: Sequence[KernelInfo], unit: _Unit, keep: Callable[[str], str]) -> _Part:
+def _with_known_spaces(part: _Part, unit: _Unit, keep: Callable[[str], str]) -> _Part:
     """The part with the overloads that are meant, for each of its kernels."""
     from .spaces import asks_for_spaces, resolve_spaces, without_marks
 
-    ir = part.assembly.pruned(_roots(part.numbers), lines=unit.options.lines)
-    if asks_for_spaces(part.assembly, part.numbers):
-        infos = {k: kernels[k] for k in part.numbers}
+    ir = part.assembly.pruned(_roots(part.kernels), lines=unit.options.lines)
+    if asks_for_spaces(part.assembly, part.kernels):
+        infos = {k: kernel for k, (kernel, _) in part.kernels.items()}
         ir = resolve_spaces(adapted(ir), infos, unit.overload_sets, unit.source.text)
     else:
         ir = without_marks(ir)
-    return _finished(Assembly(ir), part.numbers, unit.options, keep)
+    return _finished(part.kernels, Assembly(ir), unit.options, keep)
 
 
 def _skipped_note(function: Skipped) -> Diagnostic:
@@ -292,6 +304,23 @@ def _expand_macros(source: Source, options: Options) -> str:
     return result.stdout.decode("utf-8", "surrogateescape")
 
 
+class _Headers:
+    """Which of our headers a program is compiled with, and with which flags."""
+
+    def __init__(self, source: Source, options: Options, store: Cache) -> None:
+        self._store = store
+        self.flags = [*_COMMON_FLAGS, *_version_flags(options), *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
+        self.names = ["__mp/entry.h", "__mp/keywords.h"]
+        if _STANDARD_LIBRARY.search(source.text):
+            # Before the program, whose macros may have names that the headers use, such as T or N.
+            self.names.append("metal_stdlib")
+
+    def precompiled(self) -> Path | None:
+        """See `precompiled_headers`; who comes while they are being made waits for them."""
+        own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
+        return precompiled_headers(self._store, [*self.flags, *own], self.names)
+
+
 class _Unit:
     """A program as clang gets it: our headers, the rewritten text, the entry points."""
 
@@ -302,14 +331,9 @@ class _Unit:
         found: Harvest,
         separated: Separated,
         lexed: list[Token],
-        store: Cache,
+        headers: _Headers,
     ) -> None:
-        self.source, self.options, self._found, self._lexed, self._store = source, options, found, lexed, store
-        self._flags = [*_COMMON_FLAGS, *_version_flags(options), *_COMPILE_FLAGS, *MATH_MODES[options.math_mode]]
-        self._headers = ["__mp/entry.h", "__mp/keywords.h"]
-        if _STANDARD_LIBRARY.search(source.text):
-            # Before the program, whose macros may have names that the headers use, such as T or N.
-            self._headers.append("metal_stdlib")
+        self.source, self.options, self._found, self._lexed, self._headers = source, options, found, lexed, headers
         # clang finds a definition by its label only where it has read the text itself.
         self._texts = ["__mp/async_copy.h"] if '"air.' in source.text or "\\01air." in source.text else []
         self._lines_before = 0  # in front of the user's text, in what clang read last
@@ -334,8 +358,8 @@ class _Unit:
             elif is_valid:
                 return [part for _, part in made if part], tuple(_told_once([*told, *self._warnings(messages)]))
             switches = _switches(messages)
-            if switches - set(self._flags):
-                self._flags += sorted(switches - set(self._flags))
+            if switches - set(self._headers.flags):
+                self._headers.flags += sorted(switches - set(self._headers.flags))
                 continue
             without_twins = drop_twins(self.source.text, self._program, messages)
             if not is_mended and without_twins is None:
@@ -378,10 +402,10 @@ class _Unit:
         if result.returncode != 0:
             return result, None
         assembly = Assembly(result.stdout.decode("utf-8", "surrogateescape"))
-        numbers = range(part, len(self._found.entries), parts)
+        kernels = read_kernels(assembly.surroundings, self._found, range(part, len(self._found.entries), parts))
         if self.overload_sets:
-            return result, _Part(numbers, assembly)
-        return result, _finished(assembly, numbers, self.options, keep)
+            return result, _Part(kernels, assembly)
+        return result, _finished(kernels, assembly, self.options, keep)
 
     def _run(self, before: str, behind: str, program: str | None = None, part: int = 0, parts: int = 1) -> _Result:
         text = defined_flags(self._found) + self.options.directives + before
@@ -389,15 +413,15 @@ class _Unit:
         entries = write_entries(self._found, part, parts, placed=bool(self.overload_sets))
         text += self._arms.insert(program or self._program) + entries + behind
         data = text.encode("utf-8", "surrogateescape")
-        own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
-        command = [*clang(), "-x", "c++", *self._flags, *_include_flags(self.source, self.options), *_OUTPUT]
-        headers = precompiled_headers(self._store, [*self._flags, *own], self._headers)
+        flags = self._headers.flags
+        command = [*clang(), "-x", "c++", *flags, *_include_flags(self.source, self.options), *_OUTPUT]
+        headers = self._headers.precompiled()
         if headers is not None:
             with_headers = [*command, "-include-pch", str(headers), *_included(self._texts), "-"]
             result = run_tool(with_headers, data, started=_import_other_half)
             if result.returncode == 0 or str(headers) not in result.stderr.decode("utf-8", "replace"):
                 return result
-        return run_tool([*command, *_included([*self._headers, *self._texts]), "-"], data)
+        return run_tool([*command, *_included([*self._headers.names, *self._texts]), "-"], data)
 
 
 def _told_once(found: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import itertools
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ..errors import UnsupportedError
@@ -28,6 +30,7 @@ from .declarations import (
     type_name,
 )
 from .lexer import Token, closing, tokenize, without_bodies
+from .parameter_structs import ParameterStructs
 from .source import Misuse
 
 __all__ = [
@@ -95,6 +98,8 @@ class Parameter:
     gate: str | None = None  # function constant that decides whether the argument exists
     type_name: str = ""  # as the source spells it, without qualifiers
     is_object: bool = False  # a tensor or a table of functions: by value, what it consists of in a buffer
+    place: int = 0  # of the function's parameter that it is, or is a part of
+    path: tuple[str, ...] = ()  # the members that lead to it, where that parameter is a struct
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,8 @@ class Entry:
         Parameters without an index get the lowest ones that are free, in the order of the source.
         """
         given = [p.index for p in self.parameters if p.role == role]
+        if not given:
+            return ()
         if not all(index is None or _DECIMAL.fullmatch(index) for index in given):
             return None
         if role in ("texture", "sampler") and None in given:  # arrays take several, and only clang knows which are some
@@ -194,6 +201,7 @@ class _Harvester:
         self._text = text
         self._name = name
         self._result = Harvest()
+        self._structs = ParameterStructs(BUILTINS | {"buffer", "texture", "sampler", "threadgroup", "id"})
         self._scope: list[str] = []  # names of the open namespaces, "" for a block such as extern "C" { }
         self._definitions: dict[str, list[tuple[Parameter, ...]]] = {}  # kernels by qualified name
         # In the order of the source, with the number of parameters that an instantiation spells out (None: none).
@@ -245,6 +253,8 @@ class _Harvester:
             self._visible(declaration)
         elif not self._graphics(declaration):
             self._variable(declaration)
+        if any(t.text in ("struct", "class", "using") for t in declaration):
+            self._structs.note([t for t in tokens[i:end] if t.kind != "directive"])
         return end
 
     def _namespace(self, i: int) -> int:
@@ -343,7 +353,7 @@ class _Harvester:
         names = [name] if name.startswith("::") else ["::".join(["", *scopes, name]), "::" + name]
         candidates = next((self._definitions[n] for n in names if n in self._definitions), [])
         for parameters in candidates:
-            if count is None or len(parameters) == count:
+            if count is None or len({p.place for p in parameters}) == count:
                 return replace(entry, parameters=parameters)
         raise Misuse(f"there is no kernel template '{name}' that this could instantiate", entry.file, entry.line, name)
 
@@ -358,11 +368,30 @@ class _Harvester:
     # ---- parameters ----
 
     def _parameters(self, tokens: list[Token], kernel: str) -> tuple[Parameter, ...]:
-        return tuple(
-            self._parameter(part, kernel)
-            for part in split_commas(tokens)
-            if part and not (len(part) == 1 and part[0].text == "void")
-        )
+        parts = [part for part in split_commas(tokens) if part and not (len(part) == 1 and part[0].text == "void")]
+        found = [
+            replace(p, place=place) for place, part in enumerate(parts) for p in self._spread(part, kernel, ())
+        ]  # fmt: skip
+        if any(p.path for p in found):
+            names = Counter(p.name for p in found)
+            parameter_names = [parameter_name(split_attributes(part)[1]) for part in parts]
+            found = [
+                replace(p, name=".".join((parameter_names[p.place], *p.path))) if p.path and names[p.name] > 1 else p
+                for p in found
+            ]
+        return tuple(found)
+
+    def _spread(self, tokens: list[Token], kernel: str, path: tuple[str, ...]) -> Iterator[Parameter]:
+        """The arguments that a parameter stands for: one, or those that a struct of resources holds."""
+        attributes, plain = split_attributes(tokens)
+        name = parameter_name(plain)
+        members = None if attributes else self._structs.members(tokens, name)
+        if members is None:
+            yield replace(self._parameter(tokens, kernel), path=path)
+            return
+        for member in members:
+            member_name = parameter_name(split_attributes(member)[1])
+            yield from self._spread(member, kernel, (*path, member_name))
 
     def _parameter(self, tokens: list[Token], kernel: str) -> Parameter:
         attributes, plain = split_attributes(tokens)

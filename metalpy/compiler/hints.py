@@ -64,6 +64,13 @@ _USES_METAL = re.compile(
     r"^\s*using\s+namespace\s+metal\b|^\s*#\s*include\s*<metal_stdlib>(?s:.*)\bmetal::", re.MULTILINE
 )
 _NAMES_A_PATH = re.compile(r"(?:#line[^\n]*\n)*\s*[\w./\\~-]+\.(?:metal|h|metallib|mtlp)\s*\Z")
+# What C's functions return through a pointer Metal's do through a reference.
+_BY_REFERENCE = re.compile(r"no matching function for call to '(frexp|modf|sincos)'")
+_REFERENCES = {
+    "frexp": "frexp(x, exponent)",
+    "modf": "modf(x, whole)",
+    "sincos": "float s = sincos(x, c)",
+}
 _CANDIDATE = re.compile(r"candidate (?:function|template)[^:]*?(?:not viable|ignored): (?P<reason>.*)")
 
 
@@ -71,6 +78,9 @@ def hint_for(message: str, text: str) -> str:
     """What to do about an error in the program `text`, or an empty string."""
     if _NAMES_A_PATH.match(text):
         return "this source is the name of a file: metalpy.compile_file(path) compiles one"
+    by_reference = _BY_REFERENCE.match(message)
+    if by_reference:
+        return f"the last argument is a reference, without &: {_REFERENCES[by_reference[1]]}"
     match = _UNKNOWN.match(message)
     if match is None:
         return ""

@@ -15,7 +15,7 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import NamedTuple
 
-__all__ = ["Token", "closing", "in_directive", "lex", "tokenize", "without_bodies"]
+__all__ = ["Token", "closing", "collection_paused", "in_directive", "lex", "tokenize", "without_bodies"]
 
 
 class Token(NamedTuple):
@@ -47,6 +47,7 @@ _LEXEME = (
 _LEXEMES = re.compile(_LEXEME, re.DOTALL)
 _RAW_LEXEMES = re.compile(_RAW_STRING + _LEXEME, re.DOTALL)
 _DIRECTIVE = re.compile(r"[ \t]*\#(?:\\\n|/\*.*?\*/|(?!//)[^\n])*", re.DOTALL)
+_LINE_WITH_HASH = re.compile(r"^[ \t]*#", re.MULTILINE)
 _BRACKETS = frozenset({"[", "[[", "]", "]]"})
 _start = itemgetter(2)
 _MANY = 10000  # lexemes; some milliseconds
@@ -85,7 +86,7 @@ def lex(text: str) -> list[Token]:
     raw = 'R"' in text
     lexemes = [match[0] for match in _RAW_LEXEMES.finditer(text)] if raw else _LEXEMES.findall(text)
     new, kinds = tuple.__new__, _KINDS  # as fast again as Token(...)
-    with _no_collection(len(lexemes)):
+    with collection_paused(len(lexemes) > _MANY):
         return [
             new(Token, (kind, lexeme, start))
             for lexeme, start in zip(lexemes, accumulate(map(len, lexemes), initial=0), strict=False)
@@ -94,9 +95,9 @@ def lex(text: str) -> list[Token]:
 
 
 @contextmanager
-def _no_collection(count: int) -> Iterator[None]:
+def collection_paused(when: bool) -> Iterator[None]:
     """While many tokens are made the garbage collector would look at them all over again, which takes as long."""
-    pauses = count > _MANY and gc.isenabled()
+    pauses = when and gc.isenabled()
     if pauses:
         gc.disable()
     try:
@@ -130,11 +131,11 @@ def _with_directives(text: str, tokens: list[Token]) -> list[Token]:
     """With one token in place of those of each preprocessor line."""
     out: list[Token] = []
     done = end = 0  # in tokens, in text
-    for i in [i for i, token in enumerate(tokens) if token[1] == "#"]:
-        hash_at = tokens[i].start
-        start = text.rfind("\n", 0, hash_at) + 1
-        if hash_at < end or text[start:hash_at].strip(" \t"):
-            continue
+    for match in _LINE_WITH_HASH.finditer(text):
+        start, behind = match.span()
+        i = bisect_left(tokens, behind - 1, done, key=_start)
+        if start < end or i == len(tokens) or tokens[i].start != behind - 1 or tokens[i].text != "#":
+            continue  # in a comment, say
         end = _DIRECTIVE.match(text, start).end()  # type: ignore[union-attr]
         out += tokens[done:i]
         out.append(Token("directive", text[start:end], start))

@@ -24,10 +24,16 @@ def pack(facts: Mapping[str, Any], kernels: Iterable[KernelInfo]) -> bytes:
     """Facts about a program, all of them JSON's own types, and its kernels."""
     table = _TypeTable()
     kernels = tuple(kernels)
+    lines: dict[tuple[int, int, str], str] = {}  # kernels of one template share what is said of them
+
+    def line(kernel: KernelInfo) -> str:
+        known = (id(kernel.arguments), id(kernel.builtins), kernel.file)
+        return lines.get(known) or lines.setdefault(known, _packed(kernel, table))
+
     declarations: dict[str, int] = {}  # their numbers, by their lines
     index = {
         "names": [kernel.name for kernel in kernels],
-        "declared": [declarations.setdefault(_packed(k, table), len(declarations)) for k in kernels],
+        "declared": [declarations.setdefault(line(k), len(declarations)) for k in kernels],
         "lines": [kernel.line for kernel in kernels],
         "types": table.rows,
     }

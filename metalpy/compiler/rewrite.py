@@ -101,7 +101,7 @@ def _attribute_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
     edits = [(start, stop, blanked(text[start:stop]))]
     if names[0] in BUILTINS and tokens[end + 1 : end + 2] and tokens[end + 1].text == ";":
         first = _first_of_declaration(text, tokens, at)
-        if first < at and not _in_parameters(tokens, at):
+        if first < at and not _in_parameters(tokens, at) and not _in_class(tokens, first):
             declared = re.sub(r"\b(const|constant)\b", "", text[tokens[first].start : start])
             return [(tokens[first].start, stop, f"threadgroup {declared}".ljust(stop - tokens[first].start))]
     if "function_constant" in names and not _in_parameters(tokens, at):  # there it gates an argument
@@ -117,6 +117,20 @@ def _first_of_declaration(text: str, tokens: list[Token], at: int) -> int:
             break
         first -= 1
     return first
+
+
+def _in_class(tokens: list[Token], at: int) -> bool:
+    """Whether the token at `at` stands in the braces of a class, a kernel's argument then."""
+    depth = 0
+    i = at - 1
+    while i >= 0 and (depth or tokens[i].text != "{"):
+        depth += (tokens[i].text == "}") - (tokens[i].text == "{")
+        i -= 1
+    head = []
+    while i > 0 and tokens[i - 1].text not in (";", "{", "}"):
+        i -= 1
+        head.append(tokens[i].text)
+    return "struct" in head or "class" in head
 
 
 def _graphics_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:

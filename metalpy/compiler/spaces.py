@@ -79,7 +79,7 @@ def resolve_spaces(ir: str, kernels: Mapping[int, KernelInfo], sets: Sequence[Ov
         text = inline_all_but(opened, _KEPT)
     else:
         _refuse_recursion(Assembly(text), entries, sets, program)
-    assembly = Assembly(text)
+    assembly = Assembly(text := _trusted(text, sets))
     for name, info in entries.items():
         _refuse_open_questions(assembly.definition(name), info, sets, program)
     # Lowering adapts what it gets, too, and gives values these names.
@@ -102,6 +102,24 @@ def _answered(text: str, entries: Iterable[str]) -> str:
 
             text = text.replace(body, _QUESTION.sub(answer, body), 1)
     return text
+
+
+def _trusted(text: str, sets: Sequence[OverloadSet]) -> str:
+    """The module with the answers that are wanted to questions of `guards` about pointers that were loaded.
+
+    Buffers hold no others than such into device and constant memory.
+    """
+
+    def answer(match: re.Match[str]) -> str:
+        expected = sets[int(match[2])].expected
+        space = expected[int(match[3])] if expected else 0
+        is_possible = space in (SPACES["device"], SPACES["constant"])
+        return f"  {match[1]} = add i32 0, {space}" if is_possible else match[0]
+
+    from .lowering import inline_all_but
+
+    trusted = _QUESTION.sub(answer, text)
+    return text if trusted == text else inline_all_but(trusted, _KEPT)
 
 
 def _is_thread_local(assembly: Assembly, name: str) -> bool:
@@ -211,6 +229,12 @@ def _refuse_open_questions(body: str, info: KernelInfo, sets: Sequence[OverloadS
             f"which overload of '{overloads.name}' kernel '{info.name}' calls depends on the address space of its "
             f"{overloads.arguments[int(question[3])]}, which cannot be told here: the software device sees where a "
             "pointer comes from, and not through one that lies in a buffer"
+        )
+    elif missing and sets[int(missing[1])].expected:
+        overloads = sets[int(missing[1])]
+        message = (
+            f"kernel '{info.name}' calls this overload of '{overloads.name}' with an argument in another address "
+            "space: overloads for different spaces are told apart only within one scope, under the same conditions"
         )
     elif missing:
         overloads = sets[int(missing[1])]

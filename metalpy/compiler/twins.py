@@ -146,6 +146,10 @@ class Text:
         self.tokens = self._tokens = tokenize(text, lexed=lexed)
 
     @cached_property
+    def directives(self) -> list[Token]:
+        return [token for token in self.tokens if token[0] == "directive"]
+
+    @cached_property
     def _index(self) -> dict[int, int]:
         return {token.start: i for i, token in enumerate(self._tokens)}
 
@@ -298,6 +302,7 @@ class Scope:
     end: int  # index of the closing token
     is_class: bool = False
     name: str = ""  # of a class
+    path: tuple[object, ...] = ()  # what is the same for all parts of a namespace
     # Functions by their heads as C++ will see them, with the conditionals around them.
     heads: dict[tuple[object, ...], tuple[int, int]] = field(default_factory=dict)
 
@@ -344,7 +349,8 @@ class Finder:
             yield Definition(*head, i, self._scopes[-1], tuple(self._branches))
             if self._is_class(head):
                 name = self._class_name(head)
-                self._scopes.append(Scope(closing(self._tokens, head[1]), is_class=True, name=name))
+                path = (*self._scopes[-1].path, head[1])
+                self._scopes.append(Scope(closing(self._tokens, head[1]), is_class=True, name=name, path=path))
                 i = head[1] + 1
 
     def _directive(self, i: int) -> None:
@@ -374,7 +380,8 @@ class Finder:
                 if has_parameters:
                     return (start, i), closing(tokens, i) + 1
                 if any(t.text in _NAMESPACES for t in tokens[start:i]):
-                    self._scopes.append(Scope(closing(tokens, i)))
+                    names = [t.text for t in tokens[start:i] if t.kind == "id" and t.text not in _UNNAMED]
+                    self._scopes.append(Scope(closing(tokens, i), path=(*self._scopes[-1].path, *names)))
                     return None, i + 1
                 end = closing(tokens, i) + 1
                 if end < len(tokens) and tokens[end].text == ";" and self._is_class((start, i)):
@@ -438,4 +445,5 @@ class Finder:
 
 _ACCESS = ("public", "private", "protected")
 _NAMESPACES = ("namespace", "extern")
+_UNNAMED = ("namespace", "extern", "inline")
 _DIRECTIVE = re.compile(r"[ \t]*#[ \t]*(?P<word>\w*)(?:[ \t]+(?P<name>\w+))?")

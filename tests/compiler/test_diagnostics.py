@@ -338,3 +338,17 @@ def test_includers_of_a_diamond(tmp_path):
         (tmp_path / name).write_text(text)
     source = read_source('#include "a.h"\n#include "b.h"\n', include_dirs=(str(tmp_path),))
     assert source.included_from(str(tmp_path / "c.h")) == ((str(tmp_path / "a.h"), 1), ("program_source", 1))
+
+
+@pytest.mark.parametrize(
+    ("statement", "wanted"),
+    [
+        ("int e; frexp(2.0f, &e);", r"frexp\(x, exponent\)"),
+        ("float i; modf(2.5f, &i);", r"modf\(x, whole\)"),
+        ("float s, c; sincos(1.0f, &s, &c);", r"float s = sincos\(x, c\)"),
+    ],
+)
+def test_functions_that_take_a_pointer_in_c(statement, wanted):
+    source = f"#include <metal_stdlib>\nusing namespace metal;\nkernel void k(device float* o) {{ {statement} }}"
+    with pytest.raises(mp.CompileError, match=f"the last argument is a reference, without &: {wanted}"):
+        mp.mps.compile_shader(source)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 
 import numpy as np
 import pytest
 
 import metalpy as mp
-from metalpy.compiler import frontend, parts
+from metalpy.compiler import compilation, frontend, parts
 from metalpy.compiler.cache import Cache
 from metalpy.compiler.compilation import compile_source
 from metalpy.compiler.frontend import compile_program
@@ -17,7 +18,7 @@ from metalpy.compiler.options import make_options
 from metalpy.compiler.parts import without_instantiations
 from metalpy.compiler.rewrite import blank_for_cpp
 from metalpy.compiler.source import read_source
-from metalpy.errors import CompileError
+from metalpy.errors import CacheError, CompileError
 
 # Kernel number i adds i: templates that the program, a macro and a macro of several lines instantiate; a plain kernel,
 # one in a namespace; a function constant and an input that each part needs.
@@ -128,6 +129,36 @@ def test_kernels_are_told_apart_by_their_own_part(in_parts):
     )
     paths = [[compiled.native(f"k{i}") for i in range(3)] for compiled in (first, second)]
     assert [a == b for a, b in zip(*paths, strict=True)] == [True, False, True]
+
+
+# ---- IR that is written in the background ----
+
+
+def test_who_needs_large_ir_waits_until_it_is_written(in_parts, monkeypatch):
+    def store_slowly(key, kind, payload, store=in_parts.store):
+        time.sleep(0.2 if kind == ".ir" else 0)
+        return store(key, kind, payload)
+
+    expected = built(in_parts, PROGRAM, 3).ir
+    monkeypatch.setattr(compilation, "_LARGE", 0)
+    monkeypatch.setattr(in_parts, "store", store_slowly)
+    compile_source(read_source(PROGRAM), make_options(), in_parts)
+    monkeypatch.setattr(frontend, "compile_program", None)  # what the cache has is not made again
+    assert compile_source(read_source(PROGRAM), make_options(), in_parts).ir() == expected
+
+
+def test_program_works_if_its_large_ir_cannot_be_written(in_parts, monkeypatch):
+    def store_others(key, kind, payload, store=in_parts.store):
+        if kind == ".ir":
+            raise CacheError("no space left")
+        return store(key, kind, payload)
+
+    monkeypatch.setattr(compilation, "_LARGE", 0)
+    monkeypatch.setattr(in_parts, "store", store_others)
+    check_results(mp.mps.compile_shader(PROGRAM))
+    expected = built(in_parts, PROGRAM, 3).ir
+    assert compile_source(read_source(PROGRAM), make_options(), in_parts).ir() == expected  # it is made again
+    assert not list(in_parts.folder.rglob("*.ir"))
 
 
 # ---- messages ----

@@ -172,3 +172,23 @@ def test_members_in_memory():
     assert layout.member("[4 x %pair]", 2) == (96, "%pair")
     with pytest.raises(Unsupported, match="%other"):
         layout.size("%other")
+
+
+def test_names_of_blocks_in_quotes():
+    text = """define void @f(i32 %0) {
+  switch i32 %0, label %"a$.exit" [
+    i32 1, label %"b$"
+  ]
+
+"b$":                                             ; preds = %1
+  br label %"a$.exit"
+
+"a$.exit":                                        ; preds = %"b$", %1
+  %2 = phi i32 [ 1, %"b$" ], [ 2, %1 ]
+  ret void
+}"""
+    blocks = parse_function(text).blocks
+    assert [*blocks] == ["1", "b$", "a$.exit"]
+    assert blocks["1"].terminator.targets == ["a$.exit", "b$"]
+    assert blocks["b$"].terminator.targets == ["a$.exit"]
+    assert blocks["a$.exit"].phis[0].targets == ["b$", "1"]

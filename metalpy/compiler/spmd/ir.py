@@ -291,7 +291,7 @@ def parse_function(text: str) -> Function:
             break
         label = _LABEL.match(line)
         if label:
-            block = Block(label[1])
+            block = Block(label[1].strip('"'))
             blocks[block.name] = block
             continue
         line = line.strip()
@@ -391,11 +391,11 @@ def _phi(op: str, text: str) -> Instruction:
     type_, rest = _take_type(text)
     found = [part[1:-1].rsplit(",", 1) for part in split_list(rest)]
     values = [Value(type_, value.strip()) for value, _ in found]
-    return Instruction(op, "", type_, values, targets=[block.strip()[1:] for _, block in found])
+    return Instruction(op, "", type_, values, targets=[block.strip()[1:].strip('"') for _, block in found])
 
 
 def _branch(op: str, text: str) -> Instruction:
-    targets = _BLOCK.findall(text)
+    targets = _blocks(text)
     operands = [_value(split_list(text)[0])] if len(targets) == 2 else []
     return Instruction(op, "", "void", operands, targets=targets)
 
@@ -403,10 +403,14 @@ def _branch(op: str, text: str) -> Instruction:
 def _switch(op: str, text: str) -> Instruction:
     head, _, cases = text.partition("[")
     value = _value(split_list(head)[0])
-    targets = _BLOCK.findall(head)
-    found = re.findall(r'i\d+ (-?\d+|true|false), label %([\w.$-]+|"[^"]+")', cases)
-    operands = [value, *(Value(value.type, number) for number, _ in found)]
-    return Instruction(op, "", "void", operands, targets=[*targets, *(block for _, block in found)])
+    found = re.findall(r"i\d+ (-?\d+|true|false), label", cases)
+    operands = [value, *(Value(value.type, number) for number in found)]
+    return Instruction(op, "", "void", operands, targets=[*_blocks(head), *_blocks(cases)])
+
+
+def _blocks(text: str) -> list[str]:
+    """The names of blocks behind `label`, without the quotes that those of lambdas have."""
+    return [name.strip('"') for name in _BLOCK.findall(text)]
 
 
 def _end(op: str, text: str) -> Instruction:

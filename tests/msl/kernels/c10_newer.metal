@@ -40,6 +40,14 @@ kernel void complex_conversions(device bool* nonzero, device float2* quotients, 
   nonzero[i] = cast_to<bool>(a[i]);
   quotients[i] = c10::metal::div(a[i], b[i]);
 }
+#define FUSED(T)                                                                                            \
+  kernel void fused_##T(device T* out, constant T* x, constant T* y, constant T* z,                         \
+                        uint i [[thread_position_in_grid]]) {                                               \
+    out[i] = c10::metal::fma(x[i], y[i], z[i]);                                                             \
+  }
+FUSED(float)
+FUSED(int)
+FUSED(float2)
 kernel void rounded_up(device int* out, constant int* a, constant int* b, uint i [[thread_position_in_grid]]) {
   out[i] = round_up(a[i], b[i]);
 }

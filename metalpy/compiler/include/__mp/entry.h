@@ -201,6 +201,57 @@ inline __attribute__((always_inline)) void fill(const T& variable, V value) {
 extern "C" __attribute__((const, nothrow)) int __mp_space(int set, int argument, const volatile void* address);
 extern "C" void __mp_no_overload(int set);
 
+namespace __mp {
+
+// Whether an overload is for the spaces of some arguments: an octal digit for each, 0 for an overload that takes any.
+constexpr bool is_for(unsigned long arguments, unsigned long spaces) {
+  for (; spaces; spaces /= 8, arguments /= 8)
+    if (spaces % 8 && spaces % 8 != arguments % 8) return false;
+  return true;
+}
+
+template <unsigned long Spaces>
+struct asked {
+  enum : unsigned long { value = Spaces };  // a static member would not be known where nothing is evaluated
+};
+
+// What an argument of a type that depends on a template is, which may be no pointer.
+template <int Set, int Argument>
+struct question {};
+template <int Set, int Argument, class T>
+inline __attribute__((always_inline)) int space_of(question<Set, Argument>, const T&) {
+  return 0;
+}
+template <int Set, int Argument, class T>
+inline __attribute__((always_inline)) int space_of(question<Set, Argument>, T* const& pointer) {
+  return __mp_space(Set, Argument, pointer);
+}
+
+// Whether a function may return what another does: it adds no more than a const.
+template <class To, class From>
+constexpr bool returns = __is_same(To, From);
+template <class T>
+constexpr bool returns<const T*, T*> = true;
+template <class T>
+constexpr bool returns<const T&, T&> = true;
+
+// The call of an overload for the spaces of the arguments; `none` is what it returns where there is no such overload.
+struct none {};
+template <class Result, int Set, class Call>
+inline __attribute__((always_inline)) Result chosen(const Call&) {
+  __mp_no_overload(Set);
+  __builtin_unreachable();
+}
+template <class Result, int Set, class Call, class Asked, class... Others>
+inline __attribute__((always_inline)) Result chosen(const Call& call, Asked asked, Others... others) {
+  if constexpr (returns<Result, decltype(call(asked))>)
+    return call(asked);
+  else
+    return chosen<Result, Set>(call, others...);
+}
+
+}  // namespace __mp
+
 // ---- the loop over a threadgroup's threads, for kernels whose threads never meet ----
 
 // One for all kernels: lowering gives the name __mp_thread to the entry point of the one that it compiles.

@@ -3,6 +3,7 @@
 // host that waits for the kernel raises the first message. Plain Metal, for any device.
 #ifndef C10_METAL_ERROR_H
 #define C10_METAL_ERROR_H
+#include <c10/metal/common.h>
 #include <metal_stdlib>
 #ifndef __METALPY_HARVEST__
 

@@ -91,7 +91,7 @@ inline oscillation far_bessel(float x, constant const float (&p)[P], constant co
 template <typename T>
 inline float bessel_j0_forward(T x) {
   const float size = ::metal::fabs(float(x));
-  if (::metal::isinf(size)) return 0.0f;
+  if (::metal::isinf(size)) return NAN;
   if (size < 8.0f) return detail::series(size * size / 32.0f - 1.0f, detail::near_j0);
   const detail::oscillation far = detail::far_bessel(size, detail::p0, detail::q0);
   return far.p * (far.cosine + far.sine) - far.q * (far.sine - far.cosine);
@@ -99,7 +99,7 @@ inline float bessel_j0_forward(T x) {
 template <typename T>
 inline float bessel_j1_forward(T x_) {
   const float x = float(x_), size = ::metal::fabs(x);
-  if (::metal::isinf(size)) return 0.0f;
+  if (::metal::isinf(size)) return NAN;
   if (size < 8.0f) return x * detail::series(size * size / 32.0f - 1.0f, detail::near_j1);
   const detail::oscillation far = detail::far_bessel(size, detail::p1, detail::q1);
   const float value = far.p * (far.sine - far.cosine) + far.q * (far.sine + far.cosine);
@@ -110,7 +110,7 @@ inline float bessel_y0_forward(T x_) {
   const float x = float(x_);
   if (x == 0.0f) return -INFINITY;
   if (!(x > 0.0f)) return NAN;
-  if (::metal::isinf(x)) return 0.0f;
+  if (::metal::isinf(x)) return NAN;
   if (x < 8.0f)
     return detail::series(x * x / 32.0f - 1.0f, detail::near_y0) +
         M_2_PI_F * ::metal::precise::log(x) * bessel_j0_forward(x);
@@ -122,7 +122,7 @@ inline float bessel_y1_forward(T x_) {
   const float x = float(x_);
   if (x == 0.0f) return -INFINITY;
   if (!(x > 0.0f)) return NAN;
-  if (::metal::isinf(x)) return 0.0f;
+  if (::metal::isinf(x)) return NAN;
   if (x < 8.0f)
     return x * detail::series(x * x / 32.0f - 1.0f, detail::near_y1) +
         M_2_PI_F * (::metal::precise::log(x) * bessel_j1_forward(x) - 1.0f / x);

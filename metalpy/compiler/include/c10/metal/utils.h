@@ -123,6 +123,17 @@ inline common_dtype<T, U> div(const T x, const U y) {
   return T(real / norm, imaginary / norm);
 }
 
+// x * y + z, rounded once for floating point; of complex numbers as their product and a sum.
+template <typename T, detail::when<!is_complex_v<T>> = true>
+inline T fma(const T x, const T y, const T z) {
+  if constexpr (::metal::is_floating_point_v<T>) return ::metal::fma(x, y, z);
+  else return x * y + z;
+}
+template <typename T, detail::when<is_complex_v<T>> = true>
+inline T fma(const T x, const T y, const T z) {
+  return T(::metal::fma(-x.y, y.y, ::metal::fma(x.x, y.x, z.x)), ::metal::fma(x.y, y.x, ::metal::fma(x.x, y.y, z.y)));
+}
+
 // Quotients rounded down, and the remainders that go with them, of the divisor's sign.
 template <typename T, typename U, detail::when<detail::both_integral<T, U>> = true>
 inline common_dtype<T, U> floor_divide(T x, U y) {
