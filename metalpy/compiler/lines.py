@@ -1,4 +1,4 @@
-"""Lines of the program in its IR, which the checked executor tells of: what is kept of debug information, and read back.
+"""Lines of the program in its IR, for the checked executor: what is kept of debug information, and read back.
 
 Instructions refer to a location (``!dbg``): a line in a scope, and if a call was inlined, the location of the call. A
 scope leads to a function and a file. All else that clang says of functions is left out: it describes their types, and
@@ -24,7 +24,9 @@ _KEPT = {
     "DICompileUnit": ("language", "file"),
 }
 _DETAILED = re.compile(rf"^(!\d+ = (?:distinct )?!)({'|'.join(_KEPT)})\((.*)\)$")
-_NODE = re.compile(r"^!(\d+) = (?:distinct )?!DI(?:Location|LexicalBlock|LexicalBlockFile|Subprogram|File)\((.*)\)$", re.M)
+_NODE = re.compile(
+    r"^!(\d+) = (?:distinct )?!DI(?:Location|LexicalBlock|LexicalBlockFile|Subprogram|File)\((.*)\)$", re.M
+)
 _FIELD = re.compile(r'(\w+): ("[^"]*"|[^,]+)')
 _ESCAPED = re.compile(rb"\\([0-9A-Fa-f]{2})")
 

@@ -1,7 +1,8 @@
 """``METALPY_EXECUTOR=checked``: a call before each access to memory that threads share, see ``cpu/check.c``.
 
-The IR of one kernel is optimised and inlined already. Addresses are followed back to where they come from: those of
-private variables and of the program's constants are left alone, those of an argument are known by its name.
+All of a kernel is inlined already, and little else is done to its IR, so that accesses are where they were written and
+have their lines (`lines`). Addresses are followed back to where they come from: those of private variables and of the
+program's constants are left alone, those of an argument are known by its name.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _TABLES = {0: "buffers", 8: "threadgroup"}  # by offset in struct mp_group
 _UNKNOWN, _EXEMPT = ("unknown", None), ("exempt", None)
 
 _PLACE = "{ ptr, ptr, ptr, i32, i32 }"  # struct place
-_MOST_NUMBERS = 0xFFFF
+_MOST_NUMBERS = 0xFFFF  # those of a toucher's place
 _LOCATION = re.compile(r", !dbg !(\d+)")
 
 _TYPE = r"(?:<[^>]+>|\[[^\]]+\]|\w+)"
@@ -51,7 +52,7 @@ def with_memory_checks(module: str, entry: str, names: Mapping[tuple[str, int], 
     Parameters
     ----------
     module : str
-        LLVM assembly, in which `entry` runs one thread.
+        LLVM assembly, in which `entry` runs one thread. The lines in it are gone from the result.
     entry : str
     names : mapping of (str, int) to str
         The names of ``("buffer", index)``, ``("threadgroup", index)`` and ``("variable", offset)``, one in threadgroup
@@ -66,9 +67,7 @@ def with_memory_checks(module: str, entry: str, names: Mapping[tuple[str, int], 
 
 
 class _Checks:
-    def __init__(
-        self, entry: str, names: Mapping[tuple[str, int], str], place: tuple[str, int], lines: Lines
-    ) -> None:
+    def __init__(self, entry: str, names: Mapping[tuple[str, int], str], place: tuple[str, int], lines: Lines) -> None:
         self._entry = entry
         self._names = names
         self._lines = lines

@@ -15,7 +15,16 @@ from pathlib import Path
 
 from ..errors import CompileError, Diagnostic
 
-__all__ = ["OWN_HEADERS", "PROGRAM_SOURCE", "STANDARD_HEADERS", "Misuse", "Source", "blanked", "is_own_file", "read_source"]
+__all__ = [
+    "OWN_HEADERS",
+    "PROGRAM_SOURCE",
+    "STANDARD_HEADERS",
+    "Misuse",
+    "Source",
+    "blanked",
+    "is_own_file",
+    "read_source",
+]
 
 PROGRAM_SOURCE = "program_source"  # Apple's name for source that has no file
 STANDARD_HEADERS = Path(__file__).parent / "include"

@@ -5,8 +5,8 @@
  * them into an order: a threadgroup barrier between threads of a threadgroup, a barrier or another meeting of the
  * simdgroup between its lanes. Nothing orders threadgroups. A write of what is there already is no write.
  *
- * Who touched what last is kept in a table of fixed size, for four bytes in an entry, and belongs to a job: entries of
- * others are as good as empty. Where the table is full, races are missed; what it reports is there.
+ * Who touched what last, and in which line, is kept in a table of fixed size, for four bytes in an entry, and belongs to
+ * a job: entries of others are as good as empty. Where the table is full, races are missed; what it reports is there.
  */
 #include "message.h"
 #include "lanes.h"
@@ -46,7 +46,7 @@ struct toucher {
     uint32_t group;           /* likewise */
     uint32_t phase;           /* of the threadgroup */
     uint32_t simd_phase;
-    uint16_t place;           /* its number */
+    uint16_t place;           /* the number of its place */
     uint8_t simdgroup;
     uint8_t bytes : 4;        /* which of the four; 0: nobody */
     uint8_t atomic : 1;

@@ -32,12 +32,12 @@ RACES = {
     "counter": (
         "kernel void k(device uint* n, uint i [[thread_position_in_grid]]) { n[0] += i; }",
         lambda k: k(mp.zeros(1, mp.uint32), threads=64),
-        "race: writes 'n', which thread .* reads, with no barrier",
+        "race: writes 'n', which thread .* reads at program_source:3, with no barrier",
     ),
     "threadgroups": (
         "kernel void k(device uint* n, uint i [[thread_position_in_grid]]) { n[i % 32] = i + 1; }",
         lambda k: k(mp.zeros(32, mp.uint32), threads=64, group_size=32),
-        "race: writes 'n', which thread .* writes otherwise, with nothing to order their threadgroups",
+        "race: writes 'n', which thread .* writes otherwise at program_source:3, with nothing to order their threadgroups",
     ),
     "atomic and plain": (
         "kernel void k(device atomic_uint* n, device uint* m, uint i [[thread_position_in_grid]]) {\n"
