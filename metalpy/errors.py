@@ -160,7 +160,8 @@ class KernelReportedError(MetalError):
     message : str
         The text of the report.
     file : str or None
-        Where the report stands, with `line`; ``"program_source"`` in source without a file.
+        Where the report stands, with `line`, or the access that ``METALPY_EXECUTOR=checked`` reports;
+        ``"program_source"`` in source without a file.
     line : int or None
     thread : tuple of 3 ints or None
         ``[[thread_position_in_grid]]`` of the thread that reported.

@@ -193,13 +193,15 @@ def test_lines_of_a_text_that_has_moved():
         assert report_of(launch, mp.mps.compile_shader(source).k).line == line_of(source, "HERE")
 
 
-def test_a_program_that_was_compiled_without_lines_has_those_of_kernels(monkeypatch):
-    source, launch = HEAD + OUTSIDE["helper"][0], OUTSIDE["helper"][1]
+@pytest.mark.parametrize("case", [OUTSIDE["helper"], (RACES["two writes"][0], RACES["two writes"][2])])
+def test_a_program_that_was_compiled_without_lines_has_those_of_kernels(monkeypatch, case):
+    source, launch = HEAD + case[0], case[1]
     monkeypatch.setenv("METALPY_EXECUTOR", "spmd")
     lib = mp.mps.compile_shader(source)
     monkeypatch.setenv("METALPY_EXECUTOR", "checked")
     error = report_of(launch, lib.k)
     assert (error.file, error.line) == ("program_source", line_of(source, "kernel void k"))
+    assert "program_source" not in error.message
 
 
 @pytest.mark.parametrize("executor", ["spmd", "reference"])
