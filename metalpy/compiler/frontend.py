@@ -186,7 +186,8 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
     made, warnings = unit.compile(parts or part_count(len(found.entries)), keep)
     known = {k: kernel for part in made for k, kernel in part.kernels.items()}
     kernels = tuple(known[k][0] for k in range(len(known)))
-    if unit.overload_sets:
+    constants = tuple(Constant(*c) for c in read_constants(made[0].assembly.surroundings, found))
+    if unit.overload_sets:  # what comes of it has no debug information
         made = [_with_known_spaces(part, unit, keep) for part in made]
     for part in made:
         if part.offence is not None:
@@ -194,7 +195,7 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
     return Program(
         ir=tuple(part.ir for part in made),
         kernels=kernels,
-        constants=tuple(Constant(*c) for c in read_constants(made[0].assembly.surroundings, found)),
+        constants=constants,
         max_threads=tuple(known[k][1] for k in range(len(known))),
         warnings=(*map(_skipped_note, found.skipped), *warnings),
         inputs=_input_symbols(made[0].assembly, len(found.inputs)),

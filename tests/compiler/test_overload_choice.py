@@ -437,3 +437,14 @@ kernel void k(device int* o, constant Held& held) {
   o[2] = from_buffer;
 }"""
     assert len(mp.mps.compile_shader(HEAD + program).k.arguments) == 2
+
+
+def test_overloads_beside_function_constants():
+    program = """
+constant int by [[function_constant(3)]];
+int f(device int* p) { return by; }
+int f(thread int* p) { return 2 * by; }
+kernel void k(device int* o) { int x; int of_x = f(&x); o[0] = f(o); o[1] = of_x; }"""
+    out = mp.zeros(2, dtype=np.int32)
+    mp.mps.compile_shader(HEAD + program).k.specialize({"by": 21})(out, threads=1)
+    assert out.tolist() == [21, 42]
