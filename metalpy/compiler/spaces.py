@@ -15,10 +15,12 @@ from .assembly import Assembly
 from .overloads import MARK, SPACES, OverloadSet
 from .reflection import KernelInfo
 from .source import Misuse
+from .spmd.size import lines_when_inlined
 from .twins import place_of
 
 __all__ = ["asks_for_spaces", "resolve_spaces", "without_marks"]
 
+_MOST_LINES = 1_000_000  # of IR, all kernels together; half of that took LLVM 37 s of processor time
 _ATTRIBUTES = re.compile(r"^(?:attributes #|define )[^\n]*$", re.MULTILINE)
 _INLINING = re.compile(r" (?:alwaysinline|noinline|optnone)\b")
 _KEPT = re.compile(rf"{MARK}\d+_\d+_(?!.*\.opened)|^__mp_(?:thread_\d+|group)$")
@@ -68,6 +70,7 @@ def resolve_spaces(ir: str, kernels: Mapping[int, KernelInfo], sets: Sequence[Ov
     from .lowering import inline_all_but  # LLVM is needed for such programs alone
 
     entries = {f"__mp_thread_{k}": info for k, info in kernels.items()}
+    _refuse_large(ir, entries, sets, program)
     text = inline_all_but(_ATTRIBUTES.sub(lambda line: _INLINING.sub("", line[0]), ir), _KEPT)
     # Overloads may call overloads of their set, but none leads to itself.
     depth = len(set(_OVERLOAD.findall(text)))
@@ -84,6 +87,17 @@ def resolve_spaces(ir: str, kernels: Mapping[int, KernelInfo], sets: Sequence[Ov
         _refuse_open_questions(assembly.definition(name), info, sets, program)
     # Lowering adapts what it gets, too, and gives values these names.
     return without_marks(text).replace("%mp.shift.", "%mp.shifted.")
+
+
+def _refuse_large(ir: str, entries: Mapping[str, KernelInfo], sets: Sequence[OverloadSet], program: str) -> None:
+    lines = lines_when_inlined(ir, entries)
+    if lines > _MOST_LINES:
+        message = (
+            f"'{sets[0].name}' has overloads for different address spaces; which ones are meant is found out with all "
+            f"calls inlined, and that makes {lines} lines of IR of the {len(entries)} kernels here, more than "
+            f"{_MOST_LINES}. Give the overloads names of their own, or compile fewer kernels at a time"
+        )
+        raise Misuse(message, *place_of(program, sets[0].offset), sets[0].name)
 
 
 def _answered(text: str, entries: Iterable[str]) -> str:
