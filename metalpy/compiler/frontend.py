@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import Diagnostic
+from ..errors import CompileError, Diagnostic
 from .assembly import Assembly, adapted
 from .cache import Cache, default_cache
 from .checks import Offence, find_offence, misuse_of
@@ -180,10 +180,19 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
         meanwhile(headers.precompiled)
     expanded = meanwhile(lambda: _expand_macros(source, options))
     lexed = lex(source.text)
-    separated = separate_overloads(source.text, blank_for_cpp(source.text, lexed), lexed)
+    rewritten = blank_for_cpp(source.text, lexed)
+    separated = separate_overloads(source.text, rewritten, lexed)
     found = harvest(expanded(), source.name)
-    unit = _Unit(source, options, found, separated, lexed, headers)
-    made, warnings = unit.compile(parts or part_count(len(found.entries)), keep)
+    count = parts or part_count(len(found.entries))
+    try:
+        unit = _Unit(source, options, found, separated, lexed, headers)
+        made, warnings = unit.compile(count, keep)
+    except CompileError:
+        separated, first = separate_overloads(source.text, rewritten, lexed, choosable=False), separated
+        if separated == first:
+            raise
+        unit = _Unit(source, options, found, separated, lexed, headers)
+        made, warnings = unit.compile(count, keep)
     known = {k: kernel for part in made for k, kernel in part.kernels.items()}
     kernels = tuple(known[k][0] for k in range(len(known)))
     constants = tuple(Constant(*c) for c in read_constants(made[0].assembly.surroundings, found))

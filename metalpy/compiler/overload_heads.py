@@ -262,6 +262,7 @@ class Related(NamedTuple):
 
     aliases: frozenset[str] = frozenset()  # and classes with bases
     converting: frozenset[str] = frozenset()  # classes with constructors
+    choosable: bool = True  # templates of any value are instantiated with pointers, to choose between these and others
 
 
 def may_be_taken_for(a: Overload, b: Overload, related: Related, *, for_values: bool = False) -> bool:
@@ -272,7 +273,7 @@ def may_be_taken_for(a: Overload, b: Overload, related: Related, *, for_values: 
     """
     least = max(a.counts[0], b.counts[0])
     most = int(min(a.counts[1], b.counts[1], max(len(a.parameters), len(b.parameters))))
-    if least > most or not _differ_in_spaces(a, b, most, for_values=for_values):
+    if least > most or not _differ_in_spaces(a, b, most, related.choosable, for_values):
         return False
     return all(_is_taken_for(_at(a.types, i), _at(b.types, i), related) for i in range(least))
 
@@ -281,7 +282,7 @@ def _at(types: Types, i: int) -> tuple[str, ...]:
     return types[i] if i < len(types) else ("$", "...")
 
 
-def _differ_in_spaces(a: Overload, b: Overload, most: int, *, for_values: bool) -> bool:
+def _differ_in_spaces(a: Overload, b: Overload, most: int, choosable: bool, for_values: bool) -> bool:
     if a.spaces[0] != b.spaces[0]:
         return True
     for i in range(1, most + 1):
@@ -290,7 +291,8 @@ def _differ_in_spaces(a: Overload, b: Overload, most: int, *, for_values: bool) 
             return True
         if bool(mine) != bool(others):
             in_one_space, anywhere = (_at(x.types, i - 1) for x in ((a, b) if mine else (b, a)))
-            is_value = "*" not in in_one_space and "[" not in in_one_space and "&" not in anywhere
+            is_reference = "*" not in in_one_space and "[" not in in_one_space
+            is_value = (is_reference or not choosable) and "&" not in anywhere
             if _takes_pointers(anywhere) and (for_values or not is_value):
                 return True
     return False

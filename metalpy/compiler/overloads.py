@@ -52,7 +52,9 @@ __all__ = ["MARK", "SPACES", "OverloadSet", "Separated", "separate_overloads"]
 _NAMING = frozenset({"using", "typedef", "struct", "class", "typename"})
 
 
-def separate_overloads(original: str, rewritten: str, lexed: list[Token] | None = None) -> Separated:
+def separate_overloads(
+    original: str, rewritten: str, lexed: list[Token] | None = None, *, choosable: bool = True
+) -> Separated:
     """Drop the twins of a program and give the overloads for different address spaces names of their own.
 
     Parameters
@@ -63,6 +65,9 @@ def separate_overloads(original: str, rewritten: str, lexed: list[Token] | None 
         The same as C++ of the same length.
     lexed : list of Token, optional
         What `lexer.lex` makes of `original`, if that is known.
+    choosable : bool
+        Whether a template that takes any value is in one set with a function for pointers into one space. It is
+        instantiated with pointers then, which it may not be made for. Otherwise the function is guarded.
     """
     text = Text(original, lexed)
     finder = Finder(text, rewritten)
@@ -72,7 +77,7 @@ def separate_overloads(original: str, rewritten: str, lexed: list[Token] | None 
     dropped = set(twins)
     macros = space_macros(text.directives)
     groups = _groups(text, definitions, macros)
-    related = _related(text, definitions)
+    related = _related(text, definitions)._replace(choosable=choosable)
     sets = [
         those
         for group in groups

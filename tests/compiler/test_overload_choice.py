@@ -461,3 +461,17 @@ kernel void k(device int* o) { int x = 1; o[0] = f(o); o[1] = f(&x); }"""
     ) as caught:
         mp.mps.compile_shader(HEAD + program)
     assert caught.value.lineno == 4
+
+
+def test_a_template_that_is_not_made_for_pointers():
+    """Metal never instantiates it with one."""
+    program = """
+int f(constant char* p) { return 3; }
+template <class T> int f(T x) { static_assert(is_integral<T>::value, "a number"); return int(x) + 1; }
+kernel void k(device int* o) { o[0] = f("text"); o[1] = f(6); }"""
+    out = mp.zeros(2, dtype=np.int32)
+    mp.mps.compile_shader(HEAD + program).k(out, threads=1)
+    assert out.tolist() == [3, 7]
+    wrong = program.replace('"text"', "o").replace("char*", "int*")
+    with pytest.raises(mp.CompileError, match="a number"):
+        mp.mps.compile_shader(HEAD + wrong)
