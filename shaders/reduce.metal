@@ -3,7 +3,8 @@
 // The host compiles this once for each reduction and choice of types, with these macros (a sum of floats without them):
 //   LOAD, MERGE           what reduce.h has for an element and for two results
 //   ELEMENT, SUM, RESULT  types of the elements in memory, of sums, of the result in memory
-//   CENTER                type of what LOAD compares elements with; `center` has one for each result
+//   CENTER                type of what LOAD compares elements with
+//   COMPARES              1 if it does: `center` has one for each result; 0: `center` may be anything and is not read
 // Complex numbers are float2.
 #include "reduce.h"
 
@@ -14,6 +15,7 @@
 #define SUM float
 #define RESULT float
 #define CENTER float
+#define COMPARES 0
 #endif
 
 using namespace metalpy;
@@ -22,6 +24,7 @@ using A = SUM;
 using R = RESULT;
 using C = CENTER;
 
+static C center_of(const device C* center, ulong result) { return COMPARES ? center[result] : C(0); }
 static A element(T x, C center) { return LOAD::of<A>(x, center); }
 static A merged(A a, A b) { return MERGE::of(a, b); }
 static R last(A x, C center, constant Reduction& how) {
@@ -39,7 +42,7 @@ static void reduce_row(device R* out, const device T* x, const device C* center,
                        uint row, uint lane) {
   uint result = row / how.parts;
   Part part = part_of(row % how.parts, how);
-  C middle = center[result];
+  C middle = center_of(center, result);
   const device T* own = x + how.start + place(result, how.kept);
   Four<MERGE, A> four;
   A rest = MERGE::none<A>();
@@ -81,11 +84,12 @@ kernel void columns(device R* out, const device T* x, const device C* center, co
   uint line = row % how.kept_count, first = group.x * 128 + lane;
   Part part = part_of(row / how.kept_count, how);
   const device T* column = x + how.start + place(line, how.kept);
-  const device C* middle = center + ulong(line) * how.width;
+  const ulong line_start = ulong(line) * how.width;
   device R* result = out + ulong(row) * how.width;
   if (group.x * 128 + 128 <= how.width) {
     A a = MERGE::none<A>(), b = a, c = a, d = a;
-    C own_a = middle[first], own_b = middle[first + 32], own_c = middle[first + 64], own_d = middle[first + 96];
+    C own_a = center_of(center, line_start + first), own_b = center_of(center, line_start + first + 32);
+    C own_c = center_of(center, line_start + first + 64), own_d = center_of(center, line_start + first + 96);
     for (uint o = part.outer; o < part.outer_end; ++o) {
       const device T* at = column + place(o, how.outer_axes) + part.inner * how.stride;
       for (uint i = part.inner; i < part.inner_end; ++i, at += how.stride) {
@@ -103,7 +107,7 @@ kernel void columns(device R* out, const device T* x, const device C* center, co
   }
   for (uint k = first; k < how.width; k += 32) {
     A a = MERGE::none<A>();
-    C own_a = middle[k];
+    C own_a = center_of(center, line_start + k);
     for (uint o = part.outer; o < part.outer_end; ++o) {
       const device T* at = column + place(o, how.outer_axes) + part.inner * how.stride;
       for (uint i = part.inner; i < part.inner_end; ++i, at += how.stride) a = merged(a, element(at[k], own_a));
@@ -115,7 +119,7 @@ kernel void columns(device R* out, const device T* x, const device C* center, co
 /// A thread for each result, whatever the layout.
 kernel void results(device R* out, const device T* x, const device C* center, constant Reduction& how,
                     uint i [[thread_position_in_grid]]) {
-  C middle = center[i];
+  C middle = center_of(center, i);
   const device T* own = x + how.start + place(i, how.kept);
   A a = MERGE::none<A>();
   for (uint o = 0; o < how.outer; ++o) {

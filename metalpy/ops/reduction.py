@@ -209,6 +209,7 @@ def arg_reduce(x: Array, axis: int | None, keepdims: bool, greatest: bool) -> Ar
 def _library(device: Device, load: str, merge: str, types: _Types) -> ShaderLibrary:
     element, sum_, result, center = (metal_name(types.element if dtype is None else dtype) for dtype in types)
     defines = {"LOAD": load, "MERGE": merge, "ELEMENT": element, "SUM": sum_, "RESULT": result, "CENTER": center}
+    defines["COMPARES"] = "0" if types.center is None else "1"
     return compile_file(shader_folder() / "reduce.metal", defines=defines, math_mode="safe", device=device)
 
 

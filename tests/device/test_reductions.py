@@ -292,3 +292,9 @@ def test_recorded(device, rng):
     graph.launch()
     np.testing.assert_allclose(variance.item(), host[1].var(), 1e-4)
     np.testing.assert_array_equal(in_order.numpy(), np.sort(host[1]))
+
+
+def test_more_results_than_elements_in_memory(device):
+    """Nothing else is read: not the places of what elements would be compared with."""
+    x = mp.broadcast_to(mp.ones(1, device=device), (1 << 24, 4))
+    assert mp.min(mp.sum(x, axis=1)).item() == 4
