@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from .declarations import outside_brackets, parameter_name, spell, split_attributes, split_commas
+from .declarations import name_of, outside_brackets, spell, split_commas
 from .lexer import Token, closing
 from .overload_heads import SPACES, Overload, address_of, bare, default_of, is_pack, template_end, template_names
 from .twins import Text
@@ -198,7 +198,7 @@ def _head(overload: Overload, rewritten: str, *, defaults: bool, name: str = "")
         texts = [t.text for t in parameter]
         at = texts.index("=") if "=" in texts else len(texts)
         spelled = _cpp(parameter[:at], rewritten)
-        if not parameter_name(split_attributes(parameter)[1]):
+        if not name_of(parameter):
             spelled += f" mp_p{i}"
         parameters.append(spelled + (" " + _cpp(parameter[at:], rewritten) if defaults else ""))
     name = name or spell(head[first:last])
@@ -273,7 +273,7 @@ def _calls(shown: Overload, asked: _Set, spaces: str = "mp_t::value") -> list[st
 
 def _names(overload: Overload) -> list[str]:
     """Its parameters', as `_head` names them."""
-    return [parameter_name(split_attributes(p)[1]) or f"mp_p{i}" for i, p in enumerate(overload.parameters)]
+    return [name_of(p) or f"mp_p{i}" for i, p in enumerate(overload.parameters)]
 
 
 def _arguments(overload: Overload) -> str:

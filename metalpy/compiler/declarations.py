@@ -16,6 +16,7 @@ __all__ = [
     "base_name",
     "declarator",
     "is_kernel",
+    "name_of",
     "number_kind",
     "outside_brackets",
     "parameter_name",
@@ -171,6 +172,11 @@ def outside_brackets(tokens: list[Token]) -> list[Token]:
             i = end if end < len(tokens) else i
         i += 1
     return out
+
+
+def name_of(parameter: list[Token]) -> str:
+    """A parameter's name, whatever attributes it has; "" if it has none."""
+    return parameter_name(split_attributes(parameter)[1])
 
 
 def parameter_name(tokens: list[Token]) -> str:

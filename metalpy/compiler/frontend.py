@@ -184,14 +184,14 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
     separated = separate_overloads(source.text, rewritten, lexed)
     found = harvest(expanded(), source.name)
     count = parts or part_count(len(found.entries))
+    unit = _Unit(source, options, found, separated, lexed, headers)
     try:
-        unit = _Unit(source, options, found, separated, lexed, headers)
         made, warnings = unit.compile(count, keep)
     except CompileError:
-        separated, first = separate_overloads(source.text, rewritten, lexed, choosable=False), separated
-        if separated == first:
+        others = separate_overloads(source.text, rewritten, lexed, choosable=False)
+        if others == separated:
             raise
-        unit = _Unit(source, options, found, separated, lexed, headers)
+        unit = _Unit(source, options, found, others, lexed, headers)
         made, warnings = unit.compile(count, keep)
     known = {k: kernel for part in made for k, kernel in part.kernels.items()}
     kernels = tuple(known[k][0] for k in range(len(known)))

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from .choosers import OverloadSet, Separated, insert
-from .declarations import parameter_name, split_attributes
+from .declarations import name_of
 from .lexer import Token
 from .overload_heads import (
     SPACES,
@@ -38,7 +38,7 @@ def guard(
     out: Separated,
 ) -> None:
     """Let functions that are no set, and that calls may mean in place of each other, ask for the right spaces."""
-    in_set = {o.definition.first: number for number, those in enumerate(sets) for o in those}
+    in_set = {o.definition.first for those in sets for o in those}
     named: dict[str, list[Overload]] = defaultdict(list)
     for definition in definitions:
         if text.tokens[definition.body].text == "{":
@@ -132,7 +132,7 @@ def _guard(text: Text, found: Overload, those: list[Overload], others: list[Over
         name = "this"
         if i:
             parameter = found.parameters[i - 1]
-            name = parameter_name(split_attributes(parameter)[1])
+            name = name_of(parameter)
             if not name:
                 name = f"mp_p{i}"
                 insert(out, parameter[-1].end, f" {name}")

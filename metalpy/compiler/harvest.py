@@ -20,6 +20,7 @@ from .declarations import (
     base_name,
     declarator,
     is_kernel,
+    name_of,
     outside_brackets,
     parameter_name,
     signature,
@@ -369,12 +370,10 @@ class _Harvester:
 
     def _parameters(self, tokens: list[Token], kernel: str) -> tuple[Parameter, ...]:
         parts = [part for part in split_commas(tokens) if part and not (len(part) == 1 and part[0].text == "void")]
-        found = [
-            replace(p, place=place) for place, part in enumerate(parts) for p in self._spread(part, kernel, ())
-        ]  # fmt: skip
+        found = [replace(p, place=place) for place, part in enumerate(parts) for p in self._spread(part, kernel, ())]
         if any(p.path for p in found):
             names = Counter(p.name for p in found)
-            parameter_names = [parameter_name(split_attributes(part)[1]) for part in parts]
+            parameter_names = [name_of(part) for part in parts]
             found = [
                 replace(p, name=".".join((parameter_names[p.place], *p.path))) if p.path and names[p.name] > 1 else p
                 for p in found
@@ -390,8 +389,7 @@ class _Harvester:
             yield replace(self._parameter(tokens, kernel), path=path)
             return
         for member in members:
-            member_name = parameter_name(split_attributes(member)[1])
-            yield from self._spread(member, kernel, (*path, member_name))
+            yield from self._spread(member, kernel, (*path, name_of(member)))
 
     def _parameter(self, tokens: list[Token], kernel: str) -> Parameter:
         attributes, plain = split_attributes(tokens)

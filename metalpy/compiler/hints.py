@@ -65,12 +65,12 @@ _USES_METAL = re.compile(
 )
 _NAMES_A_PATH = re.compile(r"(?:#line[^\n]*\n)*\s*[\w./\\~-]+\.(?:metal|h|metallib|mtlp)\s*\Z")
 # What C's functions return through a pointer Metal's do through a reference.
-_BY_REFERENCE = re.compile(r"no matching function for call to '(frexp|modf|sincos)'")
 _REFERENCES = {
     "frexp": "frexp(x, exponent)",
     "modf": "modf(x, whole)",
     "sincos": "float s = sincos(x, c)",
 }
+_BY_REFERENCE = re.compile(rf"no matching function for call to '({'|'.join(_REFERENCES)})'")
 _CANDIDATE = re.compile(r"candidate (?:function|template)[^:]*?(?:not viable|ignored): (?P<reason>.*)")
 
 

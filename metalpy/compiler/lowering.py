@@ -187,8 +187,9 @@ def _lower_reference(work: _Work, reason: str, is_checked: bool) -> Lowered:
         module = _with_memory_checks(module, machine, entry, program.kernels[work.k], variables)
     _run_passes(module, machine, vectorize=not is_checked)
     text = with_opaque_rotations(str(module))
-    module = llvm.parse_assembly(order_meetings(text) if uses_fibers else text)
-    text = str(module)
+    if uses_fibers:
+        text = order_meetings(text)
+    module = llvm.parse_assembly(text)
     stack = stack_size(text)
     flags = KERNEL_FIBERS * uses_fibers | KERNEL_MESSAGES * speaks | KERNEL_VARIABLES * has_variables(text)
     flags |= KERNEL_CHECKED * is_checked

@@ -13,6 +13,7 @@ from .declarations import (
     QUALIFIERS,
     SCALAR,
     VECTOR,
+    name_of,
     number_kind,
     outside_brackets,
     parameter_name,
@@ -229,7 +230,7 @@ def is_pack(parameter: list[Token]) -> bool:
 
 def does(overload: Overload, words: list[str]) -> list[str]:
     """What an overload does: the names of its parameters and its body, address spaces aside."""
-    names = [parameter_name(split_attributes(p)[1]) for p in overload.parameters]
+    names = [name_of(p) for p in overload.parameters]
     initializers = [t.text for t in overload.initializers]
     return names + [word for word in initializers + words[words.index("{") :] if word not in ERASED]
 
