@@ -17,7 +17,7 @@ cdef uint32_t last_device = 0  # identities given out
 
 
 def driver_tables():
-    """Addresses of the drivers of this build, the preferred one first."""
+    """Addresses of all drivers: those that were added, then those of this build, the preferred one first."""
     return [*added, *built_tables()]
 
 
