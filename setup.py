@@ -9,7 +9,8 @@ from glob import glob
 from pathlib import Path
 
 from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import Distribution, Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 DEBUG = os.environ.get("METALPY_DEBUG_BUILD", "0") != "0"
@@ -24,6 +25,17 @@ DIRECTIVES = {
     "initializedcheck": False,
     "embedsignature": True,
 }
+
+
+class BuildExtensions(build_ext):
+    """Leaves what `pip install -e` compiles in build/, where the next `build_ext --inplace` finds it."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        if self.editable_mode:
+            build = Distribution().get_command_obj("build")
+            build.ensure_finalized()
+            self.build_lib, self.build_temp = build.build_platlib, build.build_temp
 
 
 class BuildPackage(build_py):
@@ -102,5 +114,6 @@ setup(
     ext_modules=cythonize(
         EXTENSIONS, compiler_directives=DIRECTIVES, annotate=os.environ.get("METALPY_ANNOTATE", "0") != "0"
     ),
-    cmdclass={"build_py": BuildPackage},
+    cmdclass={"build_ext": BuildExtensions, "build_py": BuildPackage},
+    options={"build_ext": {"parallel": True}},  # modules side by side
 )
