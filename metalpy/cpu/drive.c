@@ -1,7 +1,6 @@
 /* drive.c: runs a queue's commands, alone or with helpers. */
 #include "software.h"
 
-
 #define PUBLISH_NS 20000     /* work shorter than this is not worth a wake-up */
 #define CHUNK_NS 100000      /* claim about this much at a time: clock checks stay fine, counters uncontended */
 #define CHUNK_MIN_NS 2000
