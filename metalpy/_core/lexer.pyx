@@ -198,6 +198,18 @@ def lex(str text):
     return tokens
 
 
+def places(list tokens, words, str kind=None):
+    """Indices of the tokens whose text is one of `words`, or that are of a kind."""
+    cdef frozenset wanted = frozenset(words)
+    cdef list found = []
+    cdef Py_ssize_t i
+    for i in range(len(tokens)):
+        token = <tuple>tokens[i]
+        if token[1] in wanted or (kind is not None and <str>token[0] == kind):
+            found.append(i)
+    return found
+
+
 def with_subscripts(list tokens):
     """With each ``]]`` that closes no ``[[`` as the two tokens that it is."""
     cdef list brackets = [], out = []

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import itemgetter
 
-from .._core.lexer import Token, closing, with_subscripts
+from .._core.lexer import Token, closing, places, with_subscripts
 from .._core.lexer import lex as _lex
 
-__all__ = ["Token", "closing", "collection_paused", "in_directive", "lex", "tokenize", "without_bodies"]
+__all__ = ["Token", "closing", "collection_paused", "in_directive", "lex", "places", "tokenize", "without_bodies"]
 
 
 _DIRECTIVE = re.compile(r"[ \t]*\#(?:\\\n|/\*.*?\*/|(?!//)[^\n])*", re.DOTALL)
