@@ -121,21 +121,32 @@ class Program:
     ``k % len(ir)`` of the IR.
     """
 
-    ir: tuple[str, ...]  # each part a module of its own, without debug information but lines that were asked for
+    assemblies: tuple[Assembly, ...]  # each part a module of its own
     kernels: tuple[KernelInfo, ...]
     constants: tuple[Constant, ...]
     max_threads: tuple[int, ...]
     warnings: tuple[Diagnostic, ...] = ()
     inputs: tuple[str, ...] = ()  # symbols of the inputs that are declared outside functions
     kept: tuple[str, ...] = ()  # what `compile_program` was told about each part of the IR
+    has_lines: bool = False
 
     @cached_property
-    def _assemblies(self) -> list[Assembly]:
-        return [Assembly(part) for part in self.ir]
+    def ir(self) -> tuple[str, ...]:
+        """What the kernels reach of each part, without debug information but lines that were asked for."""
+        count = len(self.assemblies)
+        numbers = (range(part, len(self.kernels), count) for part in range(count))
+        return tuple(
+            assembly.pruned(_roots(kernels), lines=self.has_lines)
+            for assembly, kernels in zip(self.assemblies, numbers, strict=True)
+        )
 
     def assembly(self, k: int) -> Assembly:
         """The IR that kernel number `k` is in, with an index of its symbols."""
-        return self._assemblies[k % len(self.ir)]
+        return self.assemblies[k % len(self.assemblies)]
+
+
+# Told what clang printed for a part of a program, and how to make the IR that the part needs; says how that is called.
+Keep = Callable[[bytes, Callable[[], str]], str]
 
 
 def compile_program(
@@ -143,7 +154,7 @@ def compile_program(
     options: Options,
     store: Cache | None = None,
     parts: int | None = None,
-    keep: Callable[[str], str] | None = None,
+    keep: Keep | None = None,
 ) -> Program:
     """Compile a program as far as LLVM IR.
 
@@ -156,7 +167,7 @@ def compile_program(
     parts : int, optional
         Into how many parts the IR is split; by default what suits the program and this machine's processors.
     keep : callable, optional
-        Called with each part of the IR as soon as that is known, maybe from several threads at once.
+        A `Keep`, called for each part as soon as clang has printed it, maybe from several threads at once.
 
     Raises
     ------
@@ -167,14 +178,14 @@ def compile_program(
     """
     with collection_paused(len(source.text) > _LONG):
         try:
-            return _compiled(source, options, store or default_cache(), parts, keep or str)
+            return _compiled(source, options, store or default_cache(), parts, keep or _keep_nothing)
         except Misuse as misuse:
             from .diagnostics import misuse_error  # here and below: most programs need not wait for its import
 
             raise misuse_error(misuse, source) from None
 
 
-def _compiled(source: Source, options: Options, store: Cache, parts: int | None, keep: Callable[[str], str]) -> Program:
+def _compiled(source: Source, options: Options, store: Cache, parts: int | None, keep: Keep) -> Program:
     headers = _Headers(source, options, store)
     if len(source.text) > _LONG:
         meanwhile(headers.precompiled)
@@ -202,14 +213,19 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
         if part.offence is not None:
             raise misuse_of(part.offence, kernels, unit.describe_functions())
     return Program(
-        ir=tuple(part.ir for part in made),
+        assemblies=tuple(part.assembly for part in made),
         kernels=kernels,
         constants=constants,
         max_threads=tuple(known[k][1] for k in range(len(known))),
         warnings=(*map(_skipped_note, found.skipped), *warnings),
         inputs=_input_symbols(made[0].assembly, len(found.inputs)),
         kept=tuple(part.kept for part in made),
+        has_lines=options.lines,
     )
+
+
+def _keep_nothing(printed: bytes, ir: Callable[[], str]) -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -219,18 +235,17 @@ class _Part:
     kernels: Mapping[int, tuple[KernelInfo, int]]  # by number, with their limits
     assembly: Assembly
     offence: Offence | None = None
-    ir: str = ""  # what the kernels reach, without debug information but lines that were asked for
     kept: str = ""
 
 
 def _finished(
-    kernels: Mapping[int, tuple[KernelInfo, int]], assembly: Assembly, options: Options, keep: Callable[[str], str]
+    kernels: Mapping[int, tuple[KernelInfo, int]], assembly: Assembly, printed: bytes, options: Options, keep: Keep
 ) -> _Part:
     offence = find_offence(assembly, kernels)
     if offence is not None:
         return _Part(kernels, assembly, offence)
-    ir = _without_call_flags(assembly.pruned(_roots(kernels), lines=options.lines), options)
-    return _Part(kernels, assembly, None, ir, keep(ir))
+    kept = keep(printed, lambda: assembly.pruned(_roots(kernels), lines=options.lines))
+    return _Part(kernels, assembly, None, kept)
 
 
 def _import_other_half() -> None:
@@ -264,7 +279,7 @@ def _roots(numbers: Iterable[int]) -> list[str]:
     return [*(f"__mp_thread_{k}" for k in numbers), "__mp_group"]
 
 
-def _with_known_spaces(part: _Part, unit: _Unit, keep: Callable[[str], str]) -> _Part:
+def _with_known_spaces(part: _Part, unit: _Unit, keep: Keep) -> _Part:
     """The part with the overloads that are meant, for each of its kernels."""
     from .spaces import asks_for_spaces, resolve_spaces, without_marks
 
@@ -274,7 +289,7 @@ def _with_known_spaces(part: _Part, unit: _Unit, keep: Callable[[str], str]) -> 
         ir = resolve_spaces(adapted(ir), infos, unit.overload_sets, unit.source.text)
     else:
         ir = without_marks(ir)
-    return _finished(part.kernels, Assembly(ir), unit.options, keep)
+    return _finished(part.kernels, Assembly(ir), ir.encode("utf-8", "surrogateescape"), unit.options, keep)
 
 
 def _skipped_note(function: Skipped) -> Diagnostic:
@@ -351,7 +366,7 @@ class _Unit:
         self.overload_sets = separated.sets
         self._arms = Arms(separated.insertions)
 
-    def compile(self, parts: int, keep: Callable[[str], str]) -> tuple[list[_Part], tuple[Diagnostic, ...]]:
+    def compile(self, parts: int, keep: Keep) -> tuple[list[_Part], tuple[Diagnostic, ...]]:
         """So many parts, and clang's warnings; if the program has overload sets, no more than its IR for each."""
         include_dirs = self.options.include_dirs
         told: list[Diagnostic] = []  # warnings about what was mended
@@ -394,7 +409,7 @@ class _Unit:
         """The IR again with debug information about functions: where they are."""
         return self._run("", "").stdout.decode("utf-8", "surrogateescape")
 
-    def _run_parts(self, parts: int, keep: Callable[[str], str]) -> list[tuple[_Result, _Part | None]]:
+    def _run_parts(self, parts: int, keep: Keep) -> list[tuple[_Result, _Part | None]]:
         """What each clang says, and what is made of it if it compiled, which is done while others still run."""
         if parts == 1:
             return [self._run_part(keep, self._program)]
@@ -405,17 +420,18 @@ class _Unit:
             return list(pool.map(lambda part: self._run_part(keep, program, part, parts), range(parts)))
 
     def _run_part(
-        self, keep: Callable[[str], str], program: str, part: int = 0, parts: int = 1
+        self, keep: Keep, program: str, part: int = 0, parts: int = 1
     ) -> tuple[_Result, _Part | None]:
         around = ("", "") if self.options.lines else _FUNCTIONS_UNDESCRIBED
         result = self._run(*around, program, part, parts)
         if result.returncode != 0:
             return result, None
-        assembly = Assembly(result.stdout.decode("utf-8", "surrogateescape"))
+        ir = _without_call_flags(result.stdout.decode("utf-8", "surrogateescape"), self.options)
+        assembly = Assembly(ir)
         kernels = read_kernels(assembly.surroundings, self._found, range(part, len(self._found.entries), parts))
         if self.overload_sets:
             return result, _Part(kernels, assembly)
-        return result, _finished(kernels, assembly, self.options, keep)
+        return result, _finished(kernels, assembly, result.stdout, self.options, keep)
 
     def _run(self, before: str, behind: str, program: str | None = None, part: int = 0, parts: int = 1) -> _Result:
         text = defined_flags(self._found) + self.options.directives + before
