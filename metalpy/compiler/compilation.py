@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ def _compile(source: Source, options: Options, store: Cache, noted: dict[str, An
         return Compilation(data, store, source, options)
     from .frontend import compile_program
 
-    program = compile_program(source, options, store, keep=lambda printed, ir: _keep(printed, ir, store))
+    program = compile_program(source, options, store, keep=lambda part: _keep(part, store))
     facts: dict[str, Any] = {
         "constants": [asdict(c) for c in program.constants],
         "max_threads": list(program.max_threads),
@@ -80,30 +80,21 @@ def _compile(source: Source, options: Options, store: Cache, noted: dict[str, An
     return Compilation(record, store, source, options, program)
 
 
-def _keep(printed: bytes, ir: Callable[[], str], store: Cache) -> str:
-    """Store a part of a program's IR, a large one in the background; returns its key.
-
-    Kernels of programs with the same IR are the same. To say that of a large one takes its time, so the key is that of
-    all that clang printed: there it says where types are, too.
-    """
-    if len(printed) < _LARGE:
-        data = _bytes(ir())
-        key = make_key("ir", hashlib.sha256(data).hexdigest())
+def _keep(part: str, store: Cache) -> str:
+    """Store a part of a program's IR, a large one in the background; returns its key."""
+    data = part.encode("utf-8", "surrogateescape")
+    key = make_key("ir", hashlib.sha256(data).hexdigest())
+    if len(data) < _LARGE:
         store.store(key, _IR, zlib.compress(data, 1))
     else:  # who needs it before has it in memory
-        key = make_key("printed", hashlib.sha256(printed).hexdigest())
-        _writing[key] = threading.Thread(target=_write, args=(key, ir, store), name="metalpy cache")
+        _writing[key] = threading.Thread(target=_write, args=(key, data, store), name="metalpy cache")
         _writing[key].start()
     return key
 
 
-def _bytes(ir: str) -> bytes:
-    return ir.encode("utf-8", "surrogateescape")
-
-
-def _write(key: str, ir: Callable[[], str], store: Cache) -> None:
+def _write(key: str, data: bytes, store: Cache) -> None:
     with contextlib.suppress(MetalError, OSError):  # IR that the cache does not have is made again
-        store.store(key, _IR, zlib.compress(_bytes(ir()), 1))
+        store.store(key, _IR, zlib.compress(data, 1))
     _writing.pop(key, None)
 
 

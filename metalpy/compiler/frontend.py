@@ -49,6 +49,7 @@ __all__ = ["Constant", "Program", "compile_program"]
 
 _ABI_HEADERS = Path(__file__).parent.parent / "include"
 _LONG = 10_000  # characters, which take 5 ms to read
+_LARGE = 1 << 20  # characters of IR
 MAX_ROUNDS = 8  # of compiling and mending what clang found: each shows more, in code that was not reached before
 
 # One target for all hosts, so that the IR is the same on each; lowering turns to the processor. Only how structs are
@@ -132,21 +133,15 @@ class Program:
 
     @cached_property
     def ir(self) -> tuple[str, ...]:
-        """What the kernels reach of each part, without debug information but lines that were asked for."""
+        """What is worth keeping of each part."""
         count = len(self.assemblies)
         numbers = (range(part, len(self.kernels), count) for part in range(count))
-        return tuple(
-            assembly.pruned(_roots(kernels), lines=self.has_lines)
-            for assembly, kernels in zip(self.assemblies, numbers, strict=True)
-        )
+        parts = zip(self.assemblies, numbers, strict=True)
+        return tuple(_worth_keeping(assembly, kernels, self.has_lines) for assembly, kernels in parts)
 
     def assembly(self, k: int) -> Assembly:
         """The IR that kernel number `k` is in, with an index of its symbols."""
         return self.assemblies[k % len(self.assemblies)]
-
-
-# Told what clang printed for a part of a program, and how to make the IR that the part needs; says how that is called.
-Keep = Callable[[bytes, Callable[[], str]], str]
 
 
 def compile_program(
@@ -154,7 +149,7 @@ def compile_program(
     options: Options,
     store: Cache | None = None,
     parts: int | None = None,
-    keep: Keep | None = None,
+    keep: Callable[[str], str] | None = None,
 ) -> Program:
     """Compile a program as far as LLVM IR.
 
@@ -167,7 +162,7 @@ def compile_program(
     parts : int, optional
         Into how many parts the IR is split; by default what suits the program and this machine's processors.
     keep : callable, optional
-        A `Keep`, called for each part as soon as clang has printed it, maybe from several threads at once.
+        Called with each part of the IR as soon as that is known, maybe from several threads at once.
 
     Raises
     ------
@@ -178,14 +173,14 @@ def compile_program(
     """
     with collection_paused(len(source.text) > _LONG):
         try:
-            return _compiled(source, options, store or default_cache(), parts, keep or _keep_nothing)
+            return _compiled(source, options, store or default_cache(), parts, keep or str)
         except Misuse as misuse:
             from .diagnostics import misuse_error  # here and below: most programs need not wait for its import
 
             raise misuse_error(misuse, source) from None
 
 
-def _compiled(source: Source, options: Options, store: Cache, parts: int | None, keep: Keep) -> Program:
+def _compiled(source: Source, options: Options, store: Cache, parts: int | None, keep: Callable[[str], str]) -> Program:
     headers = _Headers(source, options, store)
     if len(source.text) > _LONG:
         meanwhile(headers.precompiled)
@@ -224,10 +219,6 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
     )
 
 
-def _keep_nothing(printed: bytes, ir: Callable[[], str]) -> str:
-    return ""
-
-
 @dataclass(frozen=True)
 class _Part:
     """What a clang has made of some of the kernels."""
@@ -239,13 +230,20 @@ class _Part:
 
 
 def _finished(
-    kernels: Mapping[int, tuple[KernelInfo, int]], assembly: Assembly, printed: bytes, options: Options, keep: Keep
+    kernels: Mapping[int, tuple[KernelInfo, int]], assembly: Assembly, options: Options, keep: Callable[[str], str]
 ) -> _Part:
     offence = find_offence(assembly, kernels)
     if offence is not None:
         return _Part(kernels, assembly, offence)
-    kept = keep(printed, lambda: assembly.pruned(_roots(kernels), lines=options.lines))
-    return _Part(kernels, assembly, None, kept)
+    return _Part(kernels, assembly, None, keep(_worth_keeping(assembly, kernels, options.lines)))
+
+
+def _worth_keeping(assembly: Assembly, kernels: Iterable[int], lines: bool) -> str:
+    """The IR of these kernels, without debug information but lines that were asked for.
+
+    A large program comes with the little that it has besides: to find that takes longer than to store it.
+    """
+    return assembly.text if len(assembly.text) > _LARGE else assembly.pruned(_roots(kernels), lines=lines)
 
 
 def _import_other_half() -> None:
@@ -279,7 +277,7 @@ def _roots(numbers: Iterable[int]) -> list[str]:
     return [*(f"__mp_thread_{k}" for k in numbers), "__mp_group"]
 
 
-def _with_known_spaces(part: _Part, unit: _Unit, keep: Keep) -> _Part:
+def _with_known_spaces(part: _Part, unit: _Unit, keep: Callable[[str], str]) -> _Part:
     """The part with the overloads that are meant, for each of its kernels."""
     from .spaces import asks_for_spaces, resolve_spaces, without_marks
 
@@ -289,7 +287,7 @@ def _with_known_spaces(part: _Part, unit: _Unit, keep: Keep) -> _Part:
         ir = resolve_spaces(adapted(ir), infos, unit.overload_sets, unit.source.text)
     else:
         ir = without_marks(ir)
-    return _finished(part.kernels, Assembly(ir), ir.encode("utf-8", "surrogateescape"), unit.options, keep)
+    return _finished(part.kernels, Assembly(ir), unit.options, keep)
 
 
 def _skipped_note(function: Skipped) -> Diagnostic:
@@ -366,7 +364,7 @@ class _Unit:
         self.overload_sets = separated.sets
         self._arms = Arms(separated.insertions)
 
-    def compile(self, parts: int, keep: Keep) -> tuple[list[_Part], tuple[Diagnostic, ...]]:
+    def compile(self, parts: int, keep: Callable[[str], str]) -> tuple[list[_Part], tuple[Diagnostic, ...]]:
         """So many parts, and clang's warnings; if the program has overload sets, no more than its IR for each."""
         include_dirs = self.options.include_dirs
         told: list[Diagnostic] = []  # warnings about what was mended
@@ -409,7 +407,7 @@ class _Unit:
         """The IR again with debug information about functions: where they are."""
         return self._run("", "").stdout.decode("utf-8", "surrogateescape")
 
-    def _run_parts(self, parts: int, keep: Keep) -> list[tuple[_Result, _Part | None]]:
+    def _run_parts(self, parts: int, keep: Callable[[str], str]) -> list[tuple[_Result, _Part | None]]:
         """What each clang says, and what is made of it if it compiled, which is done while others still run."""
         if parts == 1:
             return [self._run_part(keep, self._program)]
@@ -420,7 +418,7 @@ class _Unit:
             return list(pool.map(lambda part: self._run_part(keep, program, part, parts), range(parts)))
 
     def _run_part(
-        self, keep: Keep, program: str, part: int = 0, parts: int = 1
+        self, keep: Callable[[str], str], program: str, part: int = 0, parts: int = 1
     ) -> tuple[_Result, _Part | None]:
         around = ("", "") if self.options.lines else _FUNCTIONS_UNDESCRIBED
         result = self._run(*around, program, part, parts)
@@ -431,7 +429,7 @@ class _Unit:
         kernels = read_kernels(assembly.surroundings, self._found, range(part, len(self._found.entries), parts))
         if self.overload_sets:
             return result, _Part(kernels, assembly)
-        return result, _finished(kernels, assembly, result.stdout, self.options, keep)
+        return result, _finished(kernels, assembly, self.options, keep)
 
     def _run(self, before: str, behind: str, program: str | None = None, part: int = 0, parts: int = 1) -> _Result:
         text = defined_flags(self._found) + self.options.directives + before
