@@ -57,7 +57,7 @@ MAX_ROUNDS = 8  # of compiling and mending what clang found: each shows more, in
 # the vectoriser what they are. What the runtime and kernels pass to each other, numbers, pointers and one vector of 16
 # bytes, is passed alike.
 _COMMON_FLAGS = (
-    "--target=x86_64-unknown-none-elf -fno-char8_t "
+    "--target=x86_64-unknown-none-elf -fno-char8_t -fomit-frame-pointer "
     "-std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fno-elide-type "
     "-fdiagnostics-parseable-fixits -ferror-limit=500"
 ).split()
