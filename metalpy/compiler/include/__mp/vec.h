@@ -20,32 +20,32 @@ template <class T> struct lanes<T, 2> {
     static constexpr int bits = sizeof(T) * 8 - 1;
     constexpr T &operator[](long i) { return constant_evaluated() ? (i == 0 ? x : y) : (&x)[i]; }
     constexpr const T &operator[](long i) const { return constant_evaluated() ? (i == 0 ? x : y) : (&x)[i]; }
-    friend constexpr Vec operator+(const Vec &a, const Vec &b) { return {T(a.x + b.x), T(a.y + b.y)}; }
-    friend constexpr Vec operator-(const Vec &a, const Vec &b) { return {T(a.x - b.x), T(a.y - b.y)}; }
-    friend constexpr Vec operator*(const Vec &a, const Vec &b) { return {T(a.x * b.x), T(a.y * b.y)}; }
-    friend constexpr Vec operator/(const Vec &a, const Vec &b) { return {T(a.x / b.x), T(a.y / b.y)}; }
-    friend constexpr Vec operator%(const Vec &a, const Vec &b) requires integer<T> { return {T(a.x % b.x), T(a.y % b.y)}; }
-    friend constexpr Vec operator&(const Vec &a, const Vec &b) requires integer<T> { return {T(a.x & b.x), T(a.y & b.y)}; }
-    friend constexpr Vec operator|(const Vec &a, const Vec &b) requires integer<T> { return {T(a.x | b.x), T(a.y | b.y)}; }
-    friend constexpr Vec operator^(const Vec &a, const Vec &b) requires integer<T> { return {T(a.x ^ b.x), T(a.y ^ b.y)}; }
-    friend constexpr Vec operator<<(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator+(Vec a, Vec b) { return {T(a.x + b.x), T(a.y + b.y)}; }
+    friend constexpr Vec operator-(Vec a, Vec b) { return {T(a.x - b.x), T(a.y - b.y)}; }
+    friend constexpr Vec operator*(Vec a, Vec b) { return {T(a.x * b.x), T(a.y * b.y)}; }
+    friend constexpr Vec operator/(Vec a, Vec b) { return {T(a.x / b.x), T(a.y / b.y)}; }
+    friend constexpr Vec operator%(Vec a, Vec b) requires integer<T> { return {T(a.x % b.x), T(a.y % b.y)}; }
+    friend constexpr Vec operator&(Vec a, Vec b) requires integer<T> { return {T(a.x & b.x), T(a.y & b.y)}; }
+    friend constexpr Vec operator|(Vec a, Vec b) requires integer<T> { return {T(a.x | b.x), T(a.y | b.y)}; }
+    friend constexpr Vec operator^(Vec a, Vec b) requires integer<T> { return {T(a.x ^ b.x), T(a.y ^ b.y)}; }
+    friend constexpr Vec operator<<(Vec a, Vec b) requires integer<T> {
         return {T(a.x << (b.x & bits)), T(a.y << (b.y & bits))};
     }
-    friend constexpr Vec operator>>(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator>>(Vec a, Vec b) requires integer<T> {
         return {T(a.x >> (b.x & bits)), T(a.y >> (b.y & bits))};
     }
-    friend constexpr Bools operator&&(const Vec &a, const Vec &b) { return {a.x && b.x, a.y && b.y}; }
-    friend constexpr Bools operator||(const Vec &a, const Vec &b) { return {a.x || b.x, a.y || b.y}; }
-    friend constexpr Bools operator==(const Vec &a, const Vec &b) { return {a.x == b.x, a.y == b.y}; }
-    friend constexpr Bools operator!=(const Vec &a, const Vec &b) { return {a.x != b.x, a.y != b.y}; }
-    friend constexpr Bools operator<(const Vec &a, const Vec &b) { return {a.x < b.x, a.y < b.y}; }
-    friend constexpr Bools operator<=(const Vec &a, const Vec &b) { return {a.x <= b.x, a.y <= b.y}; }
-    friend constexpr Bools operator>(const Vec &a, const Vec &b) { return {a.x > b.x, a.y > b.y}; }
-    friend constexpr Bools operator>=(const Vec &a, const Vec &b) { return {a.x >= b.x, a.y >= b.y}; }
-    friend constexpr Vec operator+(const Vec &a) { return a; }
-    friend constexpr Vec operator-(const Vec &a) { return {T(-a.x), T(-a.y)}; }
-    friend constexpr Bools operator!(const Vec &a) { return {!a.x, !a.y}; }
-    friend constexpr Vec operator~(const Vec &a) requires integer<T> { return {T(~a.x), T(~a.y)}; }
+    friend constexpr Bools operator&&(Vec a, Vec b) { return {a.x && b.x, a.y && b.y}; }
+    friend constexpr Bools operator||(Vec a, Vec b) { return {a.x || b.x, a.y || b.y}; }
+    friend constexpr Bools operator==(Vec a, Vec b) { return {a.x == b.x, a.y == b.y}; }
+    friend constexpr Bools operator!=(Vec a, Vec b) { return {a.x != b.x, a.y != b.y}; }
+    friend constexpr Bools operator<(Vec a, Vec b) { return {a.x < b.x, a.y < b.y}; }
+    friend constexpr Bools operator<=(Vec a, Vec b) { return {a.x <= b.x, a.y <= b.y}; }
+    friend constexpr Bools operator>(Vec a, Vec b) { return {a.x > b.x, a.y > b.y}; }
+    friend constexpr Bools operator>=(Vec a, Vec b) { return {a.x >= b.x, a.y >= b.y}; }
+    friend constexpr Vec operator+(Vec a) { return a; }
+    friend constexpr Vec operator-(Vec a) { return {T(-a.x), T(-a.y)}; }
+    friend constexpr Bools operator!(Vec a) { return {!a.x, !a.y}; }
+    friend constexpr Vec operator~(Vec a) requires integer<T> { return {T(~a.x), T(~a.y)}; }
     template <integer U> requires(integer<T> && !same<T, U>) friend constexpr Vec operator<<(Vec a, vec<U, 2> b) {
         return a << Vec(b);
     }
@@ -64,40 +64,40 @@ template <class T> struct lanes<T, 3> {
     constexpr const T &operator[](long i) const {
         return constant_evaluated() ? (i == 0 ? x : i == 1 ? y : z) : (&x)[i];
     }
-    friend constexpr Vec operator+(const Vec &a, const Vec &b) { return {T(a.x + b.x), T(a.y + b.y), T(a.z + b.z)}; }
-    friend constexpr Vec operator-(const Vec &a, const Vec &b) { return {T(a.x - b.x), T(a.y - b.y), T(a.z - b.z)}; }
-    friend constexpr Vec operator*(const Vec &a, const Vec &b) { return {T(a.x * b.x), T(a.y * b.y), T(a.z * b.z)}; }
-    friend constexpr Vec operator/(const Vec &a, const Vec &b) { return {T(a.x / b.x), T(a.y / b.y), T(a.z / b.z)}; }
-    friend constexpr Vec operator%(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator+(Vec a, Vec b) { return {T(a.x + b.x), T(a.y + b.y), T(a.z + b.z)}; }
+    friend constexpr Vec operator-(Vec a, Vec b) { return {T(a.x - b.x), T(a.y - b.y), T(a.z - b.z)}; }
+    friend constexpr Vec operator*(Vec a, Vec b) { return {T(a.x * b.x), T(a.y * b.y), T(a.z * b.z)}; }
+    friend constexpr Vec operator/(Vec a, Vec b) { return {T(a.x / b.x), T(a.y / b.y), T(a.z / b.z)}; }
+    friend constexpr Vec operator%(Vec a, Vec b) requires integer<T> {
         return {T(a.x % b.x), T(a.y % b.y), T(a.z % b.z)};
     }
-    friend constexpr Vec operator&(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator&(Vec a, Vec b) requires integer<T> {
         return {T(a.x & b.x), T(a.y & b.y), T(a.z & b.z)};
     }
-    friend constexpr Vec operator|(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator|(Vec a, Vec b) requires integer<T> {
         return {T(a.x | b.x), T(a.y | b.y), T(a.z | b.z)};
     }
-    friend constexpr Vec operator^(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator^(Vec a, Vec b) requires integer<T> {
         return {T(a.x ^ b.x), T(a.y ^ b.y), T(a.z ^ b.z)};
     }
-    friend constexpr Vec operator<<(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator<<(Vec a, Vec b) requires integer<T> {
         return {T(a.x << (b.x & bits)), T(a.y << (b.y & bits)), T(a.z << (b.z & bits))};
     }
-    friend constexpr Vec operator>>(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator>>(Vec a, Vec b) requires integer<T> {
         return {T(a.x >> (b.x & bits)), T(a.y >> (b.y & bits)), T(a.z >> (b.z & bits))};
     }
-    friend constexpr Bools operator&&(const Vec &a, const Vec &b) { return {a.x && b.x, a.y && b.y, a.z && b.z}; }
-    friend constexpr Bools operator||(const Vec &a, const Vec &b) { return {a.x || b.x, a.y || b.y, a.z || b.z}; }
-    friend constexpr Bools operator==(const Vec &a, const Vec &b) { return {a.x == b.x, a.y == b.y, a.z == b.z}; }
-    friend constexpr Bools operator!=(const Vec &a, const Vec &b) { return {a.x != b.x, a.y != b.y, a.z != b.z}; }
-    friend constexpr Bools operator<(const Vec &a, const Vec &b) { return {a.x < b.x, a.y < b.y, a.z < b.z}; }
-    friend constexpr Bools operator<=(const Vec &a, const Vec &b) { return {a.x <= b.x, a.y <= b.y, a.z <= b.z}; }
-    friend constexpr Bools operator>(const Vec &a, const Vec &b) { return {a.x > b.x, a.y > b.y, a.z > b.z}; }
-    friend constexpr Bools operator>=(const Vec &a, const Vec &b) { return {a.x >= b.x, a.y >= b.y, a.z >= b.z}; }
-    friend constexpr Vec operator+(const Vec &a) { return a; }
-    friend constexpr Vec operator-(const Vec &a) { return {T(-a.x), T(-a.y), T(-a.z)}; }
-    friend constexpr Bools operator!(const Vec &a) { return {!a.x, !a.y, !a.z}; }
-    friend constexpr Vec operator~(const Vec &a) requires integer<T> { return {T(~a.x), T(~a.y), T(~a.z)}; }
+    friend constexpr Bools operator&&(Vec a, Vec b) { return {a.x && b.x, a.y && b.y, a.z && b.z}; }
+    friend constexpr Bools operator||(Vec a, Vec b) { return {a.x || b.x, a.y || b.y, a.z || b.z}; }
+    friend constexpr Bools operator==(Vec a, Vec b) { return {a.x == b.x, a.y == b.y, a.z == b.z}; }
+    friend constexpr Bools operator!=(Vec a, Vec b) { return {a.x != b.x, a.y != b.y, a.z != b.z}; }
+    friend constexpr Bools operator<(Vec a, Vec b) { return {a.x < b.x, a.y < b.y, a.z < b.z}; }
+    friend constexpr Bools operator<=(Vec a, Vec b) { return {a.x <= b.x, a.y <= b.y, a.z <= b.z}; }
+    friend constexpr Bools operator>(Vec a, Vec b) { return {a.x > b.x, a.y > b.y, a.z > b.z}; }
+    friend constexpr Bools operator>=(Vec a, Vec b) { return {a.x >= b.x, a.y >= b.y, a.z >= b.z}; }
+    friend constexpr Vec operator+(Vec a) { return a; }
+    friend constexpr Vec operator-(Vec a) { return {T(-a.x), T(-a.y), T(-a.z)}; }
+    friend constexpr Bools operator!(Vec a) { return {!a.x, !a.y, !a.z}; }
+    friend constexpr Vec operator~(Vec a) requires integer<T> { return {T(~a.x), T(~a.y), T(~a.z)}; }
     template <integer U> requires(integer<T> && !same<T, U>) friend constexpr Vec operator<<(Vec a, vec<U, 3> b) {
         return a << Vec(b);
     }
@@ -118,40 +118,40 @@ template <class T> struct lanes<T, 4> {
     constexpr const T &operator[](long i) const {
         return constant_evaluated() ? (i == 0 ? x : i == 1 ? y : i == 2 ? z : w) : (&x)[i];
     }
-    friend constexpr Vec operator+(const Vec &a, const Vec &b) { return {T(a.x + b.x), T(a.y + b.y), T(a.z + b.z), T(a.w + b.w)}; }
-    friend constexpr Vec operator-(const Vec &a, const Vec &b) { return {T(a.x - b.x), T(a.y - b.y), T(a.z - b.z), T(a.w - b.w)}; }
-    friend constexpr Vec operator*(const Vec &a, const Vec &b) { return {T(a.x * b.x), T(a.y * b.y), T(a.z * b.z), T(a.w * b.w)}; }
-    friend constexpr Vec operator/(const Vec &a, const Vec &b) { return {T(a.x / b.x), T(a.y / b.y), T(a.z / b.z), T(a.w / b.w)}; }
-    friend constexpr Vec operator%(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator+(Vec a, Vec b) { return {T(a.x + b.x), T(a.y + b.y), T(a.z + b.z), T(a.w + b.w)}; }
+    friend constexpr Vec operator-(Vec a, Vec b) { return {T(a.x - b.x), T(a.y - b.y), T(a.z - b.z), T(a.w - b.w)}; }
+    friend constexpr Vec operator*(Vec a, Vec b) { return {T(a.x * b.x), T(a.y * b.y), T(a.z * b.z), T(a.w * b.w)}; }
+    friend constexpr Vec operator/(Vec a, Vec b) { return {T(a.x / b.x), T(a.y / b.y), T(a.z / b.z), T(a.w / b.w)}; }
+    friend constexpr Vec operator%(Vec a, Vec b) requires integer<T> {
         return {T(a.x % b.x), T(a.y % b.y), T(a.z % b.z), T(a.w % b.w)};
     }
-    friend constexpr Vec operator&(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator&(Vec a, Vec b) requires integer<T> {
         return {T(a.x & b.x), T(a.y & b.y), T(a.z & b.z), T(a.w & b.w)};
     }
-    friend constexpr Vec operator|(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator|(Vec a, Vec b) requires integer<T> {
         return {T(a.x | b.x), T(a.y | b.y), T(a.z | b.z), T(a.w | b.w)};
     }
-    friend constexpr Vec operator^(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator^(Vec a, Vec b) requires integer<T> {
         return {T(a.x ^ b.x), T(a.y ^ b.y), T(a.z ^ b.z), T(a.w ^ b.w)};
     }
-    friend constexpr Vec operator<<(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator<<(Vec a, Vec b) requires integer<T> {
         return {T(a.x << (b.x & bits)), T(a.y << (b.y & bits)), T(a.z << (b.z & bits)), T(a.w << (b.w & bits))};
     }
-    friend constexpr Vec operator>>(const Vec &a, const Vec &b) requires integer<T> {
+    friend constexpr Vec operator>>(Vec a, Vec b) requires integer<T> {
         return {T(a.x >> (b.x & bits)), T(a.y >> (b.y & bits)), T(a.z >> (b.z & bits)), T(a.w >> (b.w & bits))};
     }
-    friend constexpr Bools operator&&(const Vec &a, const Vec &b) { return {a.x && b.x, a.y && b.y, a.z && b.z, a.w && b.w}; }
-    friend constexpr Bools operator||(const Vec &a, const Vec &b) { return {a.x || b.x, a.y || b.y, a.z || b.z, a.w || b.w}; }
-    friend constexpr Bools operator==(const Vec &a, const Vec &b) { return {a.x == b.x, a.y == b.y, a.z == b.z, a.w == b.w}; }
-    friend constexpr Bools operator!=(const Vec &a, const Vec &b) { return {a.x != b.x, a.y != b.y, a.z != b.z, a.w != b.w}; }
-    friend constexpr Bools operator<(const Vec &a, const Vec &b) { return {a.x < b.x, a.y < b.y, a.z < b.z, a.w < b.w}; }
-    friend constexpr Bools operator<=(const Vec &a, const Vec &b) { return {a.x <= b.x, a.y <= b.y, a.z <= b.z, a.w <= b.w}; }
-    friend constexpr Bools operator>(const Vec &a, const Vec &b) { return {a.x > b.x, a.y > b.y, a.z > b.z, a.w > b.w}; }
-    friend constexpr Bools operator>=(const Vec &a, const Vec &b) { return {a.x >= b.x, a.y >= b.y, a.z >= b.z, a.w >= b.w}; }
-    friend constexpr Vec operator+(const Vec &a) { return a; }
-    friend constexpr Vec operator-(const Vec &a) { return {T(-a.x), T(-a.y), T(-a.z), T(-a.w)}; }
-    friend constexpr Bools operator!(const Vec &a) { return {!a.x, !a.y, !a.z, !a.w}; }
-    friend constexpr Vec operator~(const Vec &a) requires integer<T> { return {T(~a.x), T(~a.y), T(~a.z), T(~a.w)}; }
+    friend constexpr Bools operator&&(Vec a, Vec b) { return {a.x && b.x, a.y && b.y, a.z && b.z, a.w && b.w}; }
+    friend constexpr Bools operator||(Vec a, Vec b) { return {a.x || b.x, a.y || b.y, a.z || b.z, a.w || b.w}; }
+    friend constexpr Bools operator==(Vec a, Vec b) { return {a.x == b.x, a.y == b.y, a.z == b.z, a.w == b.w}; }
+    friend constexpr Bools operator!=(Vec a, Vec b) { return {a.x != b.x, a.y != b.y, a.z != b.z, a.w != b.w}; }
+    friend constexpr Bools operator<(Vec a, Vec b) { return {a.x < b.x, a.y < b.y, a.z < b.z, a.w < b.w}; }
+    friend constexpr Bools operator<=(Vec a, Vec b) { return {a.x <= b.x, a.y <= b.y, a.z <= b.z, a.w <= b.w}; }
+    friend constexpr Bools operator>(Vec a, Vec b) { return {a.x > b.x, a.y > b.y, a.z > b.z, a.w > b.w}; }
+    friend constexpr Bools operator>=(Vec a, Vec b) { return {a.x >= b.x, a.y >= b.y, a.z >= b.z, a.w >= b.w}; }
+    friend constexpr Vec operator+(Vec a) { return a; }
+    friend constexpr Vec operator-(Vec a) { return {T(-a.x), T(-a.y), T(-a.z), T(-a.w)}; }
+    friend constexpr Bools operator!(Vec a) { return {!a.x, !a.y, !a.z, !a.w}; }
+    friend constexpr Vec operator~(Vec a) requires integer<T> { return {T(~a.x), T(~a.y), T(~a.z), T(~a.w)}; }
     template <integer U> requires(integer<T> && !same<T, U>) friend constexpr Vec operator<<(Vec a, vec<U, 4> b) {
         return a << Vec(b);
     }
@@ -163,16 +163,16 @@ template <class T> struct lanes<T, 4> {
 
 // Operators that change a vector: of Self, which is vec<T, N> or packed_vec<T, N>.
 template <class Self, class T, int N> struct assigning {
-    constexpr Self &operator+=(const vec<T, N> &b) { return self() = self() + b; }
-    constexpr Self &operator-=(const vec<T, N> &b) { return self() = self() - b; }
-    constexpr Self &operator*=(const vec<T, N> &b) { return self() = self() * b; }
-    constexpr Self &operator/=(const vec<T, N> &b) { return self() = self() / b; }
-    constexpr Self &operator%=(const vec<T, N> &b) { return self() = self() % b; }
-    constexpr Self &operator&=(const vec<T, N> &b) { return self() = self() & b; }
-    constexpr Self &operator|=(const vec<T, N> &b) { return self() = self() | b; }
-    constexpr Self &operator^=(const vec<T, N> &b) { return self() = self() ^ b; }
-    constexpr Self &operator<<=(const vec<T, N> &b) { return self() = self() << b; }
-    constexpr Self &operator>>=(const vec<T, N> &b) { return self() = self() >> b; }
+    constexpr Self &operator+=(vec<T, N> b) { return self() = self() + b; }
+    constexpr Self &operator-=(vec<T, N> b) { return self() = self() - b; }
+    constexpr Self &operator*=(vec<T, N> b) { return self() = self() * b; }
+    constexpr Self &operator/=(vec<T, N> b) { return self() = self() / b; }
+    constexpr Self &operator%=(vec<T, N> b) { return self() = self() % b; }
+    constexpr Self &operator&=(vec<T, N> b) { return self() = self() & b; }
+    constexpr Self &operator|=(vec<T, N> b) { return self() = self() | b; }
+    constexpr Self &operator^=(vec<T, N> b) { return self() = self() ^ b; }
+    constexpr Self &operator<<=(vec<T, N> b) { return self() = self() << b; }
+    constexpr Self &operator>>=(vec<T, N> b) { return self() = self() >> b; }
     constexpr Self &operator++() { return self() = self() + vec<T, N>(T(1)); }
     constexpr Self &operator--() { return self() = self() - vec<T, N>(T(1)); }
     constexpr Self operator++(int) { Self old = self(); ++*this; return old; }
