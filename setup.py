@@ -28,14 +28,17 @@ DIRECTIVES = {
 
 
 class BuildExtensions(build_ext):
-    """Leaves what `pip install -e` compiles in build/, where the next `build_ext --inplace` finds it."""
+    """Keeps what `pip install -e` compiles in build/, too, where the next `build_ext --inplace` looks for it."""
 
-    def finalize_options(self):
-        super().finalize_options()
+    def run(self):
+        super().run()
         if self.editable_mode:
             build = Distribution().get_command_obj("build")
             build.ensure_finalized()
-            self.build_lib, self.build_temp = build.build_platlib, build.build_temp
+            for made in self.get_output_mapping():
+                kept = Path(build.build_platlib, os.path.relpath(made, self.build_lib))
+                self.mkpath(str(kept.parent))
+                self.copy_file(made, str(kept))
 
 
 class BuildPackage(build_py):
