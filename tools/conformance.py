@@ -138,9 +138,12 @@ TENSORS = [
     ("`tensor<T, extents>` as an argument of a kernel", "an array of the host, contiguous; `t[i, j]`"),
     ("`extents`, `dextents`, `dynamic_extent`, `slice`", "sizes known to the compiler or not"),
     ("`cooperative_tensor`",
-     "`[]`, iterators, `get_capacity`, `is_valid_element`, `get_multidimensional_index`, `load`, `store`"),
+     "two or four dimensions; `[]`, iterators, `get_capacity`, `is_valid_element`, `get_multidimensional_index`, "
+     "`load`, `store`"),
     ("`mpp::tensor_ops::matmul2d`, `matmul2d_descriptor`",
      "both modes, transposes; sums in float, of integers in int, rounded once; `relaxed_precision` changes nothing"),
+    ("`mpp::tensor_ops::convolution2d`, `convolution2d_descriptor`",
+     "both modes, strides, dilations, offsets; one group; sums as above, activations outside their tensor are zero"),
     ("`execution_simdgroup`, `execution_simdgroups<N>`, `execution_thread`",
      "input cooperative tensors for one simdgroup or thread, by the fragments of Apple's GPUs"),
     ("`vec<T, 8>`, `vec<T, 16>`", "elements, `+` `-` `*` `/`; no functions"),

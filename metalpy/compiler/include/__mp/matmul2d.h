@@ -41,41 +41,37 @@ template <class Element> struct lines {
 template <class Element> struct line {
     const Element *at;
     long stride;
-    MP_FN line(const lines<Element> &of, int number, const Element *zero) {
-        bool exists = number < of.count;
-        at = exists ? of.data + number * of.line_stride : zero;
-        stride = exists ? of.depth_stride : 0;
-    }
+    line() = default;
+    MP_FN line(const Element *from, long step, bool exists, const Element *zero)
+        : at(exists ? from : zero), stride(exists ? step : 0) {}
+    MP_FN line(const lines<Element> &of, int number, const Element *zero)
+        : line(of.data + number * of.line_stride, of.depth_stride, number < of.count, zero) {}
 };
 
+// The products of a few lines of the left operand and a few of the right one, added to `sums`.
+template <int Rows, int Columns, class Sum, class Left, class Right>
+MP_FN void add_lines(Sum (&sums)[Rows * Columns], line<Left> (&a)[Rows], line<Right> (&b)[Columns], int depth) {
+    for (int k = 0; k < depth; ++k) {
+        Sum x[Rows], y[Columns];
+#pragma unroll
+        for (int r = 0; r < Rows; ++r) x[r] = static_cast<Sum>(*a[r].at), a[r].at += a[r].stride;
+#pragma unroll
+        for (int c = 0; c < Columns; ++c) y[c] = static_cast<Sum>(*b[c].at), b[c].at += b[c].stride;
+#pragma unroll
+        for (int i = 0; i < Rows * Columns; ++i) sums[i] += x[i / Columns] * y[i % Columns];
+    }
+}
 // The product's elements in a block of `Rows` x `Columns`, added to `sums`.
 template <int Rows, int Columns, class Sum, class Left, class Right>
 MP_FN void add_block(Sum (&sums)[Rows * Columns], const lines<Left> &left, const lines<Right> &right, const int *rows,
                      int column, int depth) {
     const Left left_zero = Left(0);
     const Right right_zero = Right(0);
-    const Left *a[Rows];
-    const Right *b[Columns];
-    long a_stride[Rows], b_stride[Columns];
-    for (int r = 0; r < Rows; ++r) {
-        line<Left> l(left, rows[r], &left_zero);
-        a[r] = l.at;
-        a_stride[r] = l.stride;
-    }
-    for (int c = 0; c < Columns; ++c) {
-        line<Right> l(right, column + c, &right_zero);
-        b[c] = l.at;
-        b_stride[c] = l.stride;
-    }
-    for (int k = 0; k < depth; ++k) {
-        Sum x[Rows], y[Columns];
-#pragma unroll
-        for (int r = 0; r < Rows; ++r) x[r] = static_cast<Sum>(*a[r]), a[r] += a_stride[r];
-#pragma unroll
-        for (int c = 0; c < Columns; ++c) y[c] = static_cast<Sum>(*b[c]), b[c] += b_stride[c];
-#pragma unroll
-        for (int i = 0; i < Rows * Columns; ++i) sums[i] += x[i / Columns] * y[i % Columns];
-    }
+    line<Left> a[Rows];
+    line<Right> b[Columns];
+    for (int r = 0; r < Rows; ++r) a[r] = line<Left>(left, rows[r], &left_zero);
+    for (int c = 0; c < Columns; ++c) b[c] = line<Right>(right, column + c, &right_zero);
+    add_lines(sums, a, b, depth);
 }
 } // namespace __mp
 

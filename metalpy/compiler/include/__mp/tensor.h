@@ -216,13 +216,17 @@ template <class Scope> MP_MEET void meet_in() {
 namespace metal {
 // Zero at first, which kernels rely on.
 template <class Element, class Extents, class Layout> struct cooperative_tensor;
-template <class Element, class Index, size_t Columns, size_t Rows, class Scope>
-struct cooperative_tensor<Element, extents<Index, Columns, Rows>, Scope> {
+template <class Element, class Index, size_t Columns, size_t... Further, class Scope>
+requires(sizeof...(Further) > 0)
+struct cooperative_tensor<Element, extents<Index, Columns, Further...>, Scope> {
     using element_type = Element;
     using value_type = Element;
     using index_type = Index;
-    using extents_type = extents<Index, Columns, Rows>;
-    using mp_layout = __mp::tile_layout<static_cast<int>(Rows), static_cast<int>(Columns), Scope>;
+    using extents_type = extents<Index, Columns, Further...>;
+    using mp_layout = // rows are all that the further indices count
+        __mp::tile_layout<static_cast<int>((size_t(1) * ... * Further)), static_cast<int>(Columns), Scope>;
+    static constexpr size_t mp_rank = extents_type::rank();
+    using mp_place = array<Index, mp_rank>;
     static constexpr bool mp_cooperative = true;
     Element mp_elements[mp_layout::capacity] = {};
 
@@ -233,19 +237,16 @@ struct cooperative_tensor<Element, extents<Index, Columns, Rows>, Scope> {
         constexpr mp_iterator &operator++() { return ++at, *this; }
         constexpr mp_iterator operator++(int) { return {of, at++}; }
         constexpr bool operator==(const mp_iterator &other) const { return at == other.at; }
-        MP_FN array<Index, 2> get_multidimensional_index() const { return of->get_multidimensional_index(at); }
+        MP_FN mp_place get_multidimensional_index() const { return of->get_multidimensional_index(at); }
     };
     using iterator = mp_iterator<cooperative_tensor, Element>;
     using const_iterator = mp_iterator<const cooperative_tensor, const Element>;
 
-    static constexpr size_t get_rank() { return 2; }
+    static constexpr size_t get_rank() { return mp_rank; }
     static constexpr ushort get_capacity() { return mp_layout::capacity; }
     MP_FN static bool is_valid_element(int i) { return mp_layout::here().place(i).valid; }
     // column and row, as for a tensor
-    MP_FN static array<Index, 2> get_multidimensional_index(int i) {
-        __mp::element_place at = mp_layout::here().place(i);
-        return {static_cast<Index>(at.column), static_cast<Index>(at.row)};
-    }
+    MP_FN static mp_place get_multidimensional_index(int i) { return mp_index(mp_layout::here().place(i)); }
     constexpr Element &operator[](int i) { return mp_elements[i]; }
     constexpr const Element &operator[](int i) const { return mp_elements[i]; }
     constexpr iterator begin() { return {this, 0}; }
@@ -274,11 +275,31 @@ struct cooperative_tensor<Element, extents<Index, Columns, Rows>, Scope> {
     }
 
   private:
+    MP_FN static mp_place mp_index(__mp::element_place at) {
+        constexpr Index sizes[] = {Columns, Further...};
+        mp_place index;
+        index[0] = static_cast<Index>(at.column);
+        Index rest = static_cast<Index>(at.row);
+        for (size_t d = 1; d + 1 < mp_rank; ++d) {
+            index[d] = rest % sizes[d];
+            rest /= sizes[d];
+        }
+        index[mp_rank - 1] = rest;
+        return index;
+    }
+    // A view of fewer dimensions is the same along the others.
     template <class View> MP_FN static bool mp_inside(__mp::element_place at, const View &view) {
-        return at.valid && at.column < view.get_extent(0) && at.row < view.get_extent(1);
+        mp_place index = mp_index(at);
+        bool inside = at.valid;
+        for (size_t d = 0; d < View::mp_rank; ++d) inside = inside && index[d] < view.get_extent(d);
+        return inside;
     }
     template <class View> MP_FN static auto &mp_at(const View &view, __mp::element_place at) {
-        return view[array<int, 2>{at.column, at.row}];
+        static_assert(View::mp_rank <= mp_rank, "a cooperative tensor has as many dimensions as the tensor, or more");
+        mp_place index = mp_index(at);
+        array<Index, View::mp_rank> where;
+        for (size_t d = 0; d < View::mp_rank; ++d) where[d] = index[d];
+        return view[where];
     }
 };
 } // namespace metal
