@@ -138,10 +138,14 @@ TENSORS = [
     ("`tensor<T, extents>` as an argument of a kernel", "an array of the host, contiguous; `t[i, j]`"),
     ("`extents`, `dextents`, `dynamic_extent`, `slice`", "sizes known to the compiler or not"),
     ("`cooperative_tensor`",
-     "two or four dimensions; `[]`, iterators, `get_capacity`, `is_valid_element`, `get_multidimensional_index`, "
+     "one, two or four dimensions; `[]`, iterators, `get_capacity`, `is_valid_element`, `get_multidimensional_index`, "
      "`load`, `store`"),
     ("`mpp::tensor_ops::matmul2d`, `matmul2d_descriptor`",
      "both modes, transposes; sums in float, of integers in int, rounded once; `relaxed_precision` changes nothing"),
+    ("`reduce_rows`, `reduce_columns`, `is_iterator_compatible`, `map_iterator`",
+     "sum, max, min of a tile that one simdgroup holds"),
+    ("`get_left_input_cooperative_tensor(held)`, `is_compatible_as_left_input`, and right",
+     "a tile that is held as the operand is, so a destination as the left operand"),
     ("`mpp::tensor_ops::convolution2d`, `convolution2d_descriptor`",
      "both modes, strides, dilations, offsets; one group; sums as above, activations outside their tensor are zero"),
     ("`execution_simdgroup`, `execution_simdgroups<N>`, `execution_thread`",

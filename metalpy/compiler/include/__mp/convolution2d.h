@@ -57,7 +57,8 @@ template <convolution2d_descriptor Descriptor, class Scope, class... Options> cl
         int y = pixel / size.y % size.z * Descriptor.strides.y + offsets.y - before(taps.y, Descriptor.dilations.y) +
                 down * Descriptor.dilations.y;
         int image = pixel / (size.y * size.z);
-        bool exists = x >= 0 && x < from.get_extent(1) && y >= 0 && y < from.get_extent(2) && image < from.get_extent(3);
+        bool exists = x >= 0 && x < from.get_extent(1) && y >= 0 && y < from.get_extent(2) &&
+                      image < from.get_extent(3);
         const auto *at = from.data() + (x * static_cast<long>(from.get_stride(1)) +
                                         y * static_cast<long>(from.get_stride(2)) +
                                         image * static_cast<long>(from.get_stride(3)));
@@ -75,7 +76,8 @@ template <convolution2d_descriptor Descriptor, class Scope, class... Options> cl
   public:
     template <class Activation, class Weights, class Element, class Index = int, class... More>
     using cooperative_tensor_destination_t =
-        metal::cooperative_tensor<__remove_cvref(Element), metal::extents<Index, size.x, size.y, size.z, size.w>, Scope>;
+        metal::cooperative_tensor<__remove_cvref(Element), metal::extents<Index, size.x, size.y, size.z, size.w>,
+                                  Scope>;
     template <class Activation, class Weights, class Element, class Index = int, class... More>
     MP_FN static cooperative_tensor_destination_t<Activation, Weights, Element, Index>
     get_destination_cooperative_tensor() {
@@ -118,7 +120,8 @@ template <convolution2d_descriptor Descriptor, class Scope, class... Options> cl
                 int across = tap % taps.x, down = tap / taps.x;
                 line_of<Activation> from[2];
                 line_of<Weights> by[4];
-                for (int r = 0; r < 2; ++r) from[r] = source(activation, first.row + 8 * r, across, down, &no_activation);
+                for (int r = 0; r < 2; ++r)
+                    from[r] = source(activation, first.row + 8 * r, across, down, &no_activation);
                 for (int c = 0; c < 4; ++c) by[c] = weight(weights, first.column + c, across, down, &no_weight);
                 __mp::add_lines(sums, from, by, depth);
             }

@@ -4,6 +4,7 @@
 #pragma once
 #pragma clang system_header
 #include <__mp/tensor.h>
+#include <__mp/tile_reduction.h>
 #include <__mp/type_traits.h>
 
 #if __METAL_VERSION__ >= 400
@@ -87,8 +88,14 @@ template <matmul2d_descriptor Descriptor, class Scope, class... Options> class m
     template <class Element> using left_input = tile<Element, Descriptor.m, depth_of_tile, Descriptor.transpose_left>;
     template <class Element>
     using right_input = tile<Element, depth_of_tile, Descriptor.n, Descriptor.transpose_right>;
+    template <class Element, class Index, int Count, bool OfRows>
+    using reduced =
+        metal::cooperative_tensor<__remove_cvref(Element), metal::extents<Index, Count>, mp_reduced<OfRows>>;
 
   public:
+    static constexpr matmul2d_descriptor descriptor = Descriptor;
+    using scope = Scope;
+
     template <class Left, class Right, class Element>
     MP_FN static destination<Element> get_destination_cooperative_tensor() { return {}; }
     template <class Left, class Right, class Element>
@@ -99,6 +106,34 @@ template <matmul2d_descriptor Descriptor, class Scope, class... Options> class m
     template <class Left, class Right, class Element>
     MP_FN static right_input<Right> get_right_input_cooperative_tensor() {
         check_inputs();
+        return {};
+    }
+    // Another tensor, held as an operand is, as an operand.
+    template <class Left, class Right, class Element, class Held>
+    static constexpr bool is_compatible_as_left_input(const Held &) {
+        return __is_same(typename Held::mp_layout, typename left_input<Left>::mp_layout);
+    }
+    template <class Left, class Right, class Element, class Held>
+    static constexpr bool is_compatible_as_right_input(const Held &) {
+        return __is_same(typename Held::mp_layout, typename right_input<Right>::mp_layout);
+    }
+    template <class Left, class Right, class Element, class Held>
+    MP_FN static left_input<Left> get_left_input_cooperative_tensor(const Held &held) {
+        return converted<left_input<Left>>(held);
+    }
+    template <class Left, class Right, class Element, class Held>
+    MP_FN static right_input<Right> get_right_input_cooperative_tensor(const Held &held) {
+        return converted<right_input<Right>>(held);
+    }
+
+    template <class Left, class Right, class Element, class Index = int>
+    MP_FN static reduced<Element, Index, Descriptor.m, true> get_row_reduction_destination_cooperative_tensor() {
+        check_reduction();
+        return {};
+    }
+    template <class Left, class Right, class Element, class Index = int>
+    MP_FN static reduced<Element, Index, Descriptor.n, false> get_column_reduction_destination_cooperative_tensor() {
+        check_reduction();
         return {};
     }
 
@@ -129,6 +164,19 @@ template <matmul2d_descriptor Descriptor, class Scope, class... Options> class m
         static_assert(Descriptor.k > 0, "an input cooperative tensor needs a descriptor whose k is known");
         static_assert(is_alone || __is_same(Scope, metal::execution_simdgroup),
                       "input cooperative tensors are for execution_simdgroup and execution_thread");
+    }
+    MP_FN static void check_reduction() {
+        static_assert(__is_same(Scope, metal::execution_simdgroup),
+                      "rows and columns are reduced by execution_simdgroup");
+    }
+    template <class Input, class Held> MP_FN static Input converted(const Held &held) {
+        check_inputs();
+        static_assert(__is_same(typename Held::mp_layout, typename Input::mp_layout),
+                      "a cooperative tensor of another shape or scope: is_compatible_as_left_input says, or _right_");
+        Input input;
+        for (int i = 0; i < Input::mp_layout::capacity; ++i)
+            input[i] = static_cast<typename Input::value_type>(held[i]);
+        return input;
     }
     template <class Element> MP_FN static void clear(Element &element) {
         if constexpr (!accumulates) element = static_cast<Element>(0);
