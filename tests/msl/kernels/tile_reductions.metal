@@ -13,7 +13,8 @@ kernel void reduce(device T* rows, device T* columns, device float* a, device fl
   auto ta = tensor(a, matrix_extents(depth, M)), tb = tensor(b, matrix_extents(N, depth));
   constexpr auto descriptor = tensor_ops::matmul2d_descriptor(M, N, 0);
   tensor_ops::matmul2d<descriptor, execution_simdgroup> op;
-  auto product = op.template get_destination_cooperative_tensor<decltype(ta), decltype(tb), T>();
+  auto product = op.template get_destination_cooperative_tensor<decltype(ta), decltype(tb), T, short>();
+  static_assert(is_same_v<typename decltype(product)::index_type, short> && op.descriptor.n == N, "");
   op.run(ta, tb, product);
   auto of_rows = op.template get_row_reduction_destination_cooperative_tensor<decltype(ta), decltype(tb), T>();
   auto of_columns = op.template get_column_reduction_destination_cooperative_tensor<decltype(ta), decltype(tb), T>();
@@ -36,7 +37,7 @@ kernel void attend(device float* out, device half* q, device half* k, device hal
   constexpr int M = 16, N = 48, D = 32;
   auto tq = tensor(q, extents<int, D, M>());
   auto tk = tensor(k, extents<int, D, N>()), tv = tensor(v, extents<int, D, N>());
-  matmul2d<matmul2d_descriptor(M, N, static_cast<int>(dynamic_extent), false, true), execution_simdgroup> qk;
+  matmul2d<matmul2d_descriptor(M, N, mpp::tensor_ops::dynamic_length_v<int>, false, true), execution_simdgroup> qk;
   matmul2d<matmul2d_descriptor(M, D, N), execution_simdgroup> pv;
   auto scores = qk.get_destination_cooperative_tensor<decltype(tq), decltype(tk), float>();
   auto most = qk.get_row_reduction_destination_cooperative_tensor<decltype(tq), decltype(tk), float>();

@@ -10,6 +10,8 @@
 #if __METAL_VERSION__ >= 400
 MP_BEGIN
 namespace mpp::tensor_ops {
+using metal::dynamic_length_v;
+
 struct matmul2d_descriptor {
     enum class mode { multiply, multiply_accumulate };
     int m, n, k; // k is that of the tensors if it is not positive
@@ -81,10 +83,12 @@ template <matmul2d_descriptor Descriptor, class Scope, class... Options> class m
     static constexpr bool accumulates = Descriptor.matmul_mode == matmul2d_descriptor::mode::multiply_accumulate;
     static constexpr bool is_alone = __mp::is_alone<Scope>;
     static constexpr int depth_of_tile = Descriptor.k > 0 ? Descriptor.k : 1;
-    template <class Element, int Rows, int Columns, bool Transposed = false>
+    template <class Element, int Rows, int Columns, bool Transposed = false, class Index = int>
     using tile = metal::cooperative_tensor<
-        __remove_cvref(Element), metal::extents<int, Transposed ? Rows : Columns, Transposed ? Columns : Rows>, Scope>;
-    template <class Element> using destination = tile<Element, Descriptor.m, Descriptor.n>;
+        __remove_cvref(Element), metal::extents<Index, Transposed ? Rows : Columns, Transposed ? Columns : Rows>,
+        Scope>;
+    template <class Element, class Index = int>
+    using destination = tile<Element, Descriptor.m, Descriptor.n, false, Index>;
     template <class Element> using left_input = tile<Element, Descriptor.m, depth_of_tile, Descriptor.transpose_left>;
     template <class Element>
     using right_input = tile<Element, depth_of_tile, Descriptor.n, Descriptor.transpose_right>;
@@ -96,8 +100,8 @@ template <matmul2d_descriptor Descriptor, class Scope, class... Options> class m
     static constexpr matmul2d_descriptor descriptor = Descriptor;
     using scope = Scope;
 
-    template <class Left, class Right, class Element>
-    MP_FN static destination<Element> get_destination_cooperative_tensor() { return {}; }
+    template <class Left, class Right, class Element, class Index = int>
+    MP_FN static destination<Element, Index> get_destination_cooperative_tensor() { return {}; }
     template <class Left, class Right, class Element>
     MP_FN static left_input<Left> get_left_input_cooperative_tensor() {
         check_inputs();

@@ -78,6 +78,7 @@ template <class Element, class Extents, class... Tags> struct tensor<Element, Ex
     using value_type = __remove_cv(Element);
     using extents_type = Extents;
     using index_type = typename Extents::index_type;
+    using data_handle_type = Element *;
     static constexpr size_t mp_rank = Extents::rank();
     Element *mp_data;
     Extents mp_extents;
