@@ -198,6 +198,28 @@ def lex(str text):
     return tokens
 
 
+def hash_line(str text, Py_ssize_t start):
+    """Offset from `start` on where a line begins whose first word is ``#``, not in a comment or literal; else -1."""
+    cdef _Text source = _Text(text)
+    cdef Py_ssize_t i = start, end
+    cdef Py_UCS4 c
+    while i < source.length:
+        if i == 0 or source.at(i - 1) == c"\n":
+            end = i
+            while source.at(end) in (c" ", c"\t"):
+                end += 1
+            if source.at(end) == c"#":
+                return i
+        c = source.at(i)
+        end = 0
+        if c in (c'"', c"'"):
+            end = source.quoted_end(i)
+        elif c == c"/" and source.at(i + 1) in (c"/", c"*"):
+            end = source.comment_end(i)
+        i = end or i + 1
+    return -1
+
+
 def places(list tokens, words, str kind=None):
     """Indices of the tokens whose text is one of `words`, or that are of a kind."""
     cdef frozenset wanted = frozenset(words)

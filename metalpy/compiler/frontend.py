@@ -184,7 +184,7 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
     headers = _Headers(source, options, store)
     if len(source.text) > _LONG:
         meanwhile(headers.precompiled)
-    expanded = meanwhile(lambda: _expand_macros(source, options))
+    expanded = meanwhile(lambda started: _expand_macros(source, options, started))
     lexed = lex(source.text)
     rewritten = blank_for_cpp(source.text, lexed)
     separated = separate_overloads(source.text, rewritten, lexed)
@@ -313,13 +313,13 @@ def _version_flags(options: Options) -> list[str]:
     return [f"-D__METAL_VERSION__={options.metal_version}", *standard]
 
 
-def _expand_macros(source: Source, options: Options) -> str:
+def _expand_macros(source: Source, options: Options, started: Callable[[], None]) -> str:
     if not options.defines and not _DIRECTIVE.search(source.text):
         return source.text
     command = [*clang(), "-x", "c++", *_COMMON_FLAGS, *_version_flags(options), *_include_flags(source, options)]
     command += [*options.flags, "-D__METALPY_HARVEST__"]
     command += ["-include", "__mp/macros.h", "-w", "-E", "-"]
-    result = run_tool(command, source.text.encode("utf-8", "surrogateescape"))
+    result = run_tool(command, source.text.encode("utf-8", "surrogateescape"), started)
     if result.returncode != 0:
         from .diagnostics import compile_error
 
@@ -338,10 +338,10 @@ class _Headers:
             # Before the program, whose macros may have names that the headers use, such as T or N.
             self.names.append("metal_stdlib")
 
-    def precompiled(self) -> Path | None:
+    def precompiled(self, started: Callable[[], None] = lambda: None) -> Path | None:
         """See `precompiled_headers`; who comes while they are being made waits for them."""
         own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
-        return precompiled_headers(self._store, [*self.flags, *own], self.names)
+        return precompiled_headers(self._store, [*self.flags, *own], self.names, started)
 
 
 class _Unit:
