@@ -13,7 +13,7 @@ import importlib
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from .lexer import Token, collection_paused, lex
 from .options import MATH_MODES, Options
 from .overloads import Separated, separate_overloads
 from .parts import part_count, without_instantiations
+from .portability import doubts_of_bodies
 from .precompiled import precompiled_headers
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
@@ -206,7 +207,7 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
         kernels=kernels,
         constants=constants,
         max_threads=tuple(known[k][1] for k in range(len(known))),
-        warnings=(*map(_skipped_note, found.skipped), *warnings),
+        warnings=(*map(_skipped_note, found.skipped), *_doubts(source, lexed, found, options), *warnings),
         inputs=_input_symbols(made[0].assembly, len(found.inputs)),
         kept=tuple(part.kept for part in made),
     )
@@ -280,6 +281,13 @@ def _with_known_spaces(part: _Part, unit: _Unit, keep: Callable[[str], str]) -> 
 def _skipped_note(function: Skipped) -> Diagnostic:
     message = f"{function.kind} function '{function.name}' is skipped: metalpy runs compute kernels"
     return Diagnostic("note", message, function.file, function.line, 1)
+
+
+def _doubts(source: Source, lexed: list[Token], found: Harvest, options: Options) -> Iterator[Diagnostic]:
+    """Warnings about what Metal's own compiler would refuse."""
+    for message, file, line in found.doubts:
+        yield Diagnostic("warning", message, file, line, 1)
+    yield from doubts_of_bodies(source.text, lexed, options.metal_version)
 
 
 def _input_symbols(assembly: Assembly, count: int) -> tuple[str, ...]:

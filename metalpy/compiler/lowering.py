@@ -417,8 +417,10 @@ def _place_threadgroup_variables(
     """
     offsets: dict[str, int] = {}
     total = 0
+    text = str(module)
+    used = _used_variables(text)
     for variable in module.global_variables:
-        if "thread_local" in str(variable).split("global", 1)[0]:
+        if variable.name in used:
             start = -(-total // 16) * 16
             offsets[variable.name] = start
             total = start + machine.target_data.get_abi_size(variable.global_value_type)
@@ -426,12 +428,25 @@ def _place_threadgroup_variables(
         return module, 0, {}
 
     def placed(match: re.Match[str]) -> str:
-        return f"call align 16 ptr @mp_threadgroup_variable(i32 {offsets[match[1].strip(chr(34))]})"
+        return f"call align 16 ptr @mp_threadgroup_variable(i32 {offsets.get(match[1].strip(chr(34)), 0)})"
 
-    text = _THREADGROUP_ADDRESS.sub(placed, str(module))
+    text = _THREADGROUP_ADDRESS.sub(placed, text)
     declaration = "\ndeclare ptr @mp_threadgroup_variable(i32) nounwind willreturn memory(none)\n"
     names = {offset: _LOCAL_NAME.sub(r"\1", symbol) for symbol, offset in offsets.items()}
     return llvm.parse_assembly(text + declaration), total, names
+
+
+def _used_variables(text: str) -> set[str]:
+    """The threadgroup variables of which a program does more than name them, as `(void)scratch;` does."""
+    used: set[str] = set()
+    for match in _THREADGROUP_ADDRESS.finditer(text):
+        address, _, _ = text[text.rindex("\n", 0, match.start()) + 1 : match.start()].partition("=")
+        name = match[1].strip('"')
+        if name not in used and re.compile(rf"{re.escape(address.strip())}(?![\w.$-])").search(
+            text, match.end(), text.index("\n}", match.end())
+        ):
+            used.add(name)
+    return used
 
 
 def _place_inputs(

@@ -171,6 +171,7 @@ class _Splicer:
     def splice(self, text: str, name: str) -> str:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         self.files[shown(name)] = text
+        text = _with_plain_brackets(text)
         self._stack.append(name)
         out = [line_mark(1, shown(name))]
         done = 0
@@ -254,6 +255,21 @@ class _Splicer:
         if name.startswith(self._own_headers) and (STANDARD_HEADERS / name).is_file():
             return str(STANDARD_HEADERS / name)
         return None
+
+
+# Another way to spell brackets, of the same length; but <:: are a bracket of templates and the global scope's `::`.
+_DIGRAPHS = {"<:<:": "[[  ", ":>:>": "  ]]", "<%": "{ ", "%>": " }", "<:": "[ ", ":>": " ]", "%:": "# "}
+_DIGRAPH = re.compile(r"<:<:|:>:>|<%|%>|<:(?!:[^:>])|:>|%:")
+_DIGRAPH_OR_TEXT = re.compile(
+    rf"//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z)|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|::|{_DIGRAPH.pattern}", re.DOTALL
+)
+
+
+def _with_plain_brackets(text: str) -> str:
+    """The text without digraphs, which clang knows and our own passes do not."""
+    if _DIGRAPH.search(text) is None:
+        return text
+    return _DIGRAPH_OR_TEXT.sub(lambda match: _DIGRAPHS.get(match[0], match[0]), text)
 
 
 @lru_cache(maxsize=256)

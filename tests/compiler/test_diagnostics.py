@@ -93,6 +93,26 @@ def test_names_of_other_languages(statement):
     assert FOREIGN[statement] in failure(kernel(statement)).msg
 
 
+@pytest.mark.parametrize(
+    ("statement", "hint"),
+    [
+        ("*n = grid_size;", "a parameter such as uint i [[grid_size]] has it"),
+        ("uint total = threads_per_grid;", "a parameter such as uint i [[threads_per_grid]] has it"),
+        ("constexpr sampler s(filter::bicubic);", "nearest and linear are those that it has"),
+        ("compute_command c(x, 1);", "the software device has no indirect command buffers"),
+    ],
+)
+def test_what_the_name_belongs_to(statement, hint):
+    (error,) = failure(kernel(statement)).diagnostics  # nothing of our own functions behind it
+    assert hint in error.message
+
+
+@pytest.mark.parametrize("members", ["float x = 1;", "float x; S() : x(2) {}"])
+def test_threadgroup_memory_has_no_initial_values(members):
+    error = failure(HEAD + f"struct S {{ {members} }};\nkernel void k(device float* x) {{ threadgroup S s; *x = s.x; }}")
+    assert "threadgroup memory has no initial values" in error.diagnostics[0].message
+
+
 @pytest.mark.parametrize("call", ["exp(1.0f)", "simd_sum(1.0f)"])
 def test_forgotten_standard_library(call):
     error = failure(f"kernel void k(device float* x) {{ *x = {call}; }}")

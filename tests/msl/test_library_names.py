@@ -7,6 +7,7 @@ import pytest
 
 import metalpy as mp
 from metalpy.mps import compile_shader
+from tests.helpers import images
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -139,6 +140,28 @@ kernel void f(device rgb10a2<float4>* words, device srgba8unorm<float4>* colors,
     assert words.item() == 1023 | 512 << 10 | 3 << 30
     assert colors.tolist() == [255, 188, 0, 255]
     np.testing.assert_allclose(out.numpy(), [[1, 512 / 1023, 0, 1], [1, 0.502887, 0, 1]], atol=1e-5)
+
+
+@pytest.mark.parametrize("value", ["float", "half"])
+@pytest.mark.parametrize(("pixel", "name"), [("rg11b10f", "rg11b10Float"), ("rgb9e5", "rgb9e5Float")])
+def test_pixel_types_of_small_floats(pixel, name, value, rng):
+    """Bit for bit what a texture of the format stores, and what it stands for."""
+    lib = compile_shader(f"""{HEAD}
+kernel void f(device {pixel}<{value}3>* words, const device float4* in, device float4* out,
+              texture2d<float, access::write> t, uint i [[thread_position_in_grid]]) {{
+  words[i] = {value}3(in[i].xyz);
+  t.write(in[i], uint2(i, 0));
+  out[i] = float4(float3({value}3(words[i])), 1);
+}}""")
+    values = np.exp2(rng.uniform(-20, 15.9, (4096, 4))) * rng.choice([1, 1, 1, 0, -1], (4096, 4))
+    values[:3] = [[0, 1, 65504, 0], [65408, 1, 0.5, 0], [np.inf, np.nan, -0.0, 0]]
+    values = values.astype(np.float16 if value == "half" else np.float32).astype(np.float32)
+    words, out, texture = mp.zeros(4096, dtype=np.uint32), mp.zeros((4096, 4)), mp.texture((1, 4096), name)
+    lib.f(words, mp.array(values), out, texture, threads=4096)
+    np.testing.assert_array_equal(words.numpy(), texture.numpy()[0])
+    usual = slice(3, None)  # neither infinite nor NaN
+    stands_for = images.decode(name, words.numpy()[usual]).astype(np.float16 if value == "half" else np.float32)
+    np.testing.assert_array_equal(out.numpy()[usual], stands_for)
 
 
 def test_pixel_types_have_a_number_of_components():
