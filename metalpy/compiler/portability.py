@@ -1,4 +1,4 @@
-"""What compiles here although Metal's own compiler refuses it: told as warnings, for programs that are to run there too."""
+"""What compiles here and Metal's own compiler refuses: told as warnings, for programs that are to run there, too."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def doubt_of_variable(declaration: list[Token]) -> str | None:
     end = next((i for i, text in enumerate(texts) if text in ("=", "(", "[[")), len(texts))
     head = texts[:end]
     words = [word for word in head if word not in ("static", "inline", "constexpr", "const")]
-    if len(words) == len(head) or len(words) < 2 or number_kind(words[:1]) is None:
+    if len(words) in (0, 1, len(head)) or "operator" in words or number_kind(words[:1]) is None:
         return None
     if ADDRESS_SPACES & set(words) or texts[end : end + 1] in (["("], ["[["]):
         return None

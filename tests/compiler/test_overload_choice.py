@@ -21,14 +21,14 @@ kernel void k(device int* o, constant int* c [[buffer(1)]]) {
 """,
     ),
     "arrays of threads": (  # T x[2] is T* x
-        [3, 14, 2],
+        [3, 14, 1],
         """
 int f(thread const int x[2]) { return x[0] + x[1]; }
 int f(device const int* x) { int local[2] = {x[0], x[1]}; return f(local) + 10; }
 int g(const thread int x[2][2]) { return 1; }
-int g(const device int (*x)[2]) { return 2; }
+int g(device const int* x) { return 2; }
 kernel void k(device int* o) {
-  int x[2] = {1, 2}; o[0] = f(x); o[1] = 1; o[1] = f(o); o[2] = g((device int (*)[2])o);
+  int x[2] = {1, 2}, y[2][2]; o[0] = f(x); o[1] = 1; o[1] = f(o); o[2] = g(y);
 }
 """,
     ),
