@@ -247,7 +247,7 @@ def _import_other_half() -> None:
 
 
 def _switches(messages: str) -> set[str]:
-    """Flags under which our headers let more programs be, if that is what clang complains about."""
+    """Flags under which more programs compile, if that is what clang complains about."""
     # Options of texture lookups whose names programs like for constants of their own; those are meant, then.
     switches = {
         f"-D__METALPY_HIDE_{n}" for n in re.findall(r"error: reference to '(bias|level)' is ambiguous", messages)
@@ -257,7 +257,9 @@ def _switches(messages: str) -> set[str]:
         r"no (?:viable|known) conversion from [^\n]*'[^'\n]*\bbfloat'[^\n]* to [^\n]*'(?:const )?int'"
         r"|assigning to 'int' from incompatible type '[^'\n]*\bbfloat'"
     )
-    return switches | ({"-D__METALPY_BFLOAT_TO_INT"} if re.search(bfloat_to_int, messages) else set())
+    switches |= {"-D__METALPY_BFLOAT_TO_INT"} if re.search(bfloat_to_int, messages) else set()
+    # A kernel called `main`, for which C++ has rules where programs have a host.
+    return switches | ({"-ffreestanding"} if "error: 'main' must return 'int'" in messages else set())
 
 
 def _roots(numbers: Iterable[int]) -> list[str]:

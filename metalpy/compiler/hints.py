@@ -81,6 +81,9 @@ _REFERENCES = {
     "modf": "modf(x, whole)",
     "sincos": "float s = sincos(x, c)",
 }
+_INCOMPLETE = re.compile(
+    r".*(?:incomplete type|undefined template|implicit instantiation of undefined[^']*) '(?:\w+::)*(?P<name>\w+)'"
+)
 _BY_REFERENCE = re.compile(rf"no matching function for call to '({'|'.join(_REFERENCES)})'")
 _CANDIDATE = re.compile(r"candidate (?:function|template)[^:]*?(?:not viable|ignored): (?P<reason>.*)")
 
@@ -92,6 +95,9 @@ def hint_for(message: str, text: str) -> str:
     by_reference = _BY_REFERENCE.match(message)
     if by_reference:
         return f"the last argument is a reference, without &: {_REFERENCES[by_reference[1]]}"
+    incomplete = _INCOMPLETE.match(message)
+    if incomplete and incomplete["name"] in _UNSUPPORTED:
+        return f"the software device has no {_UNSUPPORTED[incomplete['name']]}"
     match = _UNKNOWN.match(message)
     if match is None:
         return ""

@@ -195,3 +195,14 @@ kernel void k(device float* x, device float* y <:<:buffer(3):>:>, uint i [[threa
     lib.k(x, mp.ones(3, device=device))
     assert x.tolist() == [3, 3, 3]
     assert [a.index for a in lib.k.arguments] == [0, 3]
+
+
+def test_a_kernel_may_be_called_main(device):
+    """C++ has rules for a function of that name."""
+    lib = mp.mps.compile_shader(
+        HEADER + "struct S { float main; }; kernel void main(device S* x, constant S& y) { x->main = y.main + 1; }",
+        device=device,
+    )
+    x = mp.zeros(1, device=device)
+    lib.main(x.view(np.uint8).view(np.float32), {"main": 4}, threads=1)
+    assert (dir(lib), x.item()) == (["main"], 5)

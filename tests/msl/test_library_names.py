@@ -66,6 +66,26 @@ kernel void f(device MTLQuadTessellationFactorsHalf* quads, device MTLTriangleTe
     np.testing.assert_array_equal(triangles.numpy(), rows + np.arange(4))
 
 
+def test_arguments_of_indirect_commands():
+    """In the layouts that the host's commands read."""
+    lib = compile_shader(f"""{HEAD}
+kernel void f(device MTLDispatchThreadgroupsIndirectArguments* groups, device MTLDispatchThreadsIndirectArguments* all,
+              device MTLDrawPrimitivesIndirectArguments* draw, device MTLDrawIndexedPrimitivesIndirectArguments* indexed,
+              device MTLStageInRegionIndirectArguments* region, device MTLDrawPatchIndirectArguments* patch) {{
+  groups->threadgroupsPerGrid[2] = 1;
+  all->threadsPerThreadgroup[1] = 2;
+  draw->baseInstance = 3;
+  indexed->baseVertex = -4;
+  indexed->baseInstance = 5;
+  region->stageInSize[0] = 6;
+  patch->patchStart = 7;
+}}""")
+    words = [mp.zeros(n, dtype=np.uint32) for n in (3, 6, 4, 5, 6, 4)]
+    lib.f(*(w.view(np.uint8) for w in words), threads=1)
+    right = {(0, 2): 1, (1, 4): 2, (2, 3): 3, (3, 3): 2**32 - 4, (3, 4): 5, (4, 3): 6, (5, 2): 7}
+    assert {(n, i): x for n, w in enumerate(words) for i, x in enumerate(w.tolist()) if x} == right
+
+
 def test_sparse_lookups():
     """Every texel is resident."""
     lib = compile_shader(f"""{HEAD}
