@@ -22,9 +22,11 @@ _POSITIONS = frozenset(
 _POSITION_TYPE = re.compile(r"u(?:int|short)([23]?)")
 _LIMIT = "max_total_threads_per_threadgroup"
 
-_TYPES = r"(?:u?(?:char|short|int|long)|float|bool|size_t|auto|unsigned|u?int(?:8|16|32|64)_t)"
-_HALF = re.compile(rf"\b{_TYPES}[ \t]+(half)[ \t]*[=;,)\[]")
-_LAMBDA = re.compile(r"(?:[=(,]|\breturn)[ \t]*(\[)[ \t]*(?:[&=]|\w[\w, \t&]*)?\][ \t]*\(")
+# Patterns that begin with what is rare, and what stands before that: an `re` that begins with a choice is slow.
+_TYPES = r"\b(?:u?(?:char|short|int|long)|float|bool|size_t|auto|unsigned|u?int(?:8|16|32|64)_t)"
+_HALF = re.compile(r"half[ \t]*[=;,)\[]"), re.compile(rf"{_TYPES}[ \t]+\Z")
+_LAMBDA = re.compile(r"\[[ \t]*(?:[&=]|\w[\w, \t&]*)?\][ \t]*\("), re.compile(r"(?:[=(,]|\breturn)[ \t]*\Z")
+_BEFORE = 40  # characters
 FIRST_WITH_LAMBDAS = 400  # as __METAL_VERSION__ has it
 
 
@@ -89,9 +91,13 @@ def doubts_of_bodies(text: str, lexed: Sequence[Token], metal_version: int) -> I
         yield from _warnings(_LAMBDA, "Metal has no lambda expressions before version 4.0", text, lexed)
 
 
-def _warnings(pattern: re.Pattern[str], message: str, text: str, lexed: Sequence[Token]) -> Iterator[Diagnostic]:
-    for match in pattern.finditer(text):
-        offset = match.start(1)
+def _warnings(
+    pattern: tuple[re.Pattern[str], re.Pattern[str]], message: str, text: str, lexed: Sequence[Token]
+) -> Iterator[Diagnostic]:
+    for match in pattern[0].finditer(text):
+        offset = match.start()
+        if pattern[1].search(text, max(offset - _BEFORE, 0), offset) is None:
+            continue
         i = bisect_left(lexed, offset, key=itemgetter(2))
         if i < len(lexed) and lexed[i].start == offset:  # and not in a comment, say
             file, line = place_of(text, offset)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
+from .._core.lexer import hash_line
 from ..errors import CompileError, Diagnostic
 
 __all__ = [
@@ -34,14 +36,9 @@ OWN_HEADERS = (*SPLICED_HEADERS, "metalpy/")  # those that no other Metal compil
 MAX_INCLUDE_DEPTH = 200
 BYTE_ORDER_MARK = "\ufeff"  # some editors' first character; clang knows it only as the first of all it reads
 
-# Comments and literals are matched so that directives inside them are passed over.
-_LEXEMES = re.compile(
-    r"//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z)"
-    r'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
-    r"|^[ \t]*\#[ \t]*(?P<directive>include|import|if|ifdef|ifndef|elif|elifdef|elifndef|else|endif"
-    r"|pragma[ \t]+once)\b"
-    r"(?P<rest>(?:\\\n|[^\n])*)",
-    re.MULTILINE | re.DOTALL,
+_DIRECTIVE = re.compile(
+    r"[ \t]*\#[ \t]*(?P<directive>include|import|if|ifdef|ifndef|elif|elifdef|elifndef|else|endif|pragma[ \t]+once)\b"
+    r"(?P<rest>(?:\\\n|[^\n])*)"
 )
 _NAME = re.compile(r'[ \t]*(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>)')
 _BLANK = r"(?:\s|//[^\n]*+|(?>/\*.*?\*/))*+"  # never tried in another way: there are exponentially many
@@ -55,6 +52,15 @@ _COMPILED = {
     "MTLB": "a library that Apple's tools have compiled: metalpy.mps.load_metallib(path) opens it on an Apple GPU",
 }
 _NO_TEXT = "something with zero bytes: a compiled file, or text that is not UTF-8"
+
+
+# Another way to spell brackets, of the same length; but <:: are a bracket of templates and the global scope's `::`.
+_DIGRAPHS = {"<:<:": "[[  ", ":>:>": "  ]]", "<%": "{ ", "%>": " }", "<:": "[ ", ":>": " ]", "%:": "# "}
+_DIGRAPH_OR_TEXT = re.compile(
+    r"//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z)|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
+    r"|::|<:<:|:>:>|<%|%>|<:(?!:[^:>])|:>|%:",
+    re.DOTALL,
+)
 
 
 class Misuse(Exception):
@@ -92,6 +98,12 @@ class Source:
     files: dict[str, str]
     is_closed: bool
     includers: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def without_digraphs(self) -> Source:
+        """With brackets in place of digraphs, which clang knows and our own passes do not."""
+        if not any(digraph in self.text for digraph in _DIGRAPHS):
+            return self
+        return replace(self, text=_DIGRAPH_OR_TEXT.sub(lambda match: _DIGRAPHS.get(match[0], match[0]), self.text))
 
     def included_from(self, name: str) -> tuple[tuple[str, int], ...]:
         """Files and lines of the includes that led to a file, the nearest first."""
@@ -171,7 +183,6 @@ class _Splicer:
     def splice(self, text: str, name: str) -> str:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         self.files[shown(name)] = text
-        text = _with_plain_brackets(text)
         self._stack.append(name)
         out = [line_mark(1, shown(name))]
         done = 0
@@ -179,9 +190,9 @@ class _Splicer:
         conditionals: list[bool] = []
         guards = 1 if _is_guarded(text) else 0
         branches = len(self._done)
-        for match in _LEXEMES.finditer(text):
+        for match in _directives(text):
             directive = match["directive"]
-            if directive is None or directive.startswith("pragma"):
+            if directive.startswith("pragma"):
                 continue
             if directive in ("include", "import"):
                 replacement = self._include(match["rest"], name, text, match.end())
@@ -257,19 +268,14 @@ class _Splicer:
         return None
 
 
-# Another way to spell brackets, of the same length; but <:: are a bracket of templates and the global scope's `::`.
-_DIGRAPHS = {"<:<:": "[[  ", ":>:>": "  ]]", "<%": "{ ", "%>": " }", "<:": "[ ", ":>": " ]", "%:": "# "}
-_DIGRAPH = re.compile(r"<:<:|:>:>|<%|%>|<:(?!:[^:>])|:>|%:")
-_DIGRAPH_OR_TEXT = re.compile(
-    rf"//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z)|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|::|{_DIGRAPH.pattern}", re.DOTALL
-)
-
-
-def _with_plain_brackets(text: str) -> str:
-    """The text without digraphs, which clang knows and our own passes do not."""
-    if _DIGRAPH.search(text) is None:
-        return text
-    return _DIGRAPH_OR_TEXT.sub(lambda match: _DIGRAPHS.get(match[0], match[0]), text)
+def _directives(text: str) -> Iterator[re.Match[str]]:
+    """Those preprocessor lines that concern includes, but for what is in comments and literals."""
+    at = hash_line(text, 0)
+    while at >= 0:
+        match = _DIRECTIVE.match(text, at)
+        if match is not None:
+            yield match
+        at = hash_line(text, match.end() if match else text.index("#", at) + 1)
 
 
 @lru_cache(maxsize=256)
@@ -278,8 +284,8 @@ def _is_guarded(text: str) -> bool:
     if _GUARD.match(text) is None:
         return False
     depth = 0
-    for match in _LEXEMES.finditer(text):
-        directive = match["directive"] or ""
+    for match in _directives(text):
+        directive = match["directive"]
         depth += directive.startswith("if") - (directive == "endif")
         if directive == "endif" and depth == 0:
             return re.compile(rf"{_BLANK}\Z", re.DOTALL).match(text, match.end()) is not None
