@@ -22,7 +22,7 @@ from .assembly import Assembly, adapted, inlining, sealed
 from .checks import may_recurse
 from .convergence import order_meetings
 from .conversions import conversions_for
-from .division import with_checks
+from .division import with_checks, with_known_faults
 from .executor import CHECKED, REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
 from .iterations import keep_in_iterations
@@ -85,7 +85,7 @@ def lower(
     chosen = chosen_executor()
     text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants, lines=chosen == CHECKED))
     text += "\n".join(constants.values())
-    text = _PROMISED_ALIGNMENT.sub(_kept_promise, text)
+    text = with_known_faults(_PROMISED_ALIGNMENT.sub(_kept_promise, text))
     text = keep_in_iterations(text, assembly, f"__mp_thread_{k}")
     work = _Work(program, k, sealed(text, {_THREAD, _GROUP}), may_recurse(assembly, k), machine)
     reason = f"METALPY_EXECUTOR={chosen}"
