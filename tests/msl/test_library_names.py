@@ -203,3 +203,24 @@ kernel void f(device float* out) {{ *out = 4; }}
     bad = "kernel void bad(device float* out) { *out = line(*out); }"
     with pytest.raises(mp.CompileError, match="'bad' calls 'derivatives_are_for_fragment_functions'"):
         compile_shader(text + bad)
+
+
+def test_vectors_of_longer_ones():
+    """The components that are left over go, where the program asks for it."""
+    lib = compile_shader(f"""{HEAD}
+kernel void f(device float* out, constant float4& v, uint3 i [[thread_position_in_grid]]) {{
+  const float3 a = float3(v);
+  const half2 b = half2(v), c = half2(float3(v.yzw));
+  const int2 d = int2(i + 5);
+  const packed_float3 e = packed_float3(v);
+  const float all[] = {{a.x, a.y, a.z, b.x, b.y, c.x, c.y, float(d.x), float(d.y), e.x, e.z}};
+  for (int k = 0; k < 11; ++k) out[k] = all[k];
+}}""")
+    out = mp.zeros(11)
+    lib.f(out, (1, 2, 3, 4), threads=1)
+    assert out.tolist() == [1, 2, 3, 1, 2, 2, 3, 5, 5, 1, 3]
+
+
+def test_vectors_are_not_shortened_unasked():
+    with pytest.raises(mp.CompileError, match=r"no viable conversion from '(const )?float4' to 'float3'"):
+        compile_shader(f"{HEAD}kernel void f(device float3* out, constant float4& v) {{ float3 a = v; *out = a; }}")
