@@ -201,9 +201,8 @@ private:
     template <class S> requires __mp::bfloat_conversion<T, S> constexpr Self(S s) : Self(T(s)) {}                     \
     constexpr Self(T a, T b) : mp_lanes{a, b} {}                                                                      \
     constexpr Self(Other<T, 2> v) : mp_lanes{v.x, v.y} {}                                                             \
-    template <class U> explicit constexpr Self(vec<U, 3> v) : mp_lanes{T(v.x), T(v.y)} {}                             \
-    template <class U> explicit constexpr Self(vec<U, 4> v) : mp_lanes{T(v.x), T(v.y)} {}                             \
-    template <class U> explicit constexpr Self(vec<U, 2> v) : mp_lanes{T(v.x), T(v.y)} {}                             \
+    template <class U, int M> requires(M >= 2 && M <= 4) explicit constexpr Self(vec<U, M> v)                         \
+        : mp_lanes{T(v.x), T(v.y)} {}                                                                                 \
     template <class U> explicit constexpr Self(packed_vec<U, 2> v) : mp_lanes{T(v.x), T(v.y)} {}
 #define MP_VECTOR3(Self, Other)                                                                                       \
     using mp_lanes = __mp::vectors::lanes<T, 3>;                                                                      \
@@ -216,8 +215,8 @@ private:
     constexpr Self(T a, vec<T, 2> b) : mp_lanes{a, b.x, b.y} {}                                                       \
     constexpr Self(vec<T, 2> a, T b) : mp_lanes{a.x, a.y, b} {}                                                       \
     constexpr Self(Other<T, 3> v) : mp_lanes{v.x, v.y, v.z} {}                                                        \
-    template <class U> explicit constexpr Self(vec<U, 4> v) : mp_lanes{T(v.x), T(v.y), T(v.z)} {}                     \
-    template <class U> explicit constexpr Self(vec<U, 3> v) : mp_lanes{T(v.x), T(v.y), T(v.z)} {}                     \
+    template <class U, int M> requires(M == 3 || M == 4) explicit constexpr Self(vec<U, M> v)                         \
+        : mp_lanes{T(v.x), T(v.y), T(v.z)} {}                                                                         \
     template <class U> explicit constexpr Self(packed_vec<U, 3> v) : mp_lanes{T(v.x), T(v.y), T(v.z)} {}
 #define MP_VECTOR4(Self, Other)                                                                                       \
     using mp_lanes = __mp::vectors::lanes<T, 4>;                                                                      \
