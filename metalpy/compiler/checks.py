@@ -23,6 +23,8 @@ _MEMORY = {"memcpy", "memmove", "memset", "memcmp", "bcmp"}  # what LLVM itself 
 
 _ALLOCATION = ("_Znw", "_Zna", "_Zdl", "_Zda")  # operator new and delete
 
+_ASSEMBLY = re.compile(r" asm (?:[a-z]+ )*\"[^\"]")
+
 _UNDEFINED = (
     "kernel {kernel} calls {function}, which is declared but not defined; "
     "if another file defines it, #include that one, too"
@@ -42,6 +44,8 @@ def find_offence(assembly: Assembly, kernels: Iterable[int]) -> Offence | None:
                 return name, k, "kernel {kernel} uses new or delete, which Metal does not have"
             if assembly.is_declaration(name) and not _is_provided(name):
                 return name, k, _UNDEFINED
+            if " asm " in (body := assembly.definition(name)) and _ASSEMBLY.search(body):
+                return name, k, "function {function} of kernel {kernel} has inline assembly, which metalpy cannot run"
         recursive = _recursive(assembly, functions)
         if recursive:
             return recursive, k, "function {function} of kernel {kernel} calls itself; Metal has no recursion"
