@@ -196,7 +196,8 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
     known = {k: kernel for part in made for k, kernel in part.kernels.items()}
     kernels = tuple(known[k][0] for k in range(len(known)))
     constants = tuple(Constant(*c) for c in read_constants(made[0].assembly.surroundings, found))
-    if unit.overload_sets:  # what comes of it has no debug information
+    inputs = _input_symbols(made[0].assembly, len(found.inputs))
+    if unit.overload_sets:  # what comes of it has no debug information, and is no more than kernels reach
         made = [_with_known_spaces(part, unit, keep) for part in made]
     for part in made:
         if part.offence is not None:
@@ -207,7 +208,7 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
         constants=constants,
         max_threads=tuple(known[k][1] for k in range(len(known))),
         warnings=(*map(_skipped_note, found.skipped), *warnings),
-        inputs=_input_symbols(made[0].assembly, len(found.inputs)),
+        inputs=inputs,
         kept=tuple(part.kept for part in made),
     )
 

@@ -11,7 +11,7 @@ of a threadgroup; one that calls a barrier or a simdgroup function gets a fiber 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
@@ -36,7 +36,7 @@ from .stack import has_variables, stack_of_vector_program, stack_size
 from .target import aim, initialize, plain_machine, processor, target_machine
 from .toolchain import Linker
 
-__all__ = ["becomes_loop", "inline_all_but", "lower"]
+__all__ = ["becomes_loop", "inlined", "lower"]
 
 KERNEL_VERSION = 2
 # Flags of mp_native_kernel.
@@ -247,15 +247,15 @@ def becomes_loop(assembly: Assembly, name: str) -> bool:
     return name not in Assembly(str(module)).calls(name)
 
 
-def inline_all_but(text: str, kept: re.Pattern[str]) -> str:
-    """A module's text with all functions inlined but those whose names match, and simplified where control flow and
-    variables are concerned; loops and calls stay as they are.
+def inlined(text: str, is_meant: Callable[[str], bool]) -> str:
+    """A module's text with the functions of some names inlined, and simplified where control flow and variables are
+    concerned; loops and other calls stay as they are.
     """
     initialize()
     module, machine = llvm.parse_assembly(text), target_machine()
     aim(module, machine)
     for function in module.functions:
-        if not function.is_declaration and not kept.search(function.name):
+        if not function.is_declaration and is_meant(function.name):
             function.add_function_attribute("alwaysinline")
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
     passes = llvm.create_new_module_pass_manager()

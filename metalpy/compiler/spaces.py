@@ -3,7 +3,8 @@
 Programs with overloads for different address spaces (see `overloads`) ask this by calls of ``__mp_space``. Nothing in
 Metal leads from one space into another, so a pointer's space is that of the memory it was made from: an argument of the
 kernel, a variable of a thread or of its threadgroup, a constant of the program. Once all is inlined but the overloads,
-that can be seen, one overload is left at each place, and it is inlined in turn.
+that can be seen, one overload is left at each place, and it is inlined in turn. Programs that are too large for that
+are the business of `contexts`.
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from .assembly import Assembly
+from .contexts import TooLarge, answered_by_context
 from .overloads import MARK, SPACES, OverloadSet
 from .reflection import KernelInfo
 from .source import Misuse
+from .spmd.ir import Unsupported
 from .spmd.size import lines_when_inlined
 from .twins import place_of
 
 __all__ = ["asks_for_spaces", "resolve_spaces", "without_marks"]
 
-_MOST_LINES = 1_000_000  # of IR, all kernels together; half of that took LLVM 37 s of processor time
+# Lines of IR, all kernels together, when all calls are inlined: up to which that is the first choice, and the last
+# one. Half a million took LLVM 37 s of processor time.
+_FEW_LINES, _MOST_LINES = 20_000, 1_000_000
+_MOST_COPIED = 2_000_000  # lines of functions, copied and with some calls inlined
 _ATTRIBUTES = re.compile(r"^(?:attributes #|define )[^\n]*$", re.MULTILINE)
 _INLINING = re.compile(r" (?:alwaysinline|noinline|optnone)\b")
 _KEPT = re.compile(rf"{MARK}\d+_\d+_(?!.*\.opened)|^__mp_(?:thread_\d+|group)$")
@@ -67,37 +73,69 @@ def resolve_spaces(ir: str, kernels: Mapping[int, KernelInfo], sets: Sequence[Ov
     Misuse
         A space cannot be told, or no overload is for it.
     """
-    from .lowering import inline_all_but  # LLVM is needed for such programs alone
-
     entries = {f"__mp_thread_{k}": info for k, info in kernels.items()}
-    _refuse_large(ir, entries, sets, program)
-    text = inline_all_but(_ATTRIBUTES.sub(lambda line: _INLINING.sub("", line[0]), ir), _KEPT)
+    text = _ATTRIBUTES.sub(lambda line: _INLINING.sub("", line[0]), ir)
+    lines = lines_when_inlined(ir, entries)
+    text = _resolved(text, entries, sets, program, lines)
+    # Lowering adapts what it gets, too, and gives values these names.
+    return without_marks(text).replace("%mp.shift.", "%mp.shifted.")
+
+
+def _resolved(
+    text: str, entries: Mapping[str, KernelInfo], sets: Sequence[OverloadSet], program: str, lines: int
+) -> str:
+    """The module with every question answered, of so many lines when all calls are inlined."""
+    from .lowering import inlined  # LLVM is needed for such programs alone
+
+    if lines <= _FEW_LINES:
+        return _answered_inlined(text, entries, sets, program)
+    try:
+        told, left = answered_by_context(text, entries, sets, inlined, _MOST_COPIED)
+    except (TooLarge, Unsupported):
+        told, left = "", None
+    if told and left is None:
+        return told
+    if lines <= _MOST_LINES:
+        return _answered_inlined(text, entries, sets, program)
+    if left is None:
+        raise _too_large(lines, len(entries), sets, program)
+    raise _misuse(left.number, left.argument, entries[left.entry], sets, program)
+
+
+def _answered_inlined(
+    text: str, entries: Mapping[str, KernelInfo], sets: Sequence[OverloadSet], program: str
+) -> str:
+    """The module with all but the overloads inlined into each kernel, and each question answered there."""
+    text = _inlined(text)
     # Overloads may call overloads of their set, but none leads to itself.
     depth = len(set(_OVERLOAD.findall(text)))
     for number in range(depth + 1):
-        text = inline_all_but(_answered(text, entries), _KEPT)
+        text = _inlined(_answered(text, entries))
         opened = _opened(text, entries, number)
         if opened == text:
             break
-        text = inline_all_but(opened, _KEPT)
+        text = _inlined(opened)
     else:
         _refuse_recursion(Assembly(text), entries, sets, program)
     assembly = Assembly(text := _trusted(text, sets))
     for name, info in entries.items():
         _refuse_open_questions(assembly.definition(name), info, sets, program)
-    # Lowering adapts what it gets, too, and gives values these names.
-    return without_marks(text).replace("%mp.shift.", "%mp.shifted.")
+    return text
 
 
-def _refuse_large(ir: str, entries: Mapping[str, KernelInfo], sets: Sequence[OverloadSet], program: str) -> None:
-    lines = lines_when_inlined(ir, entries)
-    if lines > _MOST_LINES:
-        message = (
-            f"'{sets[0].name}' has overloads for different address spaces; which ones are meant is found out with all "
-            f"calls inlined, and that makes {lines} lines of IR of the {len(entries)} kernels here, more than "
-            f"{_MOST_LINES}. Give the overloads names of their own, or compile fewer kernels at a time"
-        )
-        raise Misuse(message, *place_of(program, sets[0].offset), sets[0].name)
+def _inlined(text: str) -> str:
+    from .lowering import inlined
+
+    return inlined(text, lambda name: not _KEPT.search(name))
+
+
+def _too_large(lines: int, count: int, sets: Sequence[OverloadSet], program: str) -> Misuse:
+    message = (
+        f"'{sets[0].name}' has overloads for different address spaces; which ones are meant is found out with calls "
+        f"inlined, and that makes up to {lines} lines of IR of the {count} kernels here, more than {_MOST_LINES}. Give "
+        "the overloads names of their own, or compile fewer kernels at a time"
+    )
+    return Misuse(message, *place_of(program, sets[0].offset), sets[0].name)
 
 
 def _answered(text: str, entries: Iterable[str]) -> str:
@@ -130,10 +168,8 @@ def _trusted(text: str, sets: Sequence[OverloadSet]) -> str:
         is_possible = space in (SPACES["device"], SPACES["constant"])
         return f"  {match[1]} = add i32 0, {space}" if is_possible else match[0]
 
-    from .lowering import inline_all_but
-
     trusted = _QUESTION.sub(answer, text)
-    return text if trusted == text else inline_all_but(trusted, _KEPT)
+    return text if trusted == text else _inlined(trusted)
 
 
 def _is_thread_local(assembly: Assembly, name: str) -> bool:
@@ -238,21 +274,27 @@ def _refuse_recursion(
 def _refuse_open_questions(body: str, info: KernelInfo, sets: Sequence[OverloadSet], program: str) -> None:
     question, missing = _QUESTION.search(body), _NO_OVERLOAD.search(body)
     if question:
-        overloads = sets[int(question[2])]
+        raise _misuse(int(question[2]), int(question[3]), info, sets, program)
+    if missing:
+        raise _misuse(int(missing[1]), None, info, sets, program)
+
+
+def _misuse(
+    number: int, argument: int | None, info: KernelInfo, sets: Sequence[OverloadSet], program: str
+) -> Misuse:
+    """The error for a question that is open; for an answer that no overload is for if it is about no argument."""
+    overloads = sets[number]
+    if argument is not None:
         message = (
             f"which overload of '{overloads.name}' kernel '{info.name}' calls depends on the address space of its "
-            f"{overloads.arguments[int(question[3])]}, which cannot be told here: the software device sees where a "
+            f"{overloads.arguments[argument]}, which cannot be told here: the software device sees where a "
             "pointer comes from, and not through one that lies in a buffer"
         )
-    elif missing and sets[int(missing[1])].expected:
-        overloads = sets[int(missing[1])]
+    elif overloads.expected:
         message = (
             f"kernel '{info.name}' calls this overload of '{overloads.name}' with an argument in another address "
             "space: overloads for different spaces are told apart only within one scope, under the same conditions"
         )
-    elif missing:
-        overloads = sets[int(missing[1])]
-        message = f"kernel '{info.name}' calls '{overloads.name}' with an address space that no overload is for"
     else:
-        return
-    raise Misuse(message, *place_of(program, overloads.offset), overloads.name)
+        message = f"kernel '{info.name}' calls '{overloads.name}' with an address space that no overload is for"
+    return Misuse(message, *place_of(program, overloads.offset), overloads.name)

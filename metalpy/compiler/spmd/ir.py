@@ -21,6 +21,7 @@ __all__ = [
     "parse_function",
     "split_list",
     "vector_of",
+    "without_metadata",
 ]
 
 
@@ -314,10 +315,15 @@ def parse_function(text: str) -> Function:
     return Function(name, parameters, blocks)
 
 
-def _instruction(line: str) -> Instruction:
+def without_metadata(line: str) -> str:
+    """An instruction's line as `Instruction.text` has it."""
+    line = line.strip()
     comment = line.find("  ; ")
-    text = line if comment < 0 else line[:comment].rstrip()
-    text = _METADATA.sub("", text)
+    return _METADATA.sub("", line if comment < 0 else line[:comment].rstrip())
+
+
+def _instruction(line: str) -> Instruction:
+    text = without_metadata(line)
     match = _RESULT.match(text)
     result, rest = (match[1], match[2]) if match else ("", text)
     op, _, tail = rest.partition(" ")
