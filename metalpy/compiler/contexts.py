@@ -208,14 +208,15 @@ class _Copies:
         answers = self._answers(name, spaces)
         reached = reachable_blocks(function, answers)
         changes: dict[str, str] = {}  # by what a line begins with
-        for block in reached:
-            for instruction in function.blocks[block].instructions():
-                if instruction.callee == _SPACE and instruction.result not in answers:
-                    self._refuse(instruction, entry)
-                elif instruction.callee == "__mp_no_overload":
-                    self._open = self._open or Open(int(instruction.operands[0].text), None, entry)
-                elif instruction.op == "call" and instruction.callee in analysis.functions:
-                    changes[instruction.text] = self._called(name, instruction, spaces, entry)
+        found = [i for name, block in function.blocks.items() if name in reached for i in block.instructions()]
+        for instruction in found:
+            if instruction.callee == _SPACE and instruction.result not in answers:
+                self._open = self._open or Open(*_numbers(instruction), entry)
+        for instruction in found:
+            if instruction.callee == "__mp_no_overload":
+                self._open = self._open or Open(int(instruction.operands[0].text), None, entry)
+            elif instruction.op == "call" and instruction.callee in analysis.functions:
+                changes[instruction.text] = self._called(name, instruction, spaces, entry)
         return _written(analysis.assembly.definition(name), name, called, answers, changes)
 
     def _answers(self, name: str, spaces: Mapping[str, str]) -> dict[str, int]:
@@ -249,25 +250,17 @@ class _Copies:
             self._waiting.append((context, entry))
         return self._names[context]
 
-    def _refuse(self, question: Instruction, entry: str) -> None:
-        self._open = self._open or Open(*_numbers(question), entry)
-
 
 def _numbers(question: Instruction) -> tuple[int, int]:
     """Of the set and of the argument."""
     return int(question.operands[0].text), int(question.operands[1].text)
 
 
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[\w.$-]+", name) else f'"{name}"'
-
-
 def _written(body: str, name: str, called: str, answers: Mapping[str, int], changes: Mapping[str, str]) -> str:
     """A function's text under another name, with answers in place of questions and calls of copies."""
     head, *lines = body.split("\n")
     if called != name:
-        head = _COMDAT.sub("", _LINKAGE.sub("define internal ", head))
-        head = head.replace(f"@{_quoted(name)}(", f"@{_quoted(called)}(", 1)
+        head = _COMDAT.sub("", _LINKAGE.sub("define internal ", _calling(called, head)))
     for i, line in enumerate(lines):
         if "@" not in line:
             continue
@@ -276,5 +269,10 @@ def _written(body: str, name: str, called: str, answers: Mapping[str, int], chan
         if f"@{_SPACE}(" in text and result in answers:
             lines[i] = f"  {result} = add i32 0, {answers[result]}"
         elif text in changes:
-            lines[i] = _CALLEE.sub(f"@{_quoted(changes[text])}(".replace("\\", r"\\"), line, count=1)
+            lines[i] = _calling(changes[text], line)
     return "\n".join([head, *lines])
+
+
+def _calling(name: str, line: str) -> str:
+    """A call or the head of a function with another name."""
+    return _CALLEE.sub(lambda _: f'@"{name}"(', line, count=1)

@@ -434,6 +434,9 @@ def _place_threadgroup_variables(
     return llvm.parse_assembly(text + declaration), total, names
 
 
+_FIRST_BLOCK = re.compile(r'\{\n(?:(?:[\w.$-]+|"[^"\n]+"):[^\n]*\n)?')  # with its label, if it has one
+
+
 def _place_inputs(
     module: llvm.ModuleRef, machine: llvm.TargetMachine, program: Program, k: int, entry: str
 ) -> llvm.ModuleRef:
@@ -459,7 +462,7 @@ def _place_inputs(
     for number, (name, size) in enumerate(sizes.items()):
         address = rf"call [^\n]*@llvm\.threadlocal\.address\.p0\(ptr [^@\n]*@{re.escape(name)}\)"
         body = re.sub(address, f"getelementptr i8, ptr %mp.input.{number}, i64 0", body)
-        variables += f"\n  %mp.input.{number} = alloca [{size} x i8], align 16"
+        variables += f"  %mp.input.{number} = alloca [{size} x i8], align 16\n"
         if re.search(address, head + tail):
             info = program.kernels[k]
             raise Misuse(
@@ -469,7 +472,8 @@ def _place_inputs(
                 info.line,
                 info.name,
             )
-    return llvm.parse_assembly(head + f"@{entry}(" + body.replace("{", "{" + variables, 1) + end + tail)
+    body = _FIRST_BLOCK.sub(lambda start: start[0] + variables, body, count=1)
+    return llvm.parse_assembly(head + f"@{entry}(" + body + end + tail)
 
 
 def _record(entry: str, flags: int, memory: int, max_threads: int, stack: int, declared: bool = False) -> str:

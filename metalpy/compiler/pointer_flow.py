@@ -56,7 +56,9 @@ class PointerFlow:
         self._defined = {i.result: i for i in function.instructions() if i.result}
         self._stored: dict[str, list[str]] = defaultdict(list)  # by variable: what is stored there
         self._copies: dict[str, list[str]] = defaultdict(list)  # from where memory is copied there
-        self._seen_by: dict[str, set[str]] = defaultdict(set)  # functions that get its address
+        self._seen_by: dict[str, set[str]] = defaultdict(set)  # functions that get its address, or what it holds
+        self._holders: dict[str, set[str]] = defaultdict(set)  # variables that hold its address
+        self._mixed: set[str] = set()  # those into which something is stored that has pointers in it
         for instruction in function.instructions():
             self._note(instruction)
         self._known: dict[str, Origin] = {}
@@ -64,13 +66,34 @@ class PointerFlow:
     def _note(self, instruction: Instruction) -> None:
         operands = instruction.operands
         if instruction.op == "store" and operands[0].type == "ptr":
-            self._stored[self._root(operands[1].text)].append(operands[0].text)
+            for root in self._roots(operands[1].text):
+                self._stored[root].append(operands[0].text)
+                for held in self._roots(operands[0].text):
+                    self._holders[held].add(root)
+        elif instruction.op == "store" and "ptr" in operands[0].type:
+            self._mixed |= self._roots(operands[1].text)
         elif instruction.op == "call" and instruction.callee.startswith(_COPIES):
-            self._copies[self._root(operands[0].text)].append(operands[1].text)
+            for root in self._roots(operands[0].text):
+                self._copies[root].append(operands[1].text)
         elif instruction.op == "call" and not instruction.callee.startswith("llvm."):
             for operand in operands:
-                if operand.type == "ptr" and not operand.attributes.startswith("byval"):
-                    self._seen_by[self._root(operand.text)].add(instruction.callee)
+                for root in self._roots(operand.text) if operand.type == "ptr" else ():
+                    # Of a copy, the function sees what it holds.
+                    seen = f"={root}" if operand.attributes.startswith("byval") else root
+                    self._seen_by[seen].add(instruction.callee)
+
+    def _roots(self, pointer: str) -> set[str]:
+        """The variables that an address may be in."""
+        roots: set[str] = set()
+        waiting = [pointer]
+        while waiting:
+            root = self._root(waiting.pop())
+            if root not in roots:
+                roots.add(root)
+                made = self._defined.get(root)
+                if made is not None and made.op in ("phi", "select"):
+                    waiting += [o.text for o in made.operands[made.op == "select" :]]
+        return roots
 
     def origin(self, value: Value) -> Origin:
         """Where the pointer comes from."""
@@ -115,17 +138,27 @@ class PointerFlow:
             found.spaces.add("threadgroup")
         elif op == "load":
             return self._loaded(operands[0], found)
-        elif made and op in ("call", "extractvalue", "insertvalue"):
+        elif made and op == "extractvalue":
+            return self._member(made, found)
+        elif made and op == "call":
             self._hide(made, found)
         else:
             found.is_hidden = True
         return []
 
+    def _member(self, taken: Instruction, found: Origin) -> list[str]:
+        """What was put where an extractvalue takes it from."""
+        whole = self._defined.get(taken.operands[0].text)
+        while whole is not None and whole.op == "insertvalue":
+            if whole.extra == taken.extra:
+                return [whole.operands[1].text]
+            whole = self._defined.get(whole.operands[0].text)
+        self._hide(whole, found)
+        return []
+
     def _hide(self, made: Instruction | None, found: Origin) -> None:
-        """A part of what a function returned, or of what is no variable."""
+        """What a function returned, or what is a part of something else."""
         found.is_hidden = True
-        while made is not None and made.op in ("extractvalue", "insertvalue", "getelementptr"):
-            made = self._defined.get(made.operands[0].text)
         if made is not None and made.op == "call" and made.callee:
             found.behind.add(made.callee)
         elif made is not None and made.op == "load":
@@ -137,9 +170,10 @@ class PointerFlow:
         made = self._defined.get(root)
         if made is not None and made.op == "alloca":
             stored, copies = self._stored[root], self._copies[root]
-            is_seen = bool(self._seen_by[root])
-            found.behind |= self._seen_by[root]
-            found.is_hidden |= is_seen or not (stored or copies)
+            holders = self._holders[root]
+            seen_by = self._seen_by[root].union(*(self._seen_by[h] | self._seen_by[f"={h}"] for h in holders))
+            found.behind |= seen_by
+            found.is_hidden |= bool(seen_by or holders or root in self._mixed) or not (stored or copies)
             return [*stored, *(p for source in copies if self._root(source) != root for p in self._loaded(source, found))]
         found.is_hidden = True
         if root in self.parameters:
