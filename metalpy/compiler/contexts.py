@@ -29,6 +29,7 @@ _LINKAGE = re.compile(r"^define (?:(?:linkonce_odr|weak_odr|internal|private|hid
 _COMDAT = re.compile(r" comdat(?:\([^)\n]*\))?")
 
 _CALLEE = re.compile(r'@("[^"\n]+"|[\w.$-]+)\(')
+_BY_POINTER = re.compile(r" call [^\n@]*%[\w.$-]+\(")
 _IN_BUFFERS = (SPACES["device"], SPACES["constant"])
 
 Context = tuple[str, tuple[str, ...]]  # a function, and the spaces of the parameters that matter
@@ -39,7 +40,8 @@ class Open(NamedTuple):
 
     number: int  # of the set
     argument: int | None
-    entry: str
+    function: str  # that asks
+    entry: str  # that leads there
 
 
 class TooLarge(Exception):
@@ -71,23 +73,26 @@ def answered_by_context(
     ------
     TooLarge
         Of what `most_lines` is about.
-    Unsupported
-        A function has something that is not known here.
     """
     entries = list(entries)
     inlined: set[str] = set()
+    left: Open | None = None
     for _ in range(_MOST_ROUNDS):
         text = inline(text, lambda name: name in inlined or _HELPERS.search(name) is not None)
         analysis = _Analysis(text, entries)
         new = analysis.hiding() - inlined
         if not new:
-            break
+            made, left = _Copies(analysis, sets).make(entries, most_lines)
+            if left is None:
+                return inline(made, lambda name: False), None
+            new = {left.function} - inlined - {*entries}  # its callers may know more
         inlined |= new
-        if (lines := analysis.lines_with(inlined)) > most_lines:
+        lines = analysis.lines_with(inlined) if new else 0
+        if lines > most_lines and left is None:
             raise TooLarge(lines)
-    copies = _Copies(analysis, sets)
-    text, open_question = copies.make(entries, most_lines)
-    return (text if open_question else inline(text, lambda name: False)), open_question
+        if not new or lines > most_lines:
+            break
+    return text, left
 
 
 class _Analysis:
@@ -116,15 +121,23 @@ class _Analysis:
             if name in asking:
                 self._parse(name)
         self.needed: dict[str, dict[str, int]] = defaultdict(dict)  # parameters by name, with their numbers
-        self._hiding: set[str] = set()
+        self._hiding = self._behind_pointers(bodies, asking)
         todo = dict.fromkeys(self.functions)
         while todo:
             name, _ = todo.popitem()
             if self._look_through(name):
                 todo |= dict.fromkeys(callers[name] & self.functions.keys())
 
+    def _behind_pointers(self, bodies: list[str], asking: set[str]) -> set[str]:
+        """Functions in which others are called by pointers, or are not only called, if some of these ask."""
+        assembly = self.assembly
+        naming = {n for n in bodies if not asking.isdisjoint(assembly.uses(n)) and (asking & assembly.uses(n)) - assembly.calls(n)}
+        if not naming:
+            return set()
+        return naming | {name for name in bodies if _BY_POINTER.search(assembly.definition(name))}
+
     def _parse(self, name: str) -> None:
-        self.functions[name] = parse_function(self.assembly.definition(name))
+        self.functions[name] = parse_function(self.assembly.definition(name), strict=False)
         self.flows[name] = PointerFlow(self.functions[name], self._space_of_global)
 
     def _space_of_global(self, name: str) -> str:
@@ -211,10 +224,10 @@ class _Copies:
         found = [i for name, block in function.blocks.items() if name in reached for i in block.instructions()]
         for instruction in found:
             if instruction.callee == _SPACE and instruction.result not in answers:
-                self._open = self._open or Open(*_numbers(instruction), entry)
+                self._open = self._open or Open(*_numbers(instruction), name, entry)
         for instruction in found:
             if instruction.callee == "__mp_no_overload":
-                self._open = self._open or Open(int(instruction.operands[0].text), None, entry)
+                self._open = self._open or Open(int(instruction.operands[0].text), None, name, entry)
             elif instruction.op == "call" and instruction.callee in analysis.functions:
                 changes[instruction.text] = self._called(name, instruction, spaces, entry)
         return _written(analysis.assembly.definition(name), name, called, answers, changes)

@@ -58,14 +58,16 @@ class PointerFlow:
         self._copies: dict[str, list[str]] = defaultdict(list)  # from where memory is copied there
         self._seen_by: dict[str, set[str]] = defaultdict(set)  # functions that get its address, or what it holds
         self._holders: dict[str, set[str]] = defaultdict(set)  # variables that hold its address
-        self._mixed: set[str] = set()  # those into which something is stored that has pointers in it
+        self._mixed: set[str] = set()  # those in which something else may be that has pointers in it
         for instruction in function.instructions():
             self._note(instruction)
         self._known: dict[str, Origin] = {}
 
     def _note(self, instruction: Instruction) -> None:
         operands = instruction.operands
-        if instruction.op == "store" and operands[0].type == "ptr":
+        if not instruction.type:  # what it does is not known
+            self._mixed.update(*(self._roots(operand.text) for operand in operands))
+        elif instruction.op == "store" and operands[0].type == "ptr":
             for root in self._roots(operands[1].text):
                 self._stored[root].append(operands[0].text)
                 for held in self._roots(operands[0].text):

@@ -1,12 +1,11 @@
-"""Overloads told apart without inlining all calls, as for large programs: by copies of functions."""
+"""Overloads told apart by copies of functions for the spaces that their arguments come in."""
 
 import numpy as np
 import pytest
 
 import metalpy as mp
 
-# Each with the comment, which keeps them out of the cache of what was compiled the other way.
-HEAD = """// told apart by copies of functions
+HEAD = """
 #include <metal_stdlib>
 using namespace metal;
 int f(device int* p) { return 1 + p[0]; }
@@ -114,6 +113,25 @@ kernel void k(device int* o, device int* in) { device int* p = in; device int* q
   put(&p, &q, o[0] == 0, in + 3); auto g = [&] { q = in; }; int b = f(p); g(); o[2] = f(q); o[0] = a; o[1] = b; }
 """,
     ),
+    "what a constant argument decides": (
+        [11, 4],
+        """
+int one(const device int* p, const thread int* q, bool first) { return f(first ? (device int*)p : (device int*)q); }
+template <class P, class Q> int other(P p, Q q, bool first) { if (first) return f((P)p); return f((Q)q); }
+kernel void k(device int* o, device int* in) { int x = 0; int a = one(in, &x, true), b = other(in, &x, false); o[0] = a; o[1] = b; }
+""",
+    ),
+    "pointers to functions": (
+        [11, 4, 12],
+        """
+int g(device int* p) { return f(p); }
+template <class P> int h(P p) { return f(p); }
+template <class F, class P> int call(F function, P p) { return function(p); }
+int call_down(int (*function)(device int*), device int* p) { return call(function, p); }
+kernel void k(device int* o, device int* in) { int x = 0; int (*second)(device int*) = h<device int*>;
+  int a = call(g, in), b = call(h<thread int*>, &x), c = call_down(second, in + 1); o[0] = a; o[1] = b; o[2] = c; }
+""",
+    ),
     "constants of the program": (
         [7, 8],
         """
@@ -140,14 +158,8 @@ kernel void k(device int* o) { int x = 0; const thread int* p = o[1] ? (const th
 }
 
 
-@pytest.fixture
-def by_copies(monkeypatch):
-    monkeypatch.setattr("metalpy.compiler.spaces._FEW_LINES", 0)
-    monkeypatch.setattr("metalpy.compiler.spaces._MOST_LINES", 0)
-
-
 @pytest.mark.parametrize("name", RIGHT)
-def test_the_overload_that_metal_takes(name, by_copies):
+def test_the_overload_that_metal_takes(name):
     expected, program = RIGHT[name]
     out, given = mp.zeros(4, dtype=np.int32), mp.asarray(np.arange(10, 20, dtype=np.int32))
     kernel = mp.mps.compile_shader(HEAD + program).k
@@ -156,13 +168,13 @@ def test_the_overload_that_metal_takes(name, by_copies):
 
 
 @pytest.mark.parametrize("name", OPEN)
-def test_what_cannot_be_told_is_refused(name, by_copies):
+def test_what_cannot_be_told_is_refused(name):
     with pytest.raises(mp.CompileError, match="depends on the address space of its argument 1"):
         mp.mps.compile_shader(HEAD + OPEN[name])
 
 
-def test_a_space_that_no_overload_is_for(by_copies):
-    program = """// told apart by copies of functions
+def test_a_space_that_no_overload_is_for():
+    program = """
 int f(device int* p) { return 1; }
 int f(thread int* p) { return 2; }
 int g(const threadgroup int* p) { return f((threadgroup int*)p); }
@@ -182,8 +194,8 @@ kernel void k(device int* o) { int x; o[i] = 10 * f(o) + f(&x); }"""
     assert out.tolist() == [12, 22, 32]
 
 
-def test_a_program_whose_functions_become_too_large_says_so(by_copies, monkeypatch):
-    monkeypatch.setattr("metalpy.compiler.spaces._MOST_COPIED", 5)
+def test_a_program_whose_functions_become_too_large_says_so(monkeypatch):
+    monkeypatch.setattr("metalpy.compiler.spaces._MOST_LINES", 5)
     with pytest.raises(mp.CompileError, match=r"'f' has overloads for different address spaces.* lines") as caught:
         mp.mps.compile_shader(HEAD + RIGHT["lambdas"][1] + "// too large")
     assert caught.value.lineno == 4

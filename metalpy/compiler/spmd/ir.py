@@ -269,8 +269,10 @@ _CASTS = frozenset(
 )
 
 
-def parse_function(text: str) -> Function:
+def parse_function(text: str, *, strict: bool = True) -> Function:
     """A function's definition, as LLVM prints it.
+
+    Unless it is `strict`, an instruction that is not known here has no type, and all that it names are its operands.
 
     Raises
     ------
@@ -305,7 +307,12 @@ def parse_function(text: str) -> Function:
             line, pending = pending.strip(), ""
         if not blocks:
             blocks[block.name] = block
-        instruction = _instruction(line)
+        try:
+            instruction = _instruction(line)
+        except Unsupported:
+            if strict:
+                raise
+            instruction = _unknown(line)
         if instruction.op == "phi":
             block.phis.append(instruction)
         elif instruction.op in ("br", "switch", "ret", "unreachable"):
@@ -341,6 +348,14 @@ def _instruction(line: str) -> Instruction:
     made.result = result
     made.text = text
     return made
+
+
+def _unknown(line: str) -> Instruction:
+    text = without_metadata(line)
+    match = _RESULT.match(text)
+    result, rest = (match[1], match[2]) if match else ("", text)
+    operands = [Value("ptr", name) for name in re.findall(r'%(?:[\w.$-]+|"[^"]+")', rest)]
+    return Instruction(rest.split(" ", 1)[0], result, "", operands, text=text)
 
 
 def _take_flags(text: str) -> tuple[str, str]:
