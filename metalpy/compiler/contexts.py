@@ -29,6 +29,7 @@ _LINKAGE = re.compile(r"^define (?:(?:linkonce_odr|weak_odr|internal|private|hid
 _COMDAT = re.compile(r" comdat(?:\([^)\n]*\))?")
 
 _CALLEE = re.compile(r'@("[^"\n]+"|[\w.$-]+)\(')
+_MENTION = re.compile(r'@("[^"\n]+"(?!\()|[\w.$-]+(?![\w.$(-]))')
 _BY_POINTER = re.compile(r" call [^\n@]*%[\w.$-]+\(")
 _IN_BUFFERS = (SPACES["device"], SPACES["constant"])
 
@@ -131,7 +132,8 @@ class _Analysis:
     def _behind_pointers(self, bodies: list[str], asking: set[str]) -> set[str]:
         """Functions in which others are called by pointers, or are not only called, if some of these ask."""
         assembly = self.assembly
-        naming = {n for n in bodies if not asking.isdisjoint(assembly.uses(n)) and (asking & assembly.uses(n)) - assembly.calls(n)}
+        candidates = [n for n in bodies if not asking.isdisjoint(assembly.uses(n))]
+        naming = {n for n in candidates if not asking.isdisjoint(_named(assembly.definition(n)))}
         if not naming:
             return set()
         return naming | {name for name in bodies if _BY_POINTER.search(assembly.definition(name))}
@@ -262,6 +264,11 @@ class _Copies:
             self._names[context] = f"{call.callee}.in{len(self._names)}"
             self._waiting.append((context, entry))
         return self._names[context]
+
+
+def _named(body: str) -> set[str]:
+    """What a function names and does not call there."""
+    return {name.strip('"') for name in _MENTION.findall(body)}
 
 
 def _numbers(question: Instruction) -> tuple[int, int]:
