@@ -44,8 +44,13 @@ def insert(out: Separated, offset: int, text: str) -> None:
         out.insertions[offset] = out.insertions.get(offset, "") + text
 
 
-def separate(text: Text, overloads: list[Overload], rewritten: str, out: Separated) -> None:
-    """Rename the overloads and write the functions that choose between them."""
+def separate(
+    text: Text, overloads: list[Overload], elsewhere: Iterable[Overload], rewritten: str, out: Separated
+) -> None:
+    """Rename the overloads and write the functions that choose between them.
+
+    `elsewhere` are those that are defined outside of the class that declares them, and declared to be its friends.
+    """
     number = len(out.sets)
     width = max(len(o.spaces) for o in overloads)
     questions = [i for i in range(width) if len({_named(o, i) for o in overloads}) > 1]
@@ -56,16 +61,18 @@ def separate(text: Text, overloads: list[Overload], rewritten: str, out: Separat
             marks.add(o.definition.scope.path)
             insert(out, text.span(o.definition)[0], f"struct {asked.name} {{}}; ")
         _rename(o, asked, out)
-    counts = _counts(overloads)
+    for o in elsewhere:
+        _rename(o, asked, out)
+    counts, template_counts = _counts(overloads), _template_counts(overloads)
     outer = min((o.definition.branches for o in overloads), key=len)
     declared: set[object] = set()
     written: set[object] = set()
     choosers = []
     for o in overloads:
         branches = o.definition.branches
-        for count in counts[id(o)]:
-            shown = _cut(o, count)
-            key = (count, shown.types, shown.shape, shown.template)
+        for count, template_count in itertools.product(counts[id(o)], template_counts[id(o)]):
+            shown = _cut(_cut_template(o, template_count), count)
+            key = (count, template_count, shown.types, shown.shape, shown.template)
             is_member = o.definition.scope.is_class
             if not is_member and (key, branches) not in declared:
                 insert(out, text.span(o.definition)[0], _head(shown, rewritten, defaults=True) + "; ")
@@ -135,6 +142,43 @@ def _counts(overloads: list[Overload]) -> dict[int, Iterable[int | None]]:
         return {id(o): (None,) for o in overloads}
     least = {key: next((i for i, d in enumerate(given) if d), len(given)) for key, given in defaults.items()}
     return {id(o): range(least[key], len(o.parameters) + 1) for o, key in zip(overloads, keys, strict=True)}
+
+
+def _template_counts(overloads: list[Overload]) -> dict[int, Iterable[int | None]]:
+    """The same for the parameters of templates: how many of them a chooser has; None: all, with their defaults."""
+    all_defaults = {id(o): [" ".join(default_of(part)) for part in _template_parts(o)] for o in overloads}
+    templates = [given for given in all_defaults.values() if given]
+    if all(given == templates[0] for given in templates):
+        return {id(o): (None,) for o in overloads}
+    return {id(o): range(_least(o), len(given) + 1) if (given := all_defaults[id(o)]) else (None,) for o in overloads}
+
+
+def _least(overload: Overload) -> int:
+    """How many parameters its template has at least: those without defaults, and those that the function's head names."""
+    head, end = overload.head, template_end(overload.head)
+    names, used = list(template_names(head[:end])), {t.text for t in head[end:]}
+    parts = _template_parts(overload)
+    return max((i + 1 for i, part in enumerate(parts) if not default_of(part) or names[i] in used), default=0)
+
+
+def _template_parts(overload: Overload) -> list[list[Token]]:
+    template = overload.head[: template_end(overload.head)]
+    return [part for part in split_commas(template[2 : closing(template, 1)]) if part] if template else []
+
+
+def _cut_template(overload: Overload, count: int | None) -> Overload:
+    """The overload with the first parameters of its template alone, and no defaults of these; None: as it is."""
+    if count is None:
+        return overload
+    head = overload.head
+    end = closing(head, 1)
+    commas = [t for t in head[2:end] if t.text == ","]
+    kept: list[Token] = []
+    for i, part in enumerate(_template_parts(overload)[:count]):
+        kept += [*commas[: i > 0], *(part[: len(part) - len(default_of(part)) - 1] if default_of(part) else part)]
+    cut = [*head[:2], *kept, *head[end:]] if count else head[end + 1 :]
+    shift = len(cut) - len(head)
+    return replace(overload, head=cut, name=(overload.name[0] + shift, overload.name[1] + shift))
 
 
 def _cut(overload: Overload, count: int | None) -> Overload:
