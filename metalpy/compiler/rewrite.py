@@ -9,7 +9,8 @@ a macro cannot express:
   it qualifies a pointer, a reference or a method;
 * ``coherent`` and ``coherent(scope)`` are blanked: threads of the host see each other's writes;
 * ``constant`` is blanked where it qualifies a constructor, which C++ cannot make ``const``;
-* constructors that are all ``= default`` go: since C++20 they keep a class from being an aggregate;
+* constructors that are all ``= default`` go: since C++20 they keep a class from being an aggregate; and so does what is
+  ``= delete`` for objects in one address space;
 * ``constant T x [[function_constant(n)]]`` becomes ``extern   T x``, to be defined when a kernel is specialised;
 * ``T x [[thread_position_in_grid]]`` outside functions becomes ``threadgroup T x``, which `lowering` makes each
   thread's own;
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import re
 
+from .declarations import ADDRESS_SPACES
 from .harvest import BUILTINS, GRAPHICS
 from .lexer import Token, closing, tokenize
 from .source import blanked
@@ -37,7 +39,7 @@ _CPP_ATTRIBUTES = frozenset(
     "assume".split()
 )
 _VECTOR_ATTRIBUTES = frozenset({"ext_vector_type", "__ext_vector_type__"})
-_WORDS = _VECTOR_ATTRIBUTES | {"[[", "vertex", "fragment", "threadgroup", "coherent", "constant", "default"}
+_WORDS = _VECTOR_ATTRIBUTES | {"[[", "vertex", "fragment", "threadgroup", "coherent", "constant", "default", "delete"}
 _BFLOAT_LITERAL = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(bf|BF)\Z")
 
 
@@ -71,6 +73,8 @@ def blank_for_cpp(text: str, lexed: list[Token] | None = None) -> str:
             edits.append((token.start, token.end, " " * len(token.text)))
         elif token.kind == "id" and token.text == "default" and tokens[i - 1].text == "=":
             edits += _defaulted_edits(text, tokens, i)
+        elif token.kind == "id" and token.text == "delete" and tokens[i - 1].text == "=":
+            edits += _deleted_edits(text, tokens, i)
         elif token.kind == "id" and token.text in _VECTOR_ATTRIBUTES:
             edits += _vector_edits(text, tokens, i)
         elif token.kind == "number" and token.text[-1] in "fF":
@@ -211,11 +215,26 @@ def _defaulted_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
             if tokens[j].text == "(":
                 while j < end and tokens[j].text not in (";", "{", ":"):
                     j += 1
-                if tokens[j - 1].text != "default":
+                if tokens[j - 1].text != "default" and not _is_deleted_for_space(tokens, j - 1):
                     return []
         i = closing(tokens, i) + 1 if tokens[i].text in ("{", "(") else i + 1
     start, stop = tokens[first].start, tokens[at + 1].end
     return [(start, stop, blanked(text[start:stop]))]
+
+
+def _deleted_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
+    """Blank what is deleted for objects in one space: to C++ it would be deleted for those in others."""
+    if not _is_deleted_for_space(tokens, at):
+        return []
+    first = _first_of_declaration(text, tokens, at)
+    first = max((i + 1 for i in range(first, at) if tokens[i].text == ":"), default=first)
+    start, stop = tokens[first].start, tokens[at + 1].end
+    return [(start, stop, blanked(text[start:stop]))]
+
+
+def _is_deleted_for_space(tokens: list[Token], at: int) -> bool:
+    words = [t.text for t in tokens[at - 2 : at + 1]]
+    return len(words) == 3 and words[0] in ADDRESS_SPACES and words[1:] == ["=", "delete"]
 
 
 def _initializer_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
