@@ -1,4 +1,5 @@
-"""What clang accepts as C++ and Metal does not have: recursion, and calls of functions that have no body.
+"""What clang accepts as C++ and Metal does not have: recursion, calls of functions that have no body, variables of the
+program that change, and inline assembly.
 
 A function that calls itself where a loop would do as well is accepted: Metal programs have such, and their compiler
 makes loops of them.
@@ -25,6 +26,11 @@ _ALLOCATION = ("_Znw", "_Zna", "_Zdl", "_Zda")  # operator new and delete
 
 _ASSEMBLY = re.compile(r" asm (?:[a-z]+ )*\"[^\"]")
 
+_WRITTEN = re.compile(r'^  store [^\n]*, ptr @"?([\w.$-]+)"?(?:, align \d+)?(?:, ![^\n]*)?$', re.MULTILINE)
+_CHANGED = (
+    "function {function} of kernel {kernel} changes a variable that is declared outside functions or static; Metal has "
+    "such variables in constant memory only. Pass a buffer, or declare it in the kernel"
+)
 _UNDEFINED = (
     "kernel {kernel} calls {function}, which is declared but not defined; "
     "if another file defines it, #include that one, too"
@@ -44,8 +50,11 @@ def find_offence(assembly: Assembly, kernels: Iterable[int]) -> Offence | None:
                 return name, k, "kernel {kernel} uses new or delete, which Metal does not have"
             if assembly.is_declaration(name) and not _is_provided(name):
                 return name, k, _UNDEFINED
-            if " asm " in (body := assembly.definition(name)) and _ASSEMBLY.search(body):
+            body = assembly.definition(name)
+            if " asm " in body and _ASSEMBLY.search(body):
                 return name, k, "function {function} of kernel {kernel} has inline assembly, which metalpy cannot run"
+            if ", ptr @" in body and any(map(assembly.has, _WRITTEN.findall(body))):
+                return name, k, _CHANGED
         recursive = _recursive(assembly, functions)
         if recursive:
             return recursive, k, "function {function} of kernel {kernel} calls itself; Metal has no recursion"

@@ -249,7 +249,7 @@ class _Harvester:
             return i + 3
         body, end = self._extent(i)
         declaration = [t for t in tokens[i:body] if t.kind != "directive"]
-        if is_kernel(declaration):
+        if is_kernel(declaration) or self._instantiates_kernel(declaration):
             self._kernel(declaration, is_definition=body < end and tokens[body].text == "{")
         elif any(t.text == "visible" for t in declaration) and "visible" in split_attributes(declaration)[0]:
             self._visible(declaration)
@@ -349,6 +349,14 @@ class _Harvester:
             self._definitions.setdefault(self._qualify(base), []).append(parameters)
         if not is_template:
             self._found.append((entry, is_instantiation, count))
+
+    def _instantiates_kernel(self, declaration: list[Token]) -> bool:
+        """Whether it instantiates a kernel and gives it a name for the host, without saying again what it is."""
+        if declaration[0].text != "template" or "host_name" not in [t.text for t in declaration]:
+            return False
+        attributes, plain = split_attributes(declaration)
+        name = next((plain[i - 1].text for i in range(1, len(plain)) if plain[i].text == "<" and i > 1), "")
+        return "host_name" in attributes and self._qualify(name) in self._definitions
 
     def _instantiated(self, entry: Entry, count: int | None) -> Entry:
         """An explicit instantiation with the bindings of its template's definition, of `count` parameters."""

@@ -144,8 +144,7 @@ def overload_of(
     head = tokens[definition.first : definition.body]
     if any(t.kind == "directive" or t.text in ("kernel", "vertex", "fragment") for t in head):
         return None
-    is_body = tokens[definition.body].text == "{"
-    if not any_function and ((is_friend(head) and not is_body) or is_specialisation(head)):
+    if not any_function and ((is_friend(head) and not _is_found(tokens, definition)) or is_specialisation(head)):
         return None
     start = template_end(head)
     i = start
@@ -184,6 +183,13 @@ def overload_of(
     is_method = (scope.is_class and not is_static and not is_constructor) or bool(_space(head[end + 1 : stop], macros))
     trailing, initializers = head[end + 1 : stop], head[stop:]
     return Overload(definition, head, (name, i), parameters, trailing, is_method, is_constructor, initializers, macros)
+
+
+def _is_found(tokens: list[Token], definition: Definition) -> bool:
+    """Whether a friend is one of a set with others in its class: defined there, and found by way of its arguments."""
+    head = tokens[definition.first : definition.body]
+    start = next((i for i, t in enumerate(head) if t.text == "("), 0)
+    return tokens[definition.body].text == "{" and any(t.text == definition.scope.name for t in head[start:])
 
 
 def is_friend(head: list[Token]) -> bool:
