@@ -63,16 +63,16 @@ def separate(
         _rename(o, asked, out)
     for o in elsewhere:
         _rename(o, asked, out)
-    counts, template_counts = _counts(overloads), _template_counts(overloads)
+    is_cut = _have_different_defaults(overloads)
+    counts = _counts(overloads, is_cut)
     outer = min((o.definition.branches for o in overloads), key=len)
     declared: set[object] = set()
     written: set[object] = set()
     choosers = []
     for o in overloads:
         branches = o.definition.branches
-        for count, template_count in itertools.product(counts[id(o)], template_counts[id(o)]):
-            shown = _cut(_cut_template(o, template_count), count)
-            key = (count, template_count, shown.types, shown.shape, shown.template)
+        for shown in _shown(o, counts[id(o)], is_cut):
+            key = (len(shown.parameters), len(_template_parts(shown)), shown.types, shown.shape, shown.template)
             is_member = o.definition.scope.is_class
             if not is_member and (key, branches) not in declared:
                 insert(out, text.span(o.definition)[0], _head(shown, rewritten, defaults=True) + "; ")
@@ -126,7 +126,7 @@ def _code(spaces: Sequence[int]) -> int:
     return sum(space << 3 * i for i, space in enumerate(spaces))
 
 
-def _counts(overloads: list[Overload]) -> dict[int, Iterable[int | None]]:
+def _counts(overloads: list[Overload], is_cut: bool) -> dict[int, Iterable[int | None]]:
     """For how many arguments a chooser of each overload's type is needed; None: as many as it has, with its defaults.
 
     A function can have the defaults of one overload only. Where they differ, there is one for each number of arguments.
@@ -138,25 +138,32 @@ def _counts(overloads: list[Overload]) -> dict[int, Iterable[int | None]]:
         for i, parameter in enumerate(o.parameters):
             given[i] = given[i] or " ".join(default_of(parameter))
     first, *others = defaults.values()
-    if all(given == first for given in others):
+    if all(given == first for given in others) and not is_cut:
         return {id(o): (None,) for o in overloads}
     least = {key: next((i for i, d in enumerate(given) if d), len(given)) for key, given in defaults.items()}
     return {id(o): range(least[key], len(o.parameters) + 1) for o, key in zip(overloads, keys, strict=True)}
 
 
-def _template_counts(overloads: list[Overload]) -> dict[int, Iterable[int | None]]:
-    """The same for the parameters of templates: how many of them a chooser has; None: all, with their defaults."""
-    all_defaults = {id(o): [" ".join(default_of(part)) for part in _template_parts(o)] for o in overloads}
-    templates = [given for given in all_defaults.values() if given]
-    if all(given == templates[0] for given in templates):
-        return {id(o): (None,) for o in overloads}
-    return {id(o): range(_least(o), len(given) + 1) if (given := all_defaults[id(o)]) else (None,) for o in overloads}
+def _have_different_defaults(overloads: list[Overload]) -> bool:
+    """Whether the parameters of templates do."""
+    found = [[" ".join(default_of(part)) for part in _template_parts(o)] for o in overloads]
+    templates = [given for given in found if given]
+    return any(given != templates[0] for given in templates)
+
+
+def _shown(overload: Overload, counts: Iterable[int | None], is_cut: bool) -> Iterator[Overload]:
+    """The overload with each number of parameters; of those of its template, too, if it `is_cut`."""
+    for count in counts:
+        cut = _cut(overload, count)
+        parts = _template_parts(cut)
+        for template_count in range(_least(cut), len(parts) + 1) if is_cut and parts else (None,):
+            yield _cut_template(cut, template_count)
 
 
 def _least(overload: Overload) -> int:
-    """How many parameters its template has at least: those without defaults, and those that the function's head names."""
-    head, end = overload.head, template_end(overload.head)
-    names, used = list(template_names(head[:end])), {t.text for t in head[end:]}
+    """How many parameters its template has at least: those without defaults, and those that the function names."""
+    names = list(template_names(overload.head[: template_end(overload.head)]))
+    used = {t.text for t in (*overload.returned, *overload.trailing, *(t for p in overload.parameters for t in p))}
     parts = _template_parts(overload)
     return max((i + 1 for i, part in enumerate(parts) if not default_of(part) or names[i] in used), default=0)
 

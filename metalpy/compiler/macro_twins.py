@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from .lexer import Token, closing, tokenize
 from .twins import Text, are_twins
@@ -22,9 +23,10 @@ def repeated_uses(text: Text, later: int, earlier: int) -> set[tuple[int, int]]:
     """Starts and ends of uses that repeat others, behind a definition at one offset that is one at another, too."""
     tokens = text.tokens
     uses = [_use(tokens, at) for at in (text.token_at(later), text.token_at(earlier))]
-    if later != earlier and all(uses) and _are_twins(*uses):
+    defined = _defined(text)
+    if uses[0][0].text in defined and later != earlier and _are_twins(*uses):
         return {(uses[0][0].start, uses[0][-1].end)}
-    macros = _macros_behind(text, {t.text for t in uses[0]})
+    macros = list(_macros_behind(defined, {t.text for t in uses[0]}))
     if any("#" in [t.text for t in body] for _, body in macros):
         return set()  # what is made has names of its own
     return {(use[0].start + start, use[-1].end + start) for start, body in macros for use in _repeated(body)}
@@ -40,23 +42,29 @@ def _use(tokens: list[Token], at: int) -> list[Token]:
     return tokens[first : end + 1] if first <= at <= end < len(tokens) else tokens[at : at + 1]
 
 
-def _macros_behind(text: Text, words: set[str]) -> list[tuple[int, list[Token]]]:
-    """The macros among some words and those that they lead to: where their bodies start, and the tokens of these."""
-    bodies: dict[str, list[tuple[int, list[Token]]]] = {}
+_Bodies: TypeAlias = dict[str, list[tuple[int, list[Token]]]]
+
+
+def _defined(text: Text) -> _Bodies:
+    """Where the bodies of macros start, and their tokens, by the macros' names."""
+    bodies: _Bodies = {}
     for directive in text.directives:
         match = _DEFINED.match(directive.text)
         if match:
             body = (directive.start + match.end(), tokenize(directive.text[match.end() :]))
             bodies.setdefault(match[1], []).append(body)
-    found: list[tuple[int, list[Token]]] = []
+    return bodies
+
+
+def _macros_behind(defined: _Bodies, words: set[str]) -> Iterator[tuple[int, list[Token]]]:
+    """The bodies of the macros among some words, and of those that they lead to."""
     waiting, seen = set(words), set[str]()
     while waiting:
         word = waiting.pop()
         seen.add(word)
-        for body in bodies.get(word, ()):
-            found.append(body)
+        for body in defined.get(word, ()):
+            yield body
             waiting |= {t.text for t in body[1] if t.kind == "id"} - seen
-    return found
 
 
 def _repeated(body: list[Token]) -> Iterator[list[Token]]:

@@ -269,8 +269,8 @@ def is_pack(parameter: list[Token]) -> bool:
 
 
 def does(overload: Overload, words: list[str]) -> list[str]:
-    """What an overload does: the names of its parameters and its body, address spaces aside."""
-    names = [name_of(p) for p in overload.parameters]
+    """What an overload does: the names and defaults of its parameters and its body, address spaces aside."""
+    names = [word for p in overload.parameters for word in (name_of(p), *default_of(p))]
     initializers = [t.text for t in overload.initializers]
     return names + [word for word in initializers + words[words.index("{") :] if word not in ERASED]
 
