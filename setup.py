@@ -76,6 +76,7 @@ EXTENSIONS = [
     extension("facts"),
     extension("message"),
     extension("trace"),
+    extension("lexer"),
     driver(),
     extension("registry"),
     extension("library"),

@@ -7,7 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from metalpy import command_compile, command_run, report
+# `from metalpy import` would ask for functions of these names, and import all of them.
+import metalpy.command_compile as command_compile
+import metalpy.command_run as command_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print_report() -> int:
-    print(report.text(), flush=True)
+    from metalpy.report import text
+
+    print(text(), flush=True)
     return 0
 
 

@@ -52,6 +52,8 @@ class Assembly:
 
     Attributes
     ----------
+    text : str
+        The same, but for what it begins and ends with.
     surroundings : str
         All but the functions: types, globals, attributes, metadata.
     """
@@ -60,31 +62,31 @@ class Assembly:
         # LLVM prints types and globals, then functions, then attributes and metadata. Functions are most of it, and
         # regular expressions that look at every line of them would take seconds.
         # A line has an end and one before it; the text may be too large to copy for that.
-        self._text = text if text.startswith(_BEGINNINGS) and text.endswith("\n") else f"\n{text}\n"
-        first = self._text.find("\ndefine ")
-        first = first if first >= 0 else len(self._text)
-        declared = self._text.find("\ndeclare ", 0, first)
+        self.text = text if text.startswith(_BEGINNINGS) and text.endswith("\n") else f"\n{text}\n"
+        first = self.text.find("\ndefine ")
+        first = first if first >= 0 else len(self.text)
+        declared = self.text.find("\ndeclare ", 0, first)
         begin = declared if declared >= 0 else first
-        last = max(self._text.rfind("\n}\n"), begin)  # of the definitions
-        ends = (self._text.find(start, last) for start in ("\nattributes #", "\n!"))
-        end = min((stop for stop in ends if stop >= 0), default=len(self._text))
+        last = max(self.text.rfind("\n}\n"), begin)  # of the definitions
+        ends = (self.text.find(start, last) for start in ("\nattributes #", "\n!"))
+        end = min((stop for stop in ends if stop >= 0), default=len(self.text))
         self._functions = (begin, end)
-        self.surroundings = self._text[:begin] + self._text[end:]
+        self.surroundings = self.text[:begin] + self.text[end:]
 
     @cached_property
     def _spans(self) -> dict[str, tuple[int, int]]:
         spans = {}
         begin, end = self._functions
         for next_start, first, last in ((_GLOBAL, 0, begin), (_FUNCTION, begin, end)):
-            start = next_start.search(self._text, first, last)
+            start = next_start.search(self.text, first, last)
             while start is not None:
                 at = start.start()
-                name = _SYMBOL.search(self._text, at)
+                name = _SYMBOL.search(self.text, at)
                 assert name is not None
                 closing = "\n}\n" if start[0] == "\ndefine " else "\n"
-                stop = self._text.index(closing, name.end()) + len(closing) - 1
+                stop = self.text.index(closing, name.end()) + len(closing) - 1
                 spans[name[1].strip('"')] = (at + 1, stop)
-                start = next_start.search(self._text, stop, last)
+                start = next_start.search(self.text, stop, last)
         return spans
 
     @cached_property
@@ -111,21 +113,21 @@ class Assembly:
     def definition(self, name: str) -> str:
         """The text that defines or declares a symbol."""
         start, end = self._spans[name]
-        return self._text[start:end]
+        return self.text[start:end]
 
     def is_declaration(self, name: str) -> bool:
         """Whether a function has no body here."""
-        return self._text.startswith("declare ", self._spans[name][0])
+        return self.text.startswith("declare ", self._spans[name][0])
 
     def is_function(self, name: str) -> bool:
         """Whether a symbol is a function."""
-        return self._text[self._spans[name][0]] == "d"
+        return self.text[self._spans[name][0]] == "d"
 
     def uses(self, name: str) -> set[str]:
         """The symbols that the definition of `name` mentions; itself, if it does so besides saying its name."""
         if name not in self._uses:
             start, end = self._spans[name]
-            found = {match.strip('"') for match in _SYMBOL.findall(self._text, start, end)[1:]}
+            found = {match.strip('"') for match in _SYMBOL.findall(self.text, start, end)[1:]}
             self._uses[name] = found & self._spans.keys()
         return self._uses[name]
 

@@ -83,7 +83,7 @@ def _compile(source: Source, options: Options, store: Cache, noted: dict[str, An
 def _keep(part: str, store: Cache) -> str:
     """Store a part of a program's IR, a large one in the background; returns its key."""
     data = part.encode("utf-8", "surrogateescape")
-    key = make_key("ir", hashlib.blake2b(data).hexdigest())
+    key = make_key("ir", hashlib.sha256(data).hexdigest())
     if len(data) < _LARGE:
         store.store(key, _IR, zlib.compress(data, 1))
     else:  # who needs it before has it in memory
@@ -255,10 +255,11 @@ class Compilation:
 
     def _whole_program(self) -> Program:
         if self._program is None:
+            from .assembly import Assembly
             from .frontend import Constant, Program
 
             self._program = Program(
-                ir=self.ir(),
+                assemblies=tuple(map(Assembly, self.ir())),
                 kernels=tuple(self.kernels.values()),
                 constants=tuple(Constant(**(c | {"shape": tuple(c["shape"])})) for c in self._facts["constants"]),
                 max_threads=tuple(self._facts["max_threads"]),

@@ -49,6 +49,7 @@ __all__ = ["Constant", "Program", "compile_program"]
 
 _ABI_HEADERS = Path(__file__).parent.parent / "include"
 _LONG = 10_000  # characters, which take 5 ms to read
+_LARGE = 1 << 20  # characters of IR
 MAX_ROUNDS = 8  # of compiling and mending what clang found: each shows more, in code that was not reached before
 
 # One target for all hosts, so that the IR is the same on each; lowering turns to the processor. Only how structs are
@@ -56,7 +57,7 @@ MAX_ROUNDS = 8  # of compiling and mending what clang found: each shows more, in
 # the vectoriser what they are. What the runtime and kernels pass to each other, numbers, pointers and one vector of 16
 # bytes, is passed alike.
 _COMMON_FLAGS = (
-    "--target=x86_64-unknown-linux-gnu "
+    "--target=x86_64-unknown-none-elf -fno-char8_t -fomit-frame-pointer "
     "-std=gnu++20 -nostdinc -nostdinc++ -fno-color-diagnostics -fno-elide-type "
     "-fdiagnostics-parseable-fixits -ferror-limit=500"
 ).split()
@@ -121,21 +122,26 @@ class Program:
     ``k % len(ir)`` of the IR.
     """
 
-    ir: tuple[str, ...]  # each part a module of its own, without debug information but lines that were asked for
+    assemblies: tuple[Assembly, ...]  # each part a module of its own
     kernels: tuple[KernelInfo, ...]
     constants: tuple[Constant, ...]
     max_threads: tuple[int, ...]
     warnings: tuple[Diagnostic, ...] = ()
     inputs: tuple[str, ...] = ()  # symbols of the inputs that are declared outside functions
     kept: tuple[str, ...] = ()  # what `compile_program` was told about each part of the IR
+    has_lines: bool = False
 
     @cached_property
-    def _assemblies(self) -> list[Assembly]:
-        return [Assembly(part) for part in self.ir]
+    def ir(self) -> tuple[str, ...]:
+        """What is worth keeping of each part."""
+        count = len(self.assemblies)
+        numbers = (range(part, len(self.kernels), count) for part in range(count))
+        parts = zip(self.assemblies, numbers, strict=True)
+        return tuple(_worth_keeping(assembly, kernels, self.has_lines) for assembly, kernels in parts)
 
     def assembly(self, k: int) -> Assembly:
         """The IR that kernel number `k` is in, with an index of its symbols."""
-        return self._assemblies[k % len(self.ir)]
+        return self.assemblies[k % len(self.assemblies)]
 
 
 def compile_program(
@@ -178,7 +184,7 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
     headers = _Headers(source, options, store)
     if len(source.text) > _LONG:
         meanwhile(headers.precompiled)
-    expanded = meanwhile(lambda: _expand_macros(source, options))
+    expanded = meanwhile(lambda started: _expand_macros(source, options, started))
     lexed = lex(source.text)
     rewritten = blank_for_cpp(source.text, lexed)
     separated = separate_overloads(source.text, rewritten, lexed)
@@ -203,13 +209,14 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
         if part.offence is not None:
             raise misuse_of(part.offence, kernels, unit.describe_functions())
     return Program(
-        ir=tuple(part.ir for part in made),
+        assemblies=tuple(part.assembly for part in made),
         kernels=kernels,
         constants=constants,
         max_threads=tuple(known[k][1] for k in range(len(known))),
         warnings=(*map(_skipped_note, found.skipped), *warnings),
         inputs=inputs,
         kept=tuple(part.kept for part in made),
+        has_lines=options.lines,
     )
 
 
@@ -220,7 +227,6 @@ class _Part:
     kernels: Mapping[int, tuple[KernelInfo, int]]  # by number, with their limits
     assembly: Assembly
     offence: Offence | None = None
-    ir: str = ""  # what the kernels reach, without debug information but lines that were asked for
     kept: str = ""
 
 
@@ -230,8 +236,15 @@ def _finished(
     offence = find_offence(assembly, kernels)
     if offence is not None:
         return _Part(kernels, assembly, offence)
-    ir = _without_call_flags(assembly.pruned(_roots(kernels), lines=options.lines), options)
-    return _Part(kernels, assembly, None, ir, keep(ir))
+    return _Part(kernels, assembly, None, keep(_worth_keeping(assembly, kernels, options.lines)))
+
+
+def _worth_keeping(assembly: Assembly, kernels: Iterable[int], lines: bool) -> str:
+    """The IR of these kernels, without debug information but lines that were asked for.
+
+    A large program comes with the little that it has besides: to find that takes longer than to store it.
+    """
+    return assembly.text if len(assembly.text) > _LARGE else assembly.pruned(_roots(kernels), lines=lines)
 
 
 def _import_other_half() -> None:
@@ -301,13 +314,13 @@ def _version_flags(options: Options) -> list[str]:
     return [f"-D__METAL_VERSION__={options.metal_version}", *standard]
 
 
-def _expand_macros(source: Source, options: Options) -> str:
+def _expand_macros(source: Source, options: Options, started: Callable[[], None]) -> str:
     if not options.defines and not _DIRECTIVE.search(source.text):
         return source.text
     command = [*clang(), "-x", "c++", *_COMMON_FLAGS, *_version_flags(options), *_include_flags(source, options)]
     command += [*options.flags, "-D__METALPY_HARVEST__"]
     command += ["-include", "__mp/macros.h", "-w", "-E", "-"]
-    result = run_tool(command, source.text.encode("utf-8", "surrogateescape"))
+    result = run_tool(command, source.text.encode("utf-8", "surrogateescape"), started)
     if result.returncode != 0:
         from .diagnostics import compile_error
 
@@ -326,10 +339,10 @@ class _Headers:
             # Before the program, whose macros may have names that the headers use, such as T or N.
             self.names.append("metal_stdlib")
 
-    def precompiled(self) -> Path | None:
+    def precompiled(self, started: Callable[[], None] = lambda: None) -> Path | None:
         """See `precompiled_headers`; who comes while they are being made waits for them."""
         own = [f"-I{STANDARD_HEADERS}", f"-I{_ABI_HEADERS}"]
-        return precompiled_headers(self._store, [*self.flags, *own], self.names)
+        return precompiled_headers(self._store, [*self.flags, *own], self.names, started)
 
 
 class _Unit:
@@ -412,7 +425,8 @@ class _Unit:
         result = self._run(*around, program, part, parts)
         if result.returncode != 0:
             return result, None
-        assembly = Assembly(result.stdout.decode("utf-8", "surrogateescape"))
+        ir = _without_call_flags(result.stdout.decode("utf-8", "surrogateescape"), self.options)
+        assembly = Assembly(ir)
         kernels = read_kernels(assembly.surroundings, self._found, range(part, len(self._found.entries), parts))
         if self.overload_sets:
             return result, _Part(kernels, assembly)

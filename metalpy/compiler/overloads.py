@@ -31,7 +31,7 @@ from functools import cached_property
 
 from .choosers import MARK, OverloadSet, Separated, insert, separate
 from .guards import guard
-from .lexer import Token
+from .lexer import Token, places
 from .overload_heads import (
     SPACES,
     Overload,
@@ -154,7 +154,7 @@ def _related(text: Text, definitions: Iterable[Definition]) -> Related:
     """
     tokens = text.tokens
     aliases = set()
-    for i in [i for i, token in enumerate(tokens[:-3]) if token[1] in _NAMING]:
+    for i in places(tokens[:-3], _NAMING):
         word, behind = tokens[i].text, tokens[i + 2].text
         if word == "typedef":
             end = next((j for j in range(i, len(tokens)) if tokens[j].text == ";"), len(tokens))

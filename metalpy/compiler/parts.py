@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 
-from .lexer import Token, in_directive, lex
+from .lexer import Token, in_directive, lex, places
 from .source import blanked
 
 __all__ = ["part_count", "without_instantiations"]
@@ -39,8 +39,9 @@ def without_instantiations(original: str, rewritten: str, lexed: list[Token] | N
     """
     pieces: list[str] = []
     done = read = 0
-    for _, word, start in lex(original) if lexed is None else lexed:
-        if word != "template" or start < read:
+    tokens = lex(original) if lexed is None else lexed
+    for start in [tokens[i].start for i in places(tokens, ("template",))]:
+        if start < read:
             continue
         found = _STATEMENT.match(original, start)
         if found is None or original[start - 1 : start] in _NOT_BEFORE or original.endswith("extern ", 0, start):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import CacheError
@@ -26,7 +26,9 @@ _impossible: set[str] = set()  # under _lock: keys of what clang could not preco
 _sound: set[tuple[str, int]] = set()  # under _lock: files whose digest this process has compared, by path and inode
 
 
-def precompiled_headers(store: Cache, flags: Sequence[str], headers: Sequence[str]) -> Path | None:
+def precompiled_headers(
+    store: Cache, flags: Sequence[str], headers: Sequence[str], started: Callable[[], None] = lambda: None
+) -> Path | None:
     """A precompiled header of `headers` under `flags`; made if the cache has none. None: do without.
 
     Parameters
@@ -36,6 +38,8 @@ def precompiled_headers(store: Cache, flags: Sequence[str], headers: Sequence[st
         All flags that the program will be compiled with, include folders of the headers among them.
     headers : sequence of str
         As in ``#include <...>``, in order.
+    started : callable, optional
+        Called once clang runs, if it has to.
     """
     key = make_key("headers", _identity(), *versions(), *flags, "", *headers)
     path = store.path(key, KIND)
@@ -44,7 +48,7 @@ def precompiled_headers(store: Cache, flags: Sequence[str], headers: Sequence[st
             return None
         try:
             if _mark(path) not in _sound and store.load(key, KIND) is None:
-                made = _precompile(flags, headers)
+                made = _precompile(flags, headers, started)
                 if made is None:
                     _impossible.add(key)
                     return None
@@ -64,14 +68,14 @@ def _mark(path: Path) -> tuple[str, int] | None:
         return None
 
 
-def _precompile(flags: Sequence[str], headers: Sequence[str]) -> bytes | None:
+def _precompile(flags: Sequence[str], headers: Sequence[str], started: Callable[[], None]) -> bytes | None:
     import tempfile
 
     text = "".join(f"#include <{header}>\n" for header in headers)
     with tempfile.TemporaryDirectory(prefix="metalpy-") as folder:
         target = Path(folder, "headers.pch")
         command = [*clang(), "-x", "c++-header", *flags, "-Xclang", "-fno-pch-timestamp", "-o", str(target), "-"]
-        result = run_tool(command, text.encode())
+        result = run_tool(command, text.encode(), started)
         return target.read_bytes() if result.returncode == 0 else None
 
 

@@ -26,7 +26,7 @@ import re
 
 from .declarations import ADDRESS_SPACES
 from .harvest import BUILTINS, GRAPHICS
-from .lexer import Token, closing, tokenize
+from .lexer import Token, closing, places, tokenize
 from .source import blanked
 
 __all__ = ["blank_for_cpp"]
@@ -54,7 +54,7 @@ def blank_for_cpp(text: str, lexed: list[Token] | None = None) -> str:
     """
     tokens = tokenize(text, directives=False, lexed=lexed)
     edits: list[Edit] = []
-    for i in [i for i, (kind, word, _) in enumerate(tokens) if word in _WORDS or kind == "number"]:
+    for i in places(tokens, _WORDS, "number"):
         token = tokens[i]
         if token.kind == "punct" and token.text == "[[":
             edits += _attribute_edits(text, tokens, i)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from .._core.lexer import hash_line
 from ..errors import CompileError, Diagnostic
 
 __all__ = [
@@ -34,14 +36,9 @@ OWN_HEADERS = (*SPLICED_HEADERS, "metalpy/")  # those that no other Metal compil
 MAX_INCLUDE_DEPTH = 200
 BYTE_ORDER_MARK = "\ufeff"  # some editors' first character; clang knows it only as the first of all it reads
 
-# Comments and literals are matched so that directives inside them are passed over.
-_LEXEMES = re.compile(
-    r"//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z)"
-    r'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
-    r"|^[ \t]*\#[ \t]*(?P<directive>include|import|if|ifdef|ifndef|elif|elifdef|elifndef|else|endif"
-    r"|pragma[ \t]+once)\b"
-    r"(?P<rest>(?:\\\n|[^\n])*)",
-    re.MULTILINE | re.DOTALL,
+_DIRECTIVE = re.compile(
+    r"[ \t]*\#[ \t]*(?P<directive>include|import|if|ifdef|ifndef|elif|elifdef|elifndef|else|endif|pragma[ \t]+once)\b"
+    r"(?P<rest>(?:\\\n|[^\n])*)"
 )
 _NAME = re.compile(r'[ \t]*(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>)')
 _BLANK = r"(?:\s|//[^\n]*+|(?>/\*.*?\*/))*+"  # never tried in another way: there are exponentially many
@@ -178,9 +175,9 @@ class _Splicer:
         conditionals: list[bool] = []
         guards = 1 if _is_guarded(text) else 0
         branches = len(self._done)
-        for match in _LEXEMES.finditer(text):
+        for match in _directives(text):
             directive = match["directive"]
-            if directive is None or directive.startswith("pragma"):
+            if directive.startswith("pragma"):
                 continue
             if directive in ("include", "import"):
                 replacement = self._include(match["rest"], name, text, match.end())
@@ -256,14 +253,24 @@ class _Splicer:
         return None
 
 
+def _directives(text: str) -> Iterator[re.Match[str]]:
+    """Those preprocessor lines that concern includes, but for what is in comments and literals."""
+    at = hash_line(text, 0)
+    while at >= 0:
+        match = _DIRECTIVE.match(text, at)
+        if match is not None:
+            yield match
+        at = hash_line(text, match.end() if match else text.index("#", at) + 1)
+
+
 @lru_cache(maxsize=256)
 def _is_guarded(text: str) -> bool:
     """Whether an include guard holds all of a file: others begin with ``#ifndef`` and the default of a macro, too."""
     if _GUARD.match(text) is None:
         return False
     depth = 0
-    for match in _LEXEMES.finditer(text):
-        directive = match["directive"] or ""
+    for match in _directives(text):
+        directive = match["directive"]
         depth += directive.startswith("if") - (directive == "endif")
         if directive == "endif" and depth == 0:
             return re.compile(rf"{_BLANK}\Z", re.DOTALL).match(text, match.end()) is not None

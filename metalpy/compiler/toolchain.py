@@ -65,12 +65,13 @@ def run_tool(
     import subprocess  # here and above: a cached program must not wait for imports that it does not need
 
     try:
-        with _unread_output() as output:
-            pipe = subprocess.PIPE
-            with subprocess.Popen(command, stdin=pipe, stdout=output, stderr=pipe, cwd="/") as process:
+        with _memory_file() as given, _memory_file() as output:
+            given.write(data)
+            given.seek(0)
+            with subprocess.Popen(command, stdin=given, stdout=output, stderr=subprocess.PIPE, cwd="/") as process:
                 try:
                     started()
-                    messages = process.communicate(data)[1]
+                    messages = process.communicate()[1]
                 except BaseException:
                     process.kill()
                     raise
@@ -80,8 +81,8 @@ def run_tool(
         raise MetalError(f"cannot run {command[0]}: {error.strerror}") from error
 
 
-def _unread_output() -> IO[bytes]:
-    """A file for megabytes of output: a tool that writes into a pipe waits until a thread of this process may read."""
+def _memory_file() -> IO[bytes]:
+    """A file of megabytes: with a pipe the tool would wait until a thread of this process may read or write."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("metalpy"), "w+b")
     import tempfile
@@ -148,13 +149,18 @@ class Linker:
 _T = TypeVar("_T")
 
 
-def meanwhile(task: Callable[[], _T]) -> Callable[[], _T]:
-    """Begin what waits for a tool in another thread; the function that comes back waits for it and has its result."""
+def meanwhile(task: Callable[[Callable[[], None]], _T]) -> Callable[[], _T]:
+    """Begin what waits for a tool in another thread; the function that comes back waits for it and has its result.
+
+    `task` is called with what `run_tool` is to call once the tool runs, which is waited for: a thread that has to start
+    one while this thread computes would come to it late.
+    """
     done: list[Callable[[], _T]] = []
+    started = threading.Event()
 
     def run() -> None:
         try:
-            result = task()
+            result = task(started.set)
             done.append(lambda: result)
         except BaseException as error:
             failure = error  # `error` ends with its clause
@@ -163,9 +169,12 @@ def meanwhile(task: Callable[[], _T]) -> Callable[[], _T]:
                 raise failure
 
             done.append(fail)
+        finally:
+            started.set()
 
     thread = threading.Thread(target=run, name="metalpy tool")
     thread.start()
+    started.wait()
 
     def wait() -> _T:
         thread.join()

@@ -92,6 +92,31 @@ def test_closing_never_trips(text):
             assert i < closing(tokens, i) <= len(tokens)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a\u00e9$_1 9b", "id a\u00e9$_1, number 9b"),
+        ("1'000'000u '1' 1e-5f 0x1p+3 .5h 1.e5 a.b", "number 1'000'000u, char '1', number 1e-5f, number 0x1p+3, "
+         "number .5h, number 1.e5, id a, punct ., id b"),
+        ("x-->y a::b c:d", "id x, punct -, punct ->, id y, id a, punct ::, id b, id c, punct :, id d"),
+        ("[[a]]", "punct [[, id a, punct ]]"),
+        ("a[b[0]]", "id a, punct [, id b, punct [, number 0, punct ], punct ]"),
+        ("u8\"s\" L'c' uR U8 u8x", "string u8\"s\", char L'c', id uR, id U8, id u8x"),
+        ('"a\\"b" "\\\\" x', 'string "a\\"b", string "\\\\", id x'),
+        ('"open\n"shut"', 'quote ", id open, string "shut"'),
+        ("'", "quote '"),
+        ('R"d(a)" )d" R"(b)" R"\\(c)"', 'string R"d(a)" )d", string R"(b)", id R, string "\\(c)"'),
+        ("a/**/b /* c\n * d */ e // f \\\n g\nh /* i", "id a, id b, id e, id h"),
+        ("a / b \\ c \\\nd", "id a, punct /, id b, punct \\, id c, id d"),
+        ("\x00\x7f@`", "punct \x00, punct \x7f, punct @, punct `"),
+    ],
+)  # fmt: skip
+def test_kinds_of_tokens(text, words):
+    found = tokenize(text, directives=False)
+    assert ", ".join(f"{token.kind} {token.text}" for token in found) == words
+    assert all(text[token.start : token.end] == token.text for token in found)
+
+
 def test_closing():
     tokens = tokenize("f<a<b>, (c > d), e[1 > 0]>(x) { y; }")
     texts = [t.text for t in tokens]

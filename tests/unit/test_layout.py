@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "metalpy"
 # Each may use those before it.
 CORE = (
-    "check facts message trace driver registry library stream observer memory reserve pool graph array dlpack texture "
-    "plan number encode dispatch prepared views"
+    "check facts message trace lexer driver registry library stream observer memory reserve pool graph array dlpack "
+    "texture plan number encode dispatch prepared views"
 ).split()
 OUTSIDE = {"metalpy._abi", "metalpy.errors", "metalpy.environment"}
 
