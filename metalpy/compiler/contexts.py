@@ -78,8 +78,12 @@ def answered_by_context(
     entries = list(entries)
     inlined: set[str] = set()
     left: Open | None = None
+
+    def is_inlined(name: str) -> bool:
+        return name in inlined or _HELPERS.search(name) is not None
+
     for _ in range(_MOST_ROUNDS):
-        text = inline(text, lambda name: name in inlined or _HELPERS.search(name) is not None)
+        text = inline(text, is_inlined)
         analysis = _Analysis(text, entries)
         new = analysis.hiding() - inlined
         if not new:
@@ -213,6 +217,7 @@ class _Copies:
         for entry, body in replaced.items():
             text = text.replace(analysis.assembly.definition(entry), body, 1)
         end = text.find("\nattributes #")
+        end = len(text) if end < 0 else end
         return text[:end] + "".join(f"\n{copy}\n" for copy in self._made) + text[end:], self._open
 
     def _copy(self, context: Context, called: str, entry: str) -> str:

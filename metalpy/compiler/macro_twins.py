@@ -1,8 +1,8 @@
 """Uses of a macro that differ in nothing but an address space, and make the same definition twice.
 
 ``GETTER(device); GETTER(thread);`` in a class, or in a macro that is given ``GETTER``, define one function for each
-space, which are one to C++. clang says that it is defined twice, and where the outermost macro is used; which use within
-which macro is meant is found here.
+space, which are one to C++. clang says that it is defined twice, and where the outermost macro is used; which use
+within which macro is meant is found here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,12 @@ def _use(tokens: list[Token], at: int) -> list[Token]:
     """The use of a macro that a token is part of."""
     first = at
     is_name = at + 1 < len(tokens) and tokens[at + 1].text == "("
-    while not is_name and first > 0 and tokens[first - 1].text not in (";", "{", "}") and tokens[first - 1].kind != "directive":
+    while (
+        not is_name
+        and first > 0
+        and tokens[first - 1].text not in (";", "{", "}")
+        and tokens[first - 1].kind != "directive"
+    ):
         first -= 1
     end = closing(tokens, first + 1) if first + 1 < len(tokens) and tokens[first + 1].text == "(" else len(tokens)
     return tokens[first : end + 1] if first <= at <= end < len(tokens) else tokens[at : at + 1]

@@ -176,7 +176,10 @@ class PointerFlow:
             seen_by = self._seen_by[root].union(*(self._seen_by[h] | self._seen_by[f"={h}"] for h in holders))
             found.behind |= seen_by
             found.is_hidden |= bool(seen_by or holders or root in self._mixed) or not (stored or copies)
-            return [*stored, *(p for source in copies if self._root(source) != root for p in self._loaded(source, found))]
+            return [
+                *stored,
+                *(p for source in copies if self._root(source) != root for p in self._loaded(source, found)),
+            ]
         found.is_hidden = True
         if root in self.parameters:
             found.behind.add(self._name)

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from .assembly import Assembly
-from .contexts import TooLarge, answered_by_context
 from .choosers import OverloadSet
+from .contexts import TooLarge, answered_by_context
 from .reflection import KernelInfo
 from .source import Misuse
 from .twins import place_of
@@ -94,9 +94,7 @@ def _too_large(lines: int, count: int, sets: Sequence[OverloadSet], program: str
     return Misuse(message, *place_of(program, sets[0].offset), sets[0].name)
 
 
-def _misuse(
-    number: int, argument: int | None, info: KernelInfo, sets: Sequence[OverloadSet], program: str
-) -> Misuse:
+def _misuse(number: int, argument: int | None, info: KernelInfo, sets: Sequence[OverloadSet], program: str) -> Misuse:
     """The error for a question that is open; for an answer that no overload is for if it is about no argument."""
     overloads = sets[number]
     if argument is not None:

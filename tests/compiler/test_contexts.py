@@ -79,6 +79,16 @@ template <class T> struct Outer { T inner; int both() const device { return inne
 kernel void k(device int* o, device int* in) { Outer<S> s{{3}}; int a = ((device Outer<S>*)in)->both(), b = s.both(); o[0] = a; o[1] = b; }
 """,
     ),
+    "instructions that are seldom": (
+        [12, 5, 11],
+        """
+struct Pair { device int* p; float v; }; struct Deep { Pair pair; };
+Deep deep(device int* p) { return Deep{Pair{p, 1.0f}}; }
+struct Only { thread int* p; }; Only only(thread int* p) { return {p}; }
+kernel void k(device int* o, device int* in) { int x = 1; asm volatile("" :: "r"(x));
+  int a = f(deep(in + 1).pair.p), b = f(only(&x).p); o[0] = a; o[1] = b; o[2] = f((device int*)(uintptr_t)in - 0 == in ? in : in); }
+""",
+    ),
     "loops over pointers": (
         [36, 23],
         """

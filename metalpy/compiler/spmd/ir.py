@@ -354,8 +354,10 @@ def _unknown(line: str) -> Instruction:
     text = without_metadata(line)
     match = _RESULT.match(text)
     result, rest = (match[1], match[2]) if match else ("", text)
-    operands = [Value("ptr", name) for name in re.findall(r'%(?:[\w.$-]+|"[^"]+")', rest)]
-    return Instruction(rest.split(" ", 1)[0], result, "", operands, text=text)
+    names = re.findall(r'%(?!"?(?:struct|class|union)\.)(?:[\w.$-]+|"[^"]+")', rest)
+    op = rest.split(" ", 1)[0]
+    indices = ",".join(re.findall(r", (\d+)", rest)) if op == "extractvalue" else ""
+    return Instruction(op, result, "", [Value("ptr", name) for name in names], extra=indices, text=text)
 
 
 def _take_flags(text: str) -> tuple[str, str]:
