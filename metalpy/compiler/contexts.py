@@ -26,7 +26,7 @@ _MOST_ROUNDS = 40  # of inlining: each shows pointers that hide one call deeper
 _HELPERS = re.compile(r"4__mp(?:6chosen|5asked|6placed|8space_of)")  # of ours: what they hide is known before looking
 _SPACE = "__mp_space"
 _LINKAGE = re.compile(r"^define (?:(?:linkonce_odr|weak_odr|internal|private|hidden|dso_local) )*")
-_COMDAT = re.compile(r" comdat(?:\([^)\n]*\))?")
+_OF_ONE = re.compile(r" comdat(?:\([^)\n]*\))?| !dbg !\d+")  # groups and descriptions, which a copy has none of
 
 _CALLEE = re.compile(r'@("[^"\n]+"|[\w.$-]+)\(')
 _MENTION = re.compile(r'@("[^"\n]+"(?!\()|[\w.$-]+(?![\w.$(-]))')
@@ -285,7 +285,7 @@ def _written(body: str, name: str, called: str, answers: Mapping[str, int], chan
     """A function's text under another name, with answers in place of questions and calls of copies."""
     head, *lines = body.split("\n")
     if called != name:
-        head = _COMDAT.sub("", _LINKAGE.sub("define internal ", _calling(called, head)))
+        head = _OF_ONE.sub("", _LINKAGE.sub("define internal ", _calling(called, head)))
     for i, line in enumerate(lines):
         if "@" not in line:
             continue

@@ -140,12 +140,24 @@ class PointerFlow:
             found.spaces.add("threadgroup")
         elif op == "load":
             return self._loaded(operands[0], found)
+        elif op == "inttoptr":
+            return self._of_integer(operands[0], found)
         elif made and op == "extractvalue":
             return self._member(made, found)
         elif made and op == "call":
             self._hide(made, found)
         else:
             found.is_hidden = True
+        return []
+
+    def _of_integer(self, number: str, found: Origin) -> list[str]:
+        """The pointer that a number was made from, as for one that is aligned."""
+        made = self._defined.get(number)
+        while made is not None and made.op in ("add", "sub", "and", "or"):
+            made = self._defined.get(made.operands[0].text)
+        if made is not None and made.op == "ptrtoint":
+            return [made.operands[0].text]
+        found.is_hidden = True
         return []
 
     def _member(self, taken: Instruction, found: Origin) -> list[str]:

@@ -86,7 +86,7 @@ struct Pair { device int* p; float v; }; struct Deep { Pair pair; };
 Deep deep(device int* p) { return Deep{Pair{p, 1.0f}}; }
 struct Only { thread int* p; }; Only only(thread int* p) { return {p}; }
 kernel void k(device int* o, device int* in) { int x = 1; asm volatile("" :: "r"(x));
-  int a = f(deep(in + 1).pair.p), b = f(only(&x).p); o[0] = a; o[1] = b; o[2] = f((device int*)(uintptr_t)in - 0 == in ? in : in); }
+  int a = f(deep(in + 1).pair.p), b = f(only(&x).p); o[0] = a; o[1] = b; o[2] = f((device int*)(((uintptr_t)in + 3) & ~3ul)); }
 """,
     ),
     "loops over pointers": (
@@ -209,3 +209,13 @@ def test_a_program_whose_functions_become_too_large_says_so(monkeypatch):
     with pytest.raises(mp.CompileError, match=r"'f' has overloads for different address spaces.* lines") as caught:
         mp.mps.compile_shader(HEAD + RIGHT["lambdas"][1] + "// too large")
     assert caught.value.lineno == 4
+
+
+def test_copies_keep_the_lines_of_their_functions(monkeypatch, capfd):
+    """LLVM complains on the error stream if two functions share a description, and drops them all."""
+    monkeypatch.setenv("METALPY_EXECUTOR", "checked")
+    expected, program = RIGHT["one function for several spaces"]
+    out, given = mp.zeros(4, dtype=np.int32), mp.asarray(np.arange(10, 20, dtype=np.int32))
+    mp.mps.compile_shader(HEAD + program).k(out, given, threads=1)
+    assert np.asarray(out).tolist()[: len(expected)] == expected
+    assert capfd.readouterr().err == ""
