@@ -145,10 +145,15 @@ def _counts(overloads: list[Overload], is_cut: bool) -> dict[int, Iterable[int |
 
 
 def _have_different_defaults(overloads: list[Overload]) -> bool:
-    """Whether the parameters of templates do."""
-    found = [[" ".join(default_of(part)) for part in _template_parts(o)] for o in overloads]
-    templates = [given for given in found if given]
-    return any(given != templates[0] for given in templates)
+    """Whether the parameters of templates do that are one to C++."""
+    found: dict[object, list[str]] = {}
+    for overload in overloads:
+        parts = [[t.text for t in part] for part in _template_parts(overload)]
+        plain = tuple(tuple(p[: p.index("=")]) if "=" in p else tuple(p) for p in parts)
+        defaults = [" ".join(default_of(part)) for part in _template_parts(overload)]
+        if found.setdefault((overload.types, plain), defaults) != defaults:
+            return True
+    return False
 
 
 def _shown(overload: Overload, counts: Iterable[int | None], is_cut: bool) -> Iterator[Overload]:

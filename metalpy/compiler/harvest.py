@@ -352,7 +352,7 @@ class _Harvester:
 
     def _instantiates_kernel(self, declaration: list[Token]) -> bool:
         """Whether it instantiates a kernel and gives it a name for the host, without saying again what it is."""
-        if declaration[0].text != "template" or "host_name" not in [t.text for t in declaration]:
+        if not declaration or declaration[0].text != "template" or "host_name" not in [t.text for t in declaration]:
             return False
         attributes, plain = split_attributes(declaration)
         name = next((plain[i - 1].text for i in range(1, len(plain)) if plain[i].text == "<" and i > 1), "")
