@@ -9,7 +9,8 @@ from glob import glob
 from pathlib import Path
 
 from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import Distribution, Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 DEBUG = os.environ.get("METALPY_DEBUG_BUILD", "0") != "0"
@@ -24,6 +25,20 @@ DIRECTIVES = {
     "initializedcheck": False,
     "embedsignature": True,
 }
+
+
+class BuildExtensions(build_ext):
+    """Keeps what `pip install -e` compiles in build/, too, where the next `build_ext --inplace` looks for it."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            build = Distribution().get_command_obj("build")
+            build.ensure_finalized()
+            for made in self.get_output_mapping():
+                kept = Path(build.build_platlib, os.path.relpath(made, self.build_lib))
+                self.mkpath(str(kept.parent))
+                self.copy_file(made, str(kept))
 
 
 class BuildPackage(build_py):
@@ -91,7 +106,9 @@ EXTENSIONS = [
     extension("texture"),
     extension("plan"),
     extension("number"),
+    extension("validation"),
     extension("encode"),
+    extension("grid"),
     extension("dispatch"),
     extension("prepared"),
     extension("views"),
@@ -101,5 +118,6 @@ setup(
     ext_modules=cythonize(
         EXTENSIONS, compiler_directives=DIRECTIVES, annotate=os.environ.get("METALPY_ANNOTATE", "0") != "0"
     ),
-    cmdclass={"build_py": BuildPackage},
+    cmdclass={"build_ext": BuildExtensions, "build_py": BuildPackage},
+    options={"build_ext": {"parallel": True}},  # modules side by side
 )

@@ -1,6 +1,6 @@
 """Train a tiny transformer on one text, letter by letter, until it knows it by heart; then package it and let it speak.
 
-Run it with ``pip install metalpy[examples]``. It writes the model to ``speaker.mpkg`` in the working directory.
+It needs ``pip install '.[examples]'``, in a clone. It writes the model to ``speaker.mpkg`` in the working directory.
 """
 
 import argparse

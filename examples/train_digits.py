@@ -1,7 +1,7 @@
 """Train a small convolutional network on scikit-learn's handwritten digits, then package it and serve it.
 
-Run it with ``pip install metalpy[examples]``. It writes the curve of the loss to ``train_digits.png`` and the model to
-``digits.mpkg``, next to the working directory's files, and says what share of unseen digits it gets right.
+It needs ``pip install '.[examples]'``, in a clone. It writes the curve of the loss to ``train_digits.png`` and the
+model to ``digits.mpkg``, both in the working directory, and says what share of unseen digits it gets right.
 """
 
 import argparse

@@ -174,7 +174,8 @@ def from_dlpack(x: Any, /, *, device: DeviceLike = None, copy: bool | None = Non
     return made
 
 
-def _shape(shape: Shape) -> tuple[int, ...]:
+def checked_shape(shape: Shape) -> tuple[int, ...]:
+    """A shape as a tuple of ints; TypeError if it is none. Extents may still be negative."""
     try:
         return (shape.__index__(),) if hasattr(shape, "__index__") else tuple(n.__index__() for n in shape)
     except (AttributeError, TypeError):
@@ -191,7 +192,7 @@ def empty(shape: Shape, dtype: Any = None, device: DeviceLike = None) -> Array:
         float32 if not given.
     device : str, int or Device, optional
     """
-    return _allocate(Array, _device(device), float32 if dtype is None else as_dtype(dtype), _shape(shape))
+    return _allocate(Array, _device(device), float32 if dtype is None else as_dtype(dtype), checked_shape(shape))
 
 
 def zeros(shape: Shape, dtype: Any = None, device: DeviceLike = None) -> Array:

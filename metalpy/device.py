@@ -6,7 +6,7 @@ import os
 
 from metalpy._core import registry
 from metalpy._core.driver import Device
-from metalpy.errors import MetalError
+from metalpy.errors import EnvironmentVariableError, MetalError
 
 __all__ = ["Device", "device", "devices"]
 
@@ -20,7 +20,7 @@ def _found() -> list[tuple[int, int]]:
     wanted = os.environ.get("METALPY_DRIVER")
     if wanted:
         if wanted not in known_drivers():
-            raise MetalError(f"METALPY_DRIVER is {wanted!r}; drivers are {', '.join(known_drivers())}")
+            raise EnvironmentVariableError(f"METALPY_DRIVER is {wanted!r}; drivers are {', '.join(known_drivers())}")
         tables = [table for table in tables if registry.driver_name(table) == wanted]
     return [(table, index) for table in tables for index in range(registry.device_count(table))]
 

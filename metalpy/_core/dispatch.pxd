@@ -44,7 +44,3 @@ cdef class Kernel:
     cdef tuple details(self, const mp_dispatch *dispatch, tuple values)
     cdef int record(self, Queue queue, uint64_t serial, uint64_t began, const mp_dispatch *dispatch,
                     tuple values) except -1
-
-
-cdef int shape_of(const mp_dispatch *dispatch) noexcept
-cdef void default_group(int rank, const uint32_t *grid, uint64_t most, uint32_t *group) noexcept

@@ -1,10 +1,4 @@
-from typing import Final, final
-
-TRACE_TIMES: Final[int]
-TRACE_INTERVALS: Final[int]
-TRACE_EVENTS: Final[int]
-TRACE_OPERATIONS: Final[int]
-TRACE_COPIES: Final[int]
+from typing import final
 
 @final
 class Device:

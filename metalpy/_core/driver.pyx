@@ -12,10 +12,6 @@ from metalpy._abi cimport (
     MP_OK,
     MP_TIMEOUT,
     MP_TRACE_CAPACITY,
-    MP_TRACE_COPIES,
-    MP_TRACE_EVENTS,
-    MP_TRACE_INTERVALS,
-    MP_TRACE_OPERATIONS,
     MP_TRACE_TIMES,
     mp_error,
     mp_status,
@@ -68,12 +64,6 @@ cdef extern from "Python.h":
     int PyGC_Disable()
     int PyGC_Enable()
 
-
-TRACE_TIMES = MP_TRACE_TIMES
-TRACE_INTERVALS = MP_TRACE_INTERVALS
-TRACE_EVENTS = MP_TRACE_EVENTS
-TRACE_OPERATIONS = MP_TRACE_OPERATIONS
-TRACE_COPIES = MP_TRACE_COPIES
 
 # Waits return to Python this often, so that Ctrl-C raises KeyboardInterrupt.
 cdef uint64_t WAIT_SLICE_NS = 50_000_000

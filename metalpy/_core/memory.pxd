@@ -81,11 +81,14 @@ cdef extern from *:
     """
     #ifndef METALPY_MEMORY_PXD
     #define METALPY_MEMORY_PXD
+    #include <stdint.h>
     #include <stdlib.h>
     typedef struct mpy_owner { PyObject *object; struct mpy_owner *next; } mpy_owner;
+    #define MPY_LARGEST_BYTES ((uint64_t)1 << 48)  /* of a request, and of a limit */
     static inline int mpy_floor_log2(unsigned long long value) { return 63 - __builtin_clzll(value); }
     #endif
     """
+    const uint64_t LARGEST_BYTES "MPY_LARGEST_BYTES"
     int mpy_floor_log2(unsigned long long value) noexcept nogil
     ctypedef struct mpy_owner:
         PyObject *object

@@ -14,14 +14,13 @@ from metalpy._core.array cimport (
 )
 
 from metalpy._core.array import SCALAR_CODES
+from metalpy._core.texture import TEXTURE_TYPES
 
 KINDS = {
     "scalar": SCALAR, "vector": VECTOR, "matrix": MATRIX, "array": ARRAY, "struct": STRUCT, "union": UNION,
     "pointer": POINTER, "void": VOID, "texture": TEXTURE, "sampler": SAMPLER, "tensor": TENSOR,
     "function_table": FUNCTION_TABLE,
 }
-# By value of MTLTextureType.
-METAL_TYPES = ("1d", "1d_array", "2d", "2d_array", "2d_ms", "cube", "cube_array", "3d", "2d_ms_array", "_buffer")
 
 cdef uint32_t EVERY_CODE = (1 << SCALAR_COUNT) - 2
 cdef uint32_t BYTE_CODES = 1 << UINT8 | 1 << INT8
@@ -45,7 +44,8 @@ cdef class TypePlan:
         if self.kind == TEXTURE:
             kind = type.name.partition("<")[0]
             self.is_depth = kind.startswith("depth")
-            self.texture_type = METAL_TYPES.index(kind.removeprefix("depth").removeprefix("texture"))
+            shape = kind.removeprefix("depth").removeprefix("texture").removeprefix("_")  # it is texture_buffer
+            self.texture_type = TEXTURE_TYPES.index(shape)
             self.components = type.scalar.rstrip("0123456789")
             self.writes = type.access in ("write", "read_write")
         elif type.scalar is not None:

@@ -33,6 +33,7 @@ from metalpy._core.driver cimport Queue
 from metalpy._core.memory cimport (
     ACTIVE,
     LARGE,
+    LARGEST_BYTES,
     PENDING,
     SMALL_LAST,
     Heap,
@@ -55,7 +56,6 @@ from metalpy._core.reserve import KINDS
 from metalpy.errors import OutOfMemoryError
 
 STATES = ("active", "pending", "free")
-cdef uint64_t LARGEST_BYTES = <uint64_t>1 << 48
 cdef uint64_t MOST_SLACK = <uint64_t>1 << 25
 cdef enum:
     COLLECT_LIMIT = 16            # pending blocks looked at for one allocation

@@ -9,10 +9,11 @@ from libc.stdint cimport uint64_t
 
 from metalpy._abi cimport MP_ARGUMENT_BUFFER, mp_argument, mp_dispatch
 from metalpy._core.array cimport ArrayBase
-from metalpy._core.dispatch cimport Kernel, default_group, shape_of
+from metalpy._core.dispatch cimport Kernel
 from metalpy._core.driver cimport Queue
 from metalpy._core.encode cimport Encoder, return_encoder, take_encoder
 from metalpy._core.graph cimport recorders
+from metalpy._core.grid cimport default_group, shape_of
 from metalpy._core.library cimport Pipeline
 from metalpy._core.plan cimport ArgumentPlan
 from metalpy._core.stream cimport current_queue

@@ -2,14 +2,14 @@
 
 from libc.stdint cimport uint32_t
 
-from metalpy._abi cimport MP_ABI_VERSION, mp_device, mp_driver, mp_error, mp_status
+from metalpy._abi cimport MP_ABI_VERSION, MP_ERROR_INVALID, mp_device, mp_driver, mp_error, mp_status
 from metalpy._core.check cimport check
 from metalpy._core.driver cimport Device, Queue
 from metalpy._core.trace cimport tracing
 
 from metalpy._core.driver import built_tables
 from metalpy._core.facts import compile_facts
-from metalpy.errors import MetalError
+from metalpy.errors import EnvironmentVariableError, MetalError
 
 cdef dict opened = {}  # (address of the driver's table, index) -> Device
 cdef list added = []  # addresses of tables that are not of this build
@@ -17,7 +17,7 @@ cdef uint32_t last_device = 0  # identities given out
 
 
 def driver_tables():
-    """Addresses of the drivers of this build, the preferred one first."""
+    """Addresses of all drivers: those that were added, then those of this build, the preferred one first."""
     return [*added, *built_tables()]
 
 
@@ -51,6 +51,8 @@ def open_device(size_t table, uint32_t index, str label not None):
         return found
     with nogil:
         status = drv.device_open(index, &handle, &error)
+    if status == MP_ERROR_INVALID:  # nothing else that a device is opened with could be wrong
+        raise EnvironmentVariableError((<bytes>error.message).decode("utf-8", "replace"))
     check(status, &error)
     last_device += 1
     device = Device.__new__(Device)

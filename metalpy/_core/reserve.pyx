@@ -18,6 +18,7 @@ from metalpy._core.driver cimport Device
 from metalpy._core.memory cimport (
     FREE,
     LARGE,
+    LARGEST_BYTES,
     SCALAR,
     SMALL_LAST,
     bin_of,
@@ -40,7 +41,6 @@ cdef enum:
     KIB = 1 << 10
     MIB = 1 << 20
 
-cdef uint64_t LARGEST_BYTES = <uint64_t>1 << 48
 cdef uint64_t NO_LIMIT = ~<uint64_t>0
 cdef uint64_t HEAP_GRANULE = 16 * KIB  # Apple's page, and a multiple of everybody else's
 

@@ -1,6 +1,12 @@
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, final
+from typing import Any, Final, final
+
+TRACE_TIMES: Final[int]
+TRACE_INTERVALS: Final[int]
+TRACE_EVENTS: Final[int]
+TRACE_OPERATIONS: Final[int]
+TRACE_COPIES: Final[int]
 
 @final
 class Recording:

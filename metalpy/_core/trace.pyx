@@ -12,6 +12,14 @@ The GIL guards the state.
 cimport cython
 from cpython.ref cimport PyObject
 
+from metalpy._abi cimport (
+    MP_TRACE_COPIES,
+    MP_TRACE_EVENTS,
+    MP_TRACE_INTERVALS,
+    MP_TRACE_OPERATIONS,
+    MP_TRACE_TIMES,
+)
+
 import os
 import threading
 
@@ -37,6 +45,12 @@ cdef extern from *:
 cdef extern from "Python.h":
     PyObject *PyThreadState_GetDict()
     PyObject *PyDict_GetItemWithError(PyObject *dictionary, object key) except? NULL
+
+TRACE_TIMES = MP_TRACE_TIMES
+TRACE_INTERVALS = MP_TRACE_INTERVALS
+TRACE_EVENTS = MP_TRACE_EVENTS
+TRACE_OPERATIONS = MP_TRACE_OPERATIONS
+TRACE_COPIES = MP_TRACE_COPIES
 
 cdef tuple recordings = ()        # of Recording; replaced, never changed
 cdef uint32_t base_flags = 0      # asked for by the environment, as `base_waiting`
@@ -97,7 +111,7 @@ cdef class Recording:
 
 
 def begin(Recording recording not None):
-    """Let a recording hear of everything from now on. The caller tells the queues: see `driver.follow_trace`."""
+    """Let a recording hear of everything from now on. The caller tells the queues: see `registry.follow_trace`."""
     global recordings
     recordings = (*recordings, recording)
     refresh()

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import environment
 from ..errors import CacheError
 
 if TYPE_CHECKING:
@@ -317,13 +318,8 @@ def _chosen_folder() -> Path | None:
 
 
 def _chosen_limit() -> int:
-    chosen = os.environ.get("METALPY_CACHE_LIMIT")
-    if not chosen:
-        return DEFAULT_LIMIT
-    try:
-        limit = int(chosen)
-    except ValueError:
-        limit = -1
-    if limit < 0:
-        raise CacheError(f"METALPY_CACHE_LIMIT must be a number of bytes, not {chosen!r}")
-    return limit
+    return environment.read("METALPY_CACHE_LIMIT", parse=_limit, default=DEFAULT_LIMIT)
+
+
+def _limit(text: str) -> int:
+    return 0 if text == "0" else environment.size(text)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
-from ..errors import MetalError, UnsupportedError
+from ..errors import EnvironmentVariableError, MetalError, UnsupportedError
 
 if TYPE_CHECKING:
     import subprocess
@@ -41,7 +41,7 @@ def _tool(variable: str, zig_command: str) -> tuple[str, ...]:
 
     path = shutil.which(chosen)
     if path is None:
-        raise MetalError(f"{variable} is set to {chosen!r}, which is no program")
+        raise EnvironmentVariableError(f"{variable} is set to {chosen!r}, which is no program")
     return (os.path.abspath(path),)
 
 

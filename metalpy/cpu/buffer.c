@@ -74,10 +74,7 @@ mp_status sw_buffer_create(mp_device *device, uint64_t size, uint32_t options, m
             free(memory);
         if (committed)
             atomic_fetch_sub(&device->committed, reserved);
-        return sw_fail(error, MP_ERROR_MEMORY,
-                       "no memory for a buffer of %llu bytes (%llu bytes are in use, the machine has %llu)",
-                       (unsigned long long)size, (unsigned long long)atomic_load(&device->committed),
-                       (unsigned long long)device->memory);
+        return sw_no_memory(error, "buffer", size);
     }
     atomic_fetch_add(&device->allocated, reserved);
     *made = (mp_buffer){.mapped = mapped, .memory = memory, .size = size, .reserved = reserved,

@@ -1,8 +1,6 @@
 /* drive.c: runs a queue's commands, alone or with helpers. */
 #include "software.h"
 
-#include <stdlib.h>
-
 #define PUBLISH_NS 20000     /* work shorter than this is not worth a wake-up */
 #define CHUNK_NS 100000      /* claim about this much at a time: clock checks stay fine, counters uncontended */
 #define CHUNK_MIN_NS 2000
@@ -342,11 +340,7 @@ static bool finish(mp_queue *queue)
         return true;
     }
 
-    while (batch->blocks) {
-        struct sw_block *block = batch->blocks;
-        batch->blocks = block->next;
-        free(block);
-    }
+    sw_batch_clear(batch);
     bool destroy = false;
     pthread_mutex_lock(&sw_device.lock);
     queue->cursor = 0;

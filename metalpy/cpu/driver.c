@@ -121,6 +121,14 @@ mp_status sw_check_fork(mp_error *error)
                    "processes with the 'spawn' method, or open the device only in the child");
 }
 
+mp_status sw_no_memory(mp_error *error, const char *what, uint64_t size)
+{
+    return sw_fail(error, MP_ERROR_MEMORY,
+                   "no memory for a %s of %llu bytes (%llu bytes are in use, the machine has %llu)", what,
+                   (unsigned long long)size, (unsigned long long)atomic_load(&sw_device.committed),
+                   (unsigned long long)sw_device.memory);
+}
+
 uint64_t sw_now(void)
 {
     struct timespec now;

@@ -200,9 +200,8 @@ mp_status sw_heap_create(mp_device *device, uint64_t size, uint32_t options, mp_
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t reserved = (size + page - 1) / page * page;
     /* Nothing is taken yet, but a heap that could never be filled would be an empty promise. */
-    uint64_t committed = atomic_load(&device->committed);
     void *memory = MAP_FAILED;
-    if (device->memory == 0 || committed + reserved <= device->memory)
+    if (device->memory == 0 || atomic_load(&device->committed) + reserved <= device->memory)
         memory = mmap(NULL, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     mp_heap *made = memory == MAP_FAILED ? NULL : calloc(1, sizeof *made);
     struct sw_range *whole = made ? malloc(sizeof *whole) : NULL;
@@ -210,9 +209,7 @@ mp_status sw_heap_create(mp_device *device, uint64_t size, uint32_t options, mp_
         free(made);
         if (memory != MAP_FAILED)
             munmap(memory, reserved);
-        return sw_fail(error, MP_ERROR_MEMORY,
-                       "no memory for a heap of %llu bytes (%llu bytes are in use, the machine has %llu)",
-                       (unsigned long long)size, (unsigned long long)committed, (unsigned long long)device->memory);
+        return sw_no_memory(error, "heap", size);
     }
     made->hidden = (options & MP_RESOURCE_PRIVATE) != 0;
     made->memory = memory;
@@ -264,10 +261,7 @@ mp_status sw_heap_buffer_create(mp_heap *heap, uint64_t size, mp_buffer **buffer
         return sw_fail(error, MP_ERROR_MEMORY, "a heap of %llu bytes has no room for a buffer of %llu bytes",
                        (unsigned long long)heap->size, (unsigned long long)size);
     if (!sw_commit(wanted))
-        return sw_fail(error, MP_ERROR_MEMORY,
-                       "no memory for a buffer of %llu bytes (%llu bytes are in use, the machine has %llu)",
-                       (unsigned long long)size, (unsigned long long)atomic_load(&sw_device.committed),
-                       (unsigned long long)sw_device.memory);
+        return sw_no_memory(error, "buffer", size);
     mp_buffer *made = malloc(sizeof *made);
     pthread_mutex_lock(&heap->lock);
     struct sw_range *range = made ? cut(heap, wanted) : NULL;

@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#define SPINS 100 /* a few microseconds: what a wake-up costs */
-
 mp_status sw_queue_create(mp_device *device, mp_queue **queue, mp_error *error)
 {
     (void)device;
@@ -95,7 +93,7 @@ uint64_t sw_queue_completed(mp_queue *queue)
 
 static void spin(mp_queue *queue, uint64_t serial)
 {
-    for (int i = 0; i < SPINS && sw_queue_completed(queue) < serial; i++)
+    for (int i = 0; i < SW_SPINS && sw_queue_completed(queue) < serial; i++)
         sw_pause();
 }
 

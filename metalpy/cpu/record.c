@@ -29,21 +29,31 @@ static struct sw_batch *take_batch(mp_queue *queue)
     return batch;
 }
 
-void sw_batch_free(struct sw_batch *batch)
+void sw_batch_clear(struct sw_batch *batch)
 {
     while (batch->blocks) {
         struct sw_block *block = batch->blocks;
         batch->blocks = block->next;
         free(block);
     }
+}
+
+void sw_batch_free(struct sw_batch *batch)
+{
+    sw_batch_clear(batch);
     free(batch);
+}
+
+static inline uint64_t padded(uint64_t size)
+{
+    return (size + 15) & ~UINT64_C(15);
 }
 
 /* 16-byte aligned memory that lives as long as the batch; NULL without memory. The caller has made sure with
  * `begin` that what one command needs fits, or is so large that it gets a block of its own. */
 static void *arena_take(struct sw_batch *batch, uint64_t size)
 {
-    uint64_t rounded = (size + 15) & ~UINT64_C(15);
+    uint64_t rounded = padded(size);
     if (rounded <= SW_ARENA_SIZE - batch->used) {
         void *taken = batch->arena + batch->used;
         batch->used += (uint32_t)rounded;
@@ -192,12 +202,11 @@ static mp_status check_arguments(const mp_dispatch *dispatch, struct needs *need
             if (!argument->bytes || argument->size == 0 || argument->size > UINT32_MAX)
                 return sw_fail(error, MP_ERROR_INVALID, "kernel '%s': buffer(%u) cannot be bound to %llu bytes by value",
                                pipeline->name, argument->index, (unsigned long long)argument->size);
-            needs->bytes += (argument->size + 15) & ~UINT64_C(15);
+            needs->bytes += padded(argument->size);
             break;
         case MP_ARGUMENT_THREADGROUP:
-            memory[argument->index] = argument->size > MP_MAX_THREADGROUP_MEMORY
-                                          ? UINT64_C(1) << 32
-                                          : (argument->size + 15) & ~UINT64_C(15);
+            memory[argument->index] =
+                argument->size > MP_MAX_THREADGROUP_MEMORY ? UINT64_C(1) << 32 : padded(argument->size);
             needs->threadgroup = true;
             break;
         case MP_ARGUMENT_RESIDENT:
@@ -313,7 +322,7 @@ static mp_status fill_dispatch(struct sw_batch *batch, struct sw_command *comman
             buffers[argument->index] = bytes;
             if (sizes)
                 sizes[argument->index] = argument->size;
-            bytes += (argument->size + 15) & ~UINT64_C(15);
+            bytes += padded(argument->size);
             break;
         case MP_ARGUMENT_TEXTURE:
             texture = argument->texture;
@@ -323,7 +332,7 @@ static mp_status fill_dispatch(struct sw_batch *batch, struct sw_command *comman
             samplers[argument->index] = sw_sampler_address(argument->sampler);
             break;
         default:
-            threadgroup[argument->index] = (uint32_t)((argument->size + 15) & ~UINT64_C(15)) + 1;
+            threadgroup[argument->index] = (uint32_t)padded(argument->size) + 1;
         }
         if (buffer) {
             sw_retain(&buffer->references);

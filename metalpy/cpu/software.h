@@ -40,6 +40,7 @@
 #define SW_SPARE_BATCHES 16           /* batches that a queue keeps for reuse */
 #define SW_ALTERNATE_STACK 65536      /* bytes for signal handlers */
 #define SW_OWN_STACK_LIMIT 262144     /* kernels that need more stack than this per thread run on a fiber */
+#define SW_SPINS 100                  /* looks before a thread sleeps: a few microseconds, what a wake-up costs */
 
 struct sw_self;
 struct sw_said;
@@ -297,6 +298,8 @@ struct sw_errand {
 /* Fills `error` and returns `code`. */
 mp_status sw_fail(mp_error *error, mp_status code, const char *format, ...) SW_PRINTF(3, 4);
 mp_status sw_check_fork(mp_error *error);
+/* MP_ERROR_MEMORY for `size` bytes of `what`, with what is in use. */
+mp_status sw_no_memory(mp_error *error, const char *what, uint64_t size);
 uint64_t sw_now(void);
 void sw_count(int change); /* of live objects */
 /* A condition variable on the clock of sw_now, and a wait on it until `deadline`; false when that has passed. */
@@ -401,6 +404,7 @@ mp_status sw_queue_generate_mipmaps(mp_queue *queue, mp_texture *texture, uint64
 mp_status sw_queue_signal_event(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial, mp_error *error);
 mp_status sw_queue_wait_event(mp_queue *queue, mp_event *event, uint64_t value, uint64_t *serial, mp_error *error);
 void sw_command_release(struct sw_command *command); /* drops what it retained */
+void sw_batch_clear(struct sw_batch *batch);         /* frees its blocks */
 void sw_batch_free(struct sw_batch *batch);
 
 /* ---- queue.c: life, commit and wait ---- */

@@ -7,7 +7,6 @@
 #define WORKER_STACK (1u << 20)
 #define SLICE_NS UINT64_C(20000000)
 #define EXTRA_WORKERS 64       /* beyond the device's threads, for when those are stuck */
-#define SPINS 100 /* a few microseconds: what a wake-up costs */
 
 __thread struct sw_self *sw_current __attribute__((tls_model("initial-exec")));
 pthread_mutex_t sw_selves_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -191,7 +190,7 @@ static void *worker_main(void *unused)
             spun = false;
         } else if (!spun) {
             pthread_mutex_unlock(&sw_device.lock);
-            for (int i = 0; i < SPINS && !atomic_load_explicit(&sw_device.ready_count, memory_order_relaxed); i++)
+            for (int i = 0; i < SW_SPINS && !atomic_load_explicit(&sw_device.ready_count, memory_order_relaxed); i++)
                 sw_pause();
             spun = true;
         } else {

@@ -163,6 +163,3 @@ def _before_parts(x: Array, part: int, parts: int, sum_dtype: _Dtype, merge: str
 def _library(device: Device, merge: str, *types: _Dtype) -> ShaderLibrary:
     defines = dict(zip(("ELEMENT", "SUM", "RESULT"), map(metal_name, types), strict=True)) | {"MERGE": merge}
     return compile_file(shader_folder() / "scan.metal", defines=defines, math_mode="safe", device=device)
-
-
-# ---- diff ----

@@ -42,7 +42,8 @@ __all__ = [
 Axes = int | Sequence[int]
 
 
-def _axes(axes: Any, ndim: int) -> tuple[int, ...]:
+def distinct_axes(axes: Any, ndim: int) -> tuple[int, ...]:
+    """Axes in the order in which they are given, counted from the first; ValueError if one is named twice."""
     given = tuple(axes) if isinstance(axes, (tuple, list)) else (axes,)
     found = tuple(normal_axis(axis, ndim) for axis in given)
     if len(set(found)) != len(found):
@@ -143,7 +144,7 @@ def expand_dims(x: Array, /, axis: Axes = 0) -> Array:
     """A view with further axes of extent 1, at places `axis` of the result."""
     x = asarray(x)
     count = len(axis) if isinstance(axis, (tuple, list)) else 1
-    new = _axes(axis, x.ndim + count)
+    new = distinct_axes(axis, x.ndim + count)
     return x[tuple(None if place in new else slice(None) for place in range(x.ndim + count))]
 
 
@@ -156,7 +157,7 @@ def squeeze(x: Array, /, axis: Axes | None = None) -> Array:
         If the extent of one is not 1.
     """
     x = asarray(x)
-    gone = [at for at in range(x.ndim) if x.shape[at] == 1] if axis is None else _axes(axis, x.ndim)
+    gone = [at for at in range(x.ndim) if x.shape[at] == 1] if axis is None else distinct_axes(axis, x.ndim)
     for place in gone:
         if x.shape[place] != 1:
             raise ValueError(f"axis {place} has extent {x.shape[place]}, only those of extent 1 can be squeezed")
@@ -166,14 +167,14 @@ def squeeze(x: Array, /, axis: Axes | None = None) -> Array:
 def flip(x: Array, /, axis: Axes | None = None) -> Array:
     """A view with the elements along some axes, by default all, in reverse order."""
     x = asarray(x)
-    turned = range(x.ndim) if axis is None else _axes(axis, x.ndim)
+    turned = range(x.ndim) if axis is None else distinct_axes(axis, x.ndim)
     return x[tuple(slice(None, None, -1 if place in turned else 1) for place in range(x.ndim))]
 
 
 def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Array:
     """A view with the axes in the order `axes`."""
     x = asarray(x)
-    order = _axes(tuple(axes), x.ndim)
+    order = distinct_axes(tuple(axes), x.ndim)
     if len(order) != x.ndim:
         raise ValueError(f"permute_dims needs all {x.ndim} axes, got {tuple(axes)}")
     return x.transpose(order)
@@ -182,7 +183,7 @@ def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Array:
 def moveaxis(x: Array, source: Axes, destination: Axes, /) -> Array:
     """A view with some axes at other places; the others keep their order."""
     x = asarray(x)
-    old, new = _axes(source, x.ndim), _axes(destination, x.ndim)
+    old, new = distinct_axes(source, x.ndim), distinct_axes(destination, x.ndim)
     if len(old) != len(new):
         raise ValueError(f"as many places as axes are needed, got {len(new)} for {len(old)}")
     order = [axis for axis in range(x.ndim) if axis not in old]

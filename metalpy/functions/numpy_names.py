@@ -21,8 +21,8 @@ from metalpy.functions.cumulative import cumulative_prod, cumulative_sum
 from metalpy.functions.data_types import finfo
 from metalpy.functions.grids import eye, tril
 from metalpy.functions.manipulation import (
-    _axes,
     concat,
+    distinct_axes,
     expand_dims,
     flip,
     moveaxis,
@@ -140,7 +140,7 @@ def fliplr(x: Array, /) -> Array:
 def rot90(x: Array, /, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
     """A view turned by `k` right angles, from the first of `axes` towards the second."""
     x = asarray(x)
-    first, second = _axes(axes, x.ndim)
+    first, second = distinct_axes(axes, x.ndim)
     turns = operator.index(k) % 4
     if turns == 2:
         return flip(x, axis=(first, second))

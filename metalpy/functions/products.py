@@ -22,7 +22,7 @@ from metalpy.array import Array
 from metalpy.autograd.tape import primitive
 from metalpy.errors import UnsupportedError
 from metalpy.mps.shader import ShaderLibrary, compile_file
-from metalpy.ops.elementwise import _operand, assign, contiguous
+from metalpy.ops.elementwise import as_operand, assign, contiguous
 from metalpy.ops.layout import Strides, collapse, strided_memory
 from metalpy.ops.types import metal_name, resolve
 from metalpy.shader_files import shader_folder
@@ -79,7 +79,7 @@ def _operands(name: str, *given: Any) -> tuple[Any, ...]:
     if first is None or not all(map(is_matrix, given)):
         kinds = ", ".join(type(x).__name__ for x in given)
         raise TypeError(f"{name} takes arrays, got {kinds}")
-    return tuple(_operand(x, first.device) for x in given)
+    return tuple(as_operand(x, first.device) for x in given)
 
 
 # ---- launching ----

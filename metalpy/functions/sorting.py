@@ -22,7 +22,7 @@ from metalpy.functions.cumulative import scan
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.elementwise import contiguous
 from metalpy.ops.reduction import check_array, normal_axis
-from metalpy.ops.types import metal_name
+from metalpy.ops.types import UNSIGNED, metal_name
 from metalpy.shader_files import shader_folder
 
 __all__ = ["argsort", "sort"]
@@ -30,7 +30,6 @@ __all__ = ["argsort", "sort"]
 _SHORT = 1024  # elements of a row that a simdgroup has in registers
 _PART = 4096  # elements of a row that a simdgroup counts and deals
 _KEYS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
-_UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 _KINDS = {"b": 0, "u": 0, "i": 1, "f": 2, "V": 2, "c": 3}  # Kind of sort.metal; ml_dtypes are "V"
 _NAN = {"float16": 0x7C01, "bfloat16": 0x7F81, "float32": 0x7F800001, "complex64": 0x7F800001}
 _FORMATS = {size: struct.Struct(f"=10I{code}{padding}x") for size, code, padding in
@@ -92,7 +91,7 @@ def sort_rows(x: Array, descending: bool, wants_places: bool) -> Array:
     if length > 0xFFFFFFFF:
         raise UnsupportedError(f"sorting takes rows of at most 2**32 - 1 elements, got {length}")
     library = _library(x.device, x.itemsize)
-    keys = x.view(_UNSIGNED[x.itemsize])
+    keys = x.view(UNSIGNED[x.itemsize])
     rows = x.size // length
     part = min(_PART, length)
     parts = -(-length // part)

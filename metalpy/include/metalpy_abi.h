@@ -351,7 +351,8 @@ typedef struct mp_driver {
 
     /* Number of devices; 0 if there are none. Cheap, opens nothing. */
     uint32_t (*device_count)(void);
-    /* Opens device `index`. The device is shared: opening twice returns the same one, retained. */
+    /* Opens device `index`. The device is shared: opening twice returns the same one, retained. MP_ERROR_INVALID: an
+     * environment variable that the driver reads cannot be meant. */
     mp_status (*device_open)(uint32_t index, mp_device **device, mp_error *error);
     void (*device_release)(mp_device *device);
     /* Facts that do not change; the driver owns nothing in `info`. Never fails. */

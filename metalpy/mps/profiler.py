@@ -10,7 +10,7 @@ from contextlib import ContextDecorator, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from metalpy._core import driver, registry, trace
+from metalpy._core import registry, trace
 from metalpy.device import Device
 from metalpy.device import device as _device
 from metalpy.device import device_count as _device_count
@@ -36,8 +36,8 @@ __all__ = [
 
 MAX_EVENTS = 1_000_000
 
-_SIGNPOSTS = driver.TRACE_OPERATIONS | driver.TRACE_COPIES
-_MODES = {"interval": driver.TRACE_INTERVALS, "event": driver.TRACE_EVENTS}
+_SIGNPOSTS = trace.TRACE_OPERATIONS | trace.TRACE_COPIES
+_MODES = {"interval": trace.TRACE_INTERVALS, "event": trace.TRACE_EVENTS}
 
 _lock = threading.RLock()
 _running: weakref.ref[Profile] | None = None  # under _lock

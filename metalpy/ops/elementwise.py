@@ -22,13 +22,23 @@ from metalpy.creation import asarray
 from metalpy.errors import LaunchValueError
 from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.ops.layout import broadcast_shapes, launch_strided
-from metalpy.ops.types import WEAK, compute_dtype, metal_name, resolve
+from metalpy.ops.types import UNSIGNED, WEAK, compute_dtype, metal_name, resolve
 from metalpy.shader_files import shader_folder
 
-__all__ = ["assign", "assign_safely", "binary", "clipped", "contiguous", "copied", "in_place", "is_operand", "unary"]
+__all__ = [
+    "as_operand",
+    "assign",
+    "assign_safely",
+    "binary",
+    "clipped",
+    "contiguous",
+    "copied",
+    "in_place",
+    "is_operand",
+    "unary",
+]
 
 _LARGEST = 0xFFFFFFFF  # elements of one launch
-_UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 _PACKED = {
     "bool": "?", "int8": "b", "int16": "h", "int32": "i", "int64": "q", "uint8": "B", "uint16": "H", "uint32": "I",
     "uint64": "Q", "float32": "f",
@@ -122,7 +132,7 @@ def assign(out: Array, a: Array) -> None:
         if out.dtype == a.dtype and out.contiguous and a.contiguous and out.shape == a.shape:
             out._copy_from(a)
             return
-        unsigned = _UNSIGNED.get(out.itemsize)
+        unsigned = UNSIGNED.get(out.itemsize)
         if unsigned is None or out.dtype != a.dtype or any(step % out.itemsize for step in (*out.strides, *a.strides)):
             out._wait()
             out._host()[...] = a.numpy()
@@ -220,7 +230,7 @@ def _array_and_number(name: str, plan: _Plan, dense: str, strided: str, x: Array
 
 def _binary(name: str, a: Any, b: Any) -> Array:
     device: Device = (a if isinstance(a, Array) else b).device
-    a, b = _operand(a, device), _operand(b, device)
+    a, b = as_operand(a, device), as_operand(b, device)
     types = resolve(name, _type_of(a), _type_of(b))
     shape = broadcast_shapes(_shape(a), _shape(b))
     if name in _REFLECTED and _is_beyond(b, types[0]):
@@ -294,7 +304,7 @@ def in_place(name: str, out: Array, b: Any) -> Array:
         raise ValueError("the array is read-only")
     if _in_place_at_once(name, out, b):
         return out
-    b = _operand(b, out.device)
+    b = as_operand(b, out.device)
     types = resolve(name, out.dtype, _type_of(b))
     if not np.can_cast(types[2], out.dtype, "same_kind"):
         raise TypeError(f"{name} gives {types[2]}, which an array of {out.dtype} cannot take in place")
@@ -329,7 +339,8 @@ def _in_place_at_once(name: str, out: Array, b: Any) -> bool:
     return True
 
 
-def _operand(value: Any, device: Device) -> Any:
+def as_operand(value: Any, device: Device) -> Any:
+    """An Array on `device` or a number; LaunchValueError for an Array elsewhere."""
     if isinstance(value, Array):
         if value.device is not device:
             raise LaunchValueError(f"operands are on devices {device} and {value.device}; copy one with "

@@ -34,7 +34,8 @@ from metalpy.ops.layout import (
     row_kernel,
     walk,
 )
-from metalpy.ops.moving import UNSIGNED, kernels, select
+from metalpy.ops.moving import kernels, select
+from metalpy.ops.types import UNSIGNED
 
 __all__ = ["accumulate", "accumulate_along", "get", "is_advanced", "put", "take_along"]
 

@@ -16,12 +16,11 @@ from metalpy.mps.shader import ShaderLibrary, compile_file
 from metalpy.mps.stream import Stream, stream
 from metalpy.ops.elementwise import contiguous
 from metalpy.ops.layout import broadcast_shapes, launch_strided
-from metalpy.ops.types import metal_name
+from metalpy.ops.types import UNSIGNED, metal_name
 from metalpy.shader_files import shader_folder
 
-__all__ = ["UNSIGNED", "kernels", "select", "select_number", "sequence", "triangle"]
+__all__ = ["kernels", "select", "select_number", "sequence", "triangle"]
 
-UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 
 _SELECT = {size: (f"select_{size}", (kind, None, kind, kind)) for size, kind in UNSIGNED.items()}
 _SELECT_NUMBER = {size: (f"select_number_{size}", (kind, None, kind)) for size, kind in UNSIGNED.items()}

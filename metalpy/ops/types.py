@@ -11,7 +11,7 @@ import numpy as np
 from metalpy import dtypes
 from metalpy.errors import UnsupportedError
 
-__all__ = ["WEAK", "compute_dtype", "metal_name", "promoted", "resolve"]
+__all__ = ["UNSIGNED", "WEAK", "compute_dtype", "metal_name", "promoted", "resolve"]
 
 _METAL = {
     "bool": "bool", "int8": "char", "int16": "short", "int32": "int", "int64": "long", "uint8": "uchar",
@@ -19,6 +19,9 @@ _METAL = {
     "float32": "float", "complex64": "float2",
 }  # fmt: skip
 _NARROWER = {"float64": dtypes.float32, "longdouble": dtypes.float32, "complex128": dtypes.complex64}
+
+# Elements that are only moved are numbers of their size to kernels.
+UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 
 # Python's numbers, but bool: they take the type of the array that they meet, as in NumPy.
 WEAK = (int, float, complex)

@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from metalpy import environment
-from metalpy._core import driver, registry, trace
+from metalpy._core import registry, trace
 from metalpy.profiling.resolve import OPERATIONS, TraceEvent, clock_offset, resolve, times_of
 from metalpy.profiling.statistics import Statistics, Tally, table
 
@@ -71,14 +71,14 @@ def _signposts(text: str) -> tuple[int, bool]:
         raise ValueError(f"{allowed}, where 8 needs intervals (2 or 16)")
     flags = 0
     if value & (ALL_EVENTS | EVENTS):
-        flags |= driver.TRACE_EVENTS
+        flags |= trace.TRACE_EVENTS
     if value & (ALL_INTERVALS | INTERVALS):
-        flags |= driver.TRACE_INTERVALS
+        flags |= trace.TRACE_INTERVALS
     everything = value & (ALL_EVENTS | ALL_INTERVALS)
     if flags and (everything or value & OPERATIONS_KIND):
-        flags |= driver.TRACE_OPERATIONS
+        flags |= trace.TRACE_OPERATIONS
     if flags and (everything or value & COPIES_KIND):
-        flags |= driver.TRACE_COPIES
+        flags |= trace.TRACE_COPIES
     return flags, bool(value & WAIT)
 
 
@@ -87,7 +87,7 @@ class Log:
 
     def __init__(self, options: int) -> None:
         self.options = options
-        self.recording = trace.Recording(driver.TRACE_TIMES, False, FOLD, self.fold)
+        self.recording = trace.Recording(trace.TRACE_TIMES, False, FOLD, self.fold)
         self._waiting: list[tuple[Any, ...]] = []  # commands whose times have not come
         self._tally = Tally()
         self._runs: dict[str, int] = {}

@@ -10,7 +10,7 @@ import weakref
 from collections import Counter
 from typing import Any
 
-from metalpy._core import driver, registry, trace
+from metalpy._core import registry, trace
 from metalpy.errors import MetalError, MetalWarning
 from metalpy.profiling import chrome
 from metalpy.profiling.resolve import MEMORY, OPERATIONS, TraceEvent, clock_offset, resolve, times_of
@@ -44,7 +44,7 @@ class Profile:
         self.mode = mode
         self.wait_until_completed = wait_until_completed
         self.running = False
-        self._recording = trace.Recording(flags | driver.TRACE_TIMES, wait_until_completed, max_events)
+        self._recording = trace.Recording(flags | trace.TRACE_TIMES, wait_until_completed, max_events)
         self._began = datetime.datetime.now(datetime.UTC)
         self._end: int | None = None
         self._offsets: dict[int, int] = {}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metalpy.creation import _shape, empty
+from metalpy.creation import checked_shape, empty
+from metalpy.ops.types import UNSIGNED
 from metalpy.shader_files import shader_folder
 
 if TYPE_CHECKING:
@@ -16,10 +17,9 @@ if TYPE_CHECKING:
     from metalpy.mps.shader import ShaderLibrary
     from metalpy.random.stream import Draw, Stream
 
-__all__ = ["MAX_BLOCKS", "UNSIGNED", "draw_blocks", "launch", "library", "packed"]
+__all__ = ["MAX_BLOCKS", "draw_blocks", "launch", "library", "packed"]
 
 MAX_BLOCKS = 2**32 - 1  # the counter has 32 bits for the block of a draw
-UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 
 _DRAW = struct.Struct("=6IQ")  # Draw of shaders/philox.h
 _libraries: dict[Device, ShaderLibrary] = {}
@@ -63,7 +63,7 @@ def launch(
 
     Kernels whose name ends in a size write elements of any kind as unsigned integers.
     """
-    shape = () if size is None else _shape(size)
+    shape = () if size is None else checked_shape(size)
     count = 1
     for extent in shape:
         count *= extent

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metalpy.array import Array
-from metalpy.creation import _shape, array, empty
+from metalpy.creation import array, checked_shape, empty
 from metalpy.dtypes import int64, uint32
-from metalpy.random.kernels import UNSIGNED, draw_blocks, library, packed
+from metalpy.ops.types import UNSIGNED
+from metalpy.random.kernels import draw_blocks, library, packed
 
 if TYPE_CHECKING:
     from metalpy.random.generator import Generator
@@ -57,7 +58,7 @@ def choice(generator: Generator, a: Any, size: Any, replace: bool, p: Any, axis:
     source = None if _is_integer(a) else a if isinstance(a, Array) else array(a, device=generator.device)
     at = 0 if source is None else _axis(source, axis)
     n = operator.index(a) if source is None else source.shape[at]
-    shape = () if size is None else _shape(size)
+    shape = () if size is None else checked_shape(size)
     count = math.prod(shape)
     if n < 0 or (n == 0 and count):
         raise ValueError(f"there is nothing to choose from: a has {n} elements")

@@ -14,7 +14,7 @@ import pytest
 
 from metalpy.compiler import cache as cache_module
 from metalpy.compiler.cache import Cache, make_key
-from metalpy.errors import CacheError
+from metalpy.errors import CacheError, EnvironmentVariableError
 
 KEY = make_key("test")
 
@@ -270,9 +270,10 @@ def test_cache_switched_off(chosen):
 
 
 def test_chosen_limit(chosen):
-    assert chosen(METALPY_CACHE_LIMIT="1234")._limit == 1234
+    for text, limit in (("1234", 1234), ("2M", 2 << 20), ("0", 0)):
+        assert chosen(METALPY_CACHE_LIMIT=text)._limit == limit
     for wrong in ("many", "-1"):
-        with pytest.raises(CacheError, match="METALPY_CACHE_LIMIT"):
+        with pytest.raises(EnvironmentVariableError, match="METALPY_CACHE_LIMIT must be a positive number of bytes"):
             chosen(METALPY_CACHE_LIMIT=wrong)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import metalpy as mp
+from tests.helpers.launches import assert_works
 from tests.helpers.process import says
 
 pytestmark = pytest.mark.usefixtures("device")
@@ -30,12 +31,6 @@ def lib():
     made = compile_shader(LIBRARY)
     yield made
     assert_works(made)
-
-
-def assert_works(lib):
-    x = mp.array([1.0, 2.0, 3.0])
-    lib.scale(x, 2.0)
-    np.testing.assert_array_equal(np.asarray(x), [2, 4, 6])
 
 
 # ---- source that does not compile ----

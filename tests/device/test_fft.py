@@ -8,6 +8,7 @@ import pytest
 import metalpy as mp
 from metalpy import fft
 from metalpy.fft import stockham
+from tests.helpers.operands import values, wide
 
 NORMS = ["backward", "ortho", "forward"]
 # Each radix, what is in threadgroup memory and what is not, several in a threadgroup, large primes.
@@ -19,17 +20,6 @@ def no_tables():
     """Tables are kept for the next call; the test of what is left behind need not see them."""
     yield
     stockham.forget_tables()
-
-
-def values(rng, shape, dtype):
-    host = rng.standard_normal(shape)
-    if dtype == "complex64":
-        host = host + 1j * rng.standard_normal(shape)
-    return host.astype(dtype)
-
-
-def wide(host):
-    return host.astype(np.complex128 if host.dtype.kind == "c" else np.float64)
 
 
 def close(x, expected, tolerance=5e-7):

@@ -8,6 +8,7 @@ import pytest
 import metalpy as mp
 from metalpy import linalg
 from metalpy.errors import LinAlgError
+from tests.helpers.operands import values, wide
 
 DTYPES = ["float32", "complex64"]
 SIZES = [1, 2, 3, 8, 31, 33, 70]
@@ -22,17 +23,6 @@ def way(request, device, monkeypatch):
         monkeypatch.setattr("metalpy.linalg.host._MATRICES", 0)
     elif device.driver != "software":
         pytest.skip("only the software device shares the host's processors")
-
-
-def values(rng, shape, dtype="float32"):
-    host = rng.standard_normal(shape)
-    if dtype == "complex64":
-        host = host + 1j * rng.standard_normal(shape)
-    return host.astype(dtype)
-
-
-def wide(host):
-    return host.astype(np.complex128 if host.dtype.kind == "c" else np.float64)
 
 
 def adjoint(host):

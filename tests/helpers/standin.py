@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from metalpy._core import registry
-from metalpy._core.plan import METAL_TYPES
+from metalpy._core.texture import TEXTURE_TYPES
 from metalpy.compiler.compilation import compile_source
 from metalpy.compiler.frontend import _expand_macros
 from metalpy.compiler.harvest import harvest
@@ -184,7 +184,7 @@ def gated_off(kernel, compilation, source, options, values):
     if not any(a.optional for a in kernel.arguments):
         return set()
     indices = {name: facts[0] for name, facts in compilation.constants.items()}
-    entries = {e.name: e for e in harvest(_expand_macros(source, options), source.name).entries}
+    entries = {e.name: e for e in harvest(_expand_macros(source, options, started=lambda: None), source.name).entries}
     gates = {p.name: p.gate for p in entries[kernel.name].parameters if p.gate in indices}
     return {name for name, gate in gates.items() if not values.get(indices[gate])}
 
@@ -216,7 +216,7 @@ def texture_facts(held):
     """A texture type as Metal's reflection has it, which tells no sampling from reading."""
     kind = held.name.partition("<")[0]
     return {
-        "textureType": METAL_TYPES.index(kind.removeprefix("depth").removeprefix("texture")),
+        "textureType": TEXTURE_TYPES.index(kind.removeprefix("depth").removeprefix("texture").removeprefix("_")),
         "textureDataType": DATA_TYPES[held.scalar],
         "isDepth": kind.startswith("depth"),
         "access": {"read_write": 1, "write": 2}.get(held.access, 0),

@@ -349,7 +349,7 @@ def test_what_does_not_fit_is_counted(size):
 
 def test_a_bad_buffer_size_is_told():
     done = python("import metalpy as mp; mp.device()", METALPY_LOG_BUFFER_SIZE="1 MiB")
-    assert "METALPY_LOG_BUFFER_SIZE must be a number of bytes" in done.stderr
+    assert "EnvironmentVariableError: METALPY_LOG_BUFFER_SIZE must be a number of bytes" in done.stderr
 
 
 # ---- kernels that fail ----

@@ -48,7 +48,7 @@ def test_a_compiler_that_cannot_be_found_is_reported(monkeypatch):
     monkeypatch.delenv("METALPY_CACHE_DIR", raising=False)  # names are padded to the longest
     monkeypatch.setenv("METALPY_CLANG", "/nowhere/clang")
     text = report.text()
-    assert "failed: MetalError: METALPY_CLANG is set to '/nowhere/clang'" in section(text, "compiler")
+    assert "failed: EnvironmentVariableError: METALPY_CLANG is set to '/nowhere/clang'" in section(text, "compiler")
     assert "LLD" in section(text, "compiler")
     assert "METALPY_CLANG  /nowhere/clang" in section(text, "environment")
 

@@ -108,20 +108,9 @@ def _group_norm(
 
 
 @rule("std")
-def _std(
-    g: Array,
-    y: Array,
-    x: Array,
-    axis: Axis = None,
-    *,
-    correction: float = 0.0,
-    keepdims: bool = False,
-    ddof: float | None = None,
-) -> Any:
-    distance = x - mp.mean(x, axis=_axes(x, axis), keepdims=True)
+def _std(g: Array, y: Array, x: Array, axis: Axis = None, **options: Any) -> Any:
     slope = mp.where(y == 0, 0, g / mp.where(y == 0, 1, y))  # as the counterpart has it, where there is none
-    scale = _kept(slope, x, axis, keepdims) * (1 / (_count(x, axis) - (correction if ddof is None else ddof)))
-    return scale * distance
+    return _var(slope * 0.5, y, x, axis, **options)
 
 
 @rule("logsumexp")

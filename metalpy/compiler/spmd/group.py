@@ -227,15 +227,22 @@ def _region_loop(kind: Kind, size: int, k: int) -> str:
   %alike.K.KIND = phi i1 [ true, %"region.K.KIND" ], [ %agreed.K.KIND, %"loop.K.KIND" ]
 """
     if kind.part:
-        text += f"""
+        text += _last_simdgroup(kind, size, k, short)
+    text += '  br label %"done.K.KIND"\n"done.K.KIND":\n' + _next(kind, k)
+    return text.replace(".K.", f".{k}.")
+
+
+def _last_simdgroup(kind: Kind, size: int, k: int, short: str) -> str:
+    """Region k of the simdgroup that is not full, where there is one, behind the loop over the full ones."""
+    text = f"""
   br i1 {short}, label %"part.K.KIND", label %"done.K.KIND"
 "part.K.KIND":
   %far.last.K.KIND = mul i32 %wholes.KIND, {size}
   %frame.last.K.KIND = getelementptr i8, ptr %frames, i32 %far.last.K.KIND
   %now.last.K.KIND = call i32 @{kind.part}.{k}(ptr %group, ptr %frame.last.K.KIND, i32 %whole, i32 %rest, ptr %shared)
 """
-        if many:
-            text += """
+    if len(kind.outcomes[k]) > 1:
+        text += """
   %state.last.K.KIND = getelementptr i32, ptr %states, i32 %wholes.KIND
   store i32 %now.last.K.KIND, ptr %state.last.K.KIND, align 4
   %equal.last.K.KIND = icmp eq i32 %now.last.K.KIND, %came.K.KIND
@@ -243,8 +250,7 @@ def _region_loop(kind: Kind, size: int, k: int) -> str:
   %fits.last.K.KIND = or i1 %alone.K.KIND, %equal.last.K.KIND
   %agreed.last.K.KIND = and i1 %alike.K.KIND, %fits.last.K.KIND
 """
-    text += '  br label %"done.K.KIND"\n"done.K.KIND":\n' + _next(kind, k)
-    return text.replace(".K.", f".{k}.")
+    return text
 
 
 def _bounds(kind: Kind, k: int) -> str:

@@ -215,40 +215,49 @@ def _geometry(kind: str, position: bool) -> list[str]:
         f"  %height.at = getelementptr i8, ptr %group, i64 {SIZE + 4}",
         "  %height = load i32, ptr %height.at, align 4, !invariant.load !{}",
     ]
-    if kind == "half":  # the height is even, so both rows are in one layer
-        return [
-            *lines,
-            f"  %row = lshr i32 %first, {WIDTH.bit_length() - 2}",
-            "  %in.layer = icmp ult i32 %row, %height",
-            '  br i1 %in.layer, label %"placed", label %"behind"',
-            '"behind":',
-            "  %y.c = urem i32 %row, %height",
-            "  %z.c = udiv i32 %row, %height",
-            '  br label %"placed"',
-            '"placed":',
-            '  %y = phi i32 [ %row, %"entry" ], [ %y.c, %"behind" ]',
-            '  %z = phi i32 [ 0, %"entry" ], [ %z.c, %"behind" ]',
-        ]
-    if kind == "rows":
-        # A single row, and a single layer, need no division.
-        return [
-            *lines,
-            "  %in.row = icmp ult i32 %first, %width",
-            '  br i1 %in.row, label %"placed", label %"below"',
-            '"below":',
-            "  %row.b = udiv i32 %first, %width",
-            "  %x.b = urem i32 %first, %width",
-            "  %in.layer = icmp ult i32 %row.b, %height",
-            '  br i1 %in.layer, label %"placed", label %"behind"',
-            '"behind":',
-            "  %y.c = urem i32 %row.b, %height",
-            "  %z.c = udiv i32 %row.b, %height",
-            '  br label %"placed"',
-            '"placed":',
-            '  %x = phi i32 [ %first, %"entry" ], [ %x.b, %"below" ], [ %x.b, %"behind" ]',
-            '  %y = phi i32 [ 0, %"entry" ], [ %row.b, %"below" ], [ %y.c, %"behind" ]',
-            '  %z = phi i32 [ 0, %"entry" ], [ 0, %"below" ], [ %z.c, %"behind" ]',
-        ]
+    places = {"half": _places_of_halves, "rows": _place_of_a_row}.get(kind, _places_of_lanes)
+    return lines + places()
+
+
+def _places_of_halves() -> list[str]:
+    """Two rows of 16 lanes. The height is even, so both are in one layer."""
+    return [
+        f"  %row = lshr i32 %first, {WIDTH.bit_length() - 2}",
+        "  %in.layer = icmp ult i32 %row, %height",
+        '  br i1 %in.layer, label %"placed", label %"behind"',
+        '"behind":',
+        "  %y.c = urem i32 %row, %height",
+        "  %z.c = udiv i32 %row, %height",
+        '  br label %"placed"',
+        '"placed":',
+        '  %y = phi i32 [ %row, %"entry" ], [ %y.c, %"behind" ]',
+        '  %z = phi i32 [ 0, %"entry" ], [ %z.c, %"behind" ]',
+    ]
+
+
+def _place_of_a_row() -> list[str]:
+    """All lanes in one row. A single row, and a single layer, need no division."""
+    return [
+        "  %in.row = icmp ult i32 %first, %width",
+        '  br i1 %in.row, label %"placed", label %"below"',
+        '"below":',
+        "  %row.b = udiv i32 %first, %width",
+        "  %x.b = urem i32 %first, %width",
+        "  %in.layer = icmp ult i32 %row.b, %height",
+        '  br i1 %in.layer, label %"placed", label %"behind"',
+        '"behind":',
+        "  %y.c = urem i32 %row.b, %height",
+        "  %z.c = udiv i32 %row.b, %height",
+        '  br label %"placed"',
+        '"placed":',
+        '  %x = phi i32 [ %first, %"entry" ], [ %x.b, %"below" ], [ %x.b, %"behind" ]',
+        '  %y = phi i32 [ 0, %"entry" ], [ %row.b, %"below" ], [ %y.c, %"behind" ]',
+        '  %z = phi i32 [ 0, %"entry" ], [ 0, %"below" ], [ %z.c, %"behind" ]',
+    ]
+
+
+def _places_of_lanes() -> list[str]:
+    """Each lane for itself. Numbers are below 1024, and a half added: quotients of floats are exact enough."""
     ints, floats = f"<{WIDTH} x i32>", f"<{WIDTH} x float>"
     numbers = ", ".join(f"i32 {i}" for i in range(WIDTH))
 
@@ -259,9 +268,7 @@ def _geometry(kind: str, position: bool) -> list[str]:
             f"  %{name} = shufflevector {full} %{name}.one, {full} poison, <{WIDTH} x i32> zeroinitializer",
         ]
 
-    # Numbers below 1024, and a half added: quotients of floats are exact enough.
     return [
-        *lines,
         *spread("first.all", "%first", "i32"),
         *spread("width.all", "%width", "i32"),
         *spread("height.all", "%height", "i32"),
