@@ -320,7 +320,7 @@ def _expand_macros(source: Source, options: Options, started: Callable[[], None]
     command = [*clang(), "-x", "c++", *_COMMON_FLAGS, *_version_flags(options), *_include_flags(source, options)]
     command += [*options.flags, "-D__METALPY_HARVEST__"]
     command += ["-include", "__mp/macros.h", "-w", "-E", "-"]
-    result = run_tool(command, source.text.encode("utf-8", "surrogateescape"), started)
+    result = run_tool(command, source.text.encode("utf-8", "surrogateescape"), started=started)
     if result.returncode != 0:
         from .diagnostics import compile_error
 
