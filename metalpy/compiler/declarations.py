@@ -123,6 +123,9 @@ def declarator(tokens: list[Token]) -> tuple[str, list[Token], list[Token] | Non
         i += 1
         while i < len(tokens) and tokens[i].text in ("::", "<") and tokens[begin].text != "void":
             i = closing(tokens, i) + 1 if tokens[i].text == "<" else i + 2
+    type_end = i
+    while i + 1 < len(tokens) and tokens[i].text == "__attribute__":
+        i = closing(tokens, i + 1) + 1
     start = i
     while i < len(tokens) and tokens[i].text not in ("(", ";", "{"):
         i = closing(tokens, i) + 1 if tokens[i].text == "<" else i + 1
@@ -130,7 +133,7 @@ def declarator(tokens: list[Token]) -> tuple[str, list[Token], list[Token] | Non
     if not name:
         return None
     parameters = tokens[i + 1 : closing(tokens, i)] if i < len(tokens) and tokens[i].text == "(" else None
-    return spell(tokens[begin:start]), name, parameters
+    return spell(tokens[begin:type_end]), name, parameters
 
 
 def signature(parameters: list[Token]) -> str:

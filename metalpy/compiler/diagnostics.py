@@ -38,12 +38,17 @@ _SPELLINGS = (
     (re.compile(r"\bvec<(\w+), (\d)>"), r"\1\2"),
     (re.compile(r"\bmatrix<(\w+), (\d), (\d)>"), r"\1\2x\3"),
     (re.compile(r"; did you mean '[^']*\b(?:__mp|mp_)[^']*'\?"), ""),
+    (
+        re.compile(r"^variable with 'loader_uninitialized' attribute must have a trivial default constructor$"),
+        "threadgroup memory has no initial values, and this type has a constructor, or members with values",
+    ),
     (re.compile(r"^static assertion failed(?: due to requirement '.*?')?: "), ""),
 )
 _DOUBLE = re.compile(r".*\bdouble_is_not_supported_in_Metal\b.*")
 _SNIPPET = re.compile(r" *\d* \| ")
 _FIXIT = re.compile(r'fix-it:"(?:\\.|[^"\\])*":\{(\d+):(\d+)-(\d+):(\d+)\}:"((?:\\.|[^"\\])*)"\Z')
 _OUR_PRAGMA = "unterminated '#pragma clang attribute push'"  # when clang gives up in the middle of the program
+_OUR_RECORDS = re.compile(r"\bmp_(?:group|thread)\b")  # clang has taken a function of ours for what is not declared
 _SAME_ALIAS = re.compile(r"'([^']+)' \(aka '\1'\)")
 
 
@@ -71,7 +76,7 @@ def parse_diagnostics(output: str, entries: Sequence[Entry] = ()) -> list[Diagno
             if bare:
                 found.append(Diagnostic("error", _metal_names(bare["message"]), "", 0, 0))
             continue
-        if _OUR_PRAGMA in match["message"]:
+        if _OUR_PRAGMA in match["message"] or (found and _OUR_RECORDS.search(match["message"])):
             continue
         severity = "error" if match["severity"] == "fatal error" else match["severity"]
         message, file = _metal_names(match["message"]), match["file"]

@@ -13,7 +13,7 @@ import importlib
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from .lexer import Token, collection_paused, lex
 from .options import MATH_MODES, Options
 from .overloads import Separated, separate_overloads
 from .parts import part_count, without_instantiations
+from .portability import doubts_of_bodies
 from .precompiled import precompiled_headers
 from .reflection import KernelInfo
 from .rewrite import blank_for_cpp
@@ -173,7 +174,7 @@ def compile_program(
     """
     with collection_paused(len(source.text) > _LONG):
         try:
-            return _compiled(source, options, store or default_cache(), parts, keep or str)
+            return _compiled(source.without_digraphs(), options, store or default_cache(), parts, keep or str)
         except Misuse as misuse:
             from .diagnostics import misuse_error  # here and below: most programs need not wait for its import
 
@@ -213,7 +214,7 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
         kernels=kernels,
         constants=constants,
         max_threads=tuple(known[k][1] for k in range(len(known))),
-        warnings=(*map(_skipped_note, found.skipped), *warnings),
+        warnings=(*map(_skipped_note, found.skipped), *_doubts(source, lexed, found, options), *warnings),
         inputs=inputs,
         kept=tuple(part.kept for part in made),
         has_lines=options.lines,
@@ -260,7 +261,7 @@ def _import_other_half() -> None:
 
 
 def _switches(messages: str) -> set[str]:
-    """Flags under which our headers let more programs be, if that is what clang complains about."""
+    """Flags under which more programs compile, if that is what clang complains about."""
     # Options of texture lookups whose names programs like for constants of their own; those are meant, then.
     switches = {
         f"-D__METALPY_HIDE_{n}" for n in re.findall(r"error: reference to '(bias|level)' is ambiguous", messages)
@@ -270,7 +271,9 @@ def _switches(messages: str) -> set[str]:
         r"no (?:viable|known) conversion from [^\n]*'[^'\n]*\bbfloat'[^\n]* to [^\n]*'(?:const )?int'"
         r"|assigning to 'int' from incompatible type '[^'\n]*\bbfloat'"
     )
-    return switches | ({"-D__METALPY_BFLOAT_TO_INT"} if re.search(bfloat_to_int, messages) else set())
+    switches |= {"-D__METALPY_BFLOAT_TO_INT"} if re.search(bfloat_to_int, messages) else set()
+    # A kernel called `main`, for which C++ has rules where programs have a host.
+    return switches | ({"-ffreestanding"} if "error: 'main' must return 'int'" in messages else set())
 
 
 def _roots(numbers: Iterable[int]) -> list[str]:
@@ -294,6 +297,13 @@ def _with_known_spaces(part: _Part, unit: _Unit, keep: Callable[[str], str]) -> 
 def _skipped_note(function: Skipped) -> Diagnostic:
     message = f"{function.kind} function '{function.name}' is skipped: metalpy runs compute kernels"
     return Diagnostic("note", message, function.file, function.line, 1)
+
+
+def _doubts(source: Source, lexed: list[Token], found: Harvest, options: Options) -> Iterator[Diagnostic]:
+    """Warnings about what Metal's own compiler would refuse."""
+    for message, file, line in found.doubts:
+        yield Diagnostic("warning", message, file, line, 1)
+    yield from doubts_of_bodies(source.text, lexed, options.metal_version)
 
 
 def _input_symbols(assembly: Assembly, count: int) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from .declarations import (
 )
 from .lexer import Token, closing, tokenize, without_bodies
 from .parameter_structs import ParameterStructs
+from .portability import doubt_of_kernel, doubt_of_variable
 from .source import Misuse
 
 __all__ = [
@@ -174,6 +175,7 @@ class Harvest:
     constants: list[FunctionConstant] = field(default_factory=list)
     inputs: list[GlobalInput] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    doubts: list[tuple[str, str, int]] = field(default_factory=list)  # what Metal would say, file and line
     visible: list[str] = field(default_factory=list)  # [[visible]] functions, qualified from the global namespace
 
 
@@ -255,6 +257,7 @@ class _Harvester:
             self._visible(declaration)
         elif not self._graphics(declaration):
             self._variable(declaration)
+            self._doubt(doubt_of_variable(declaration), declaration)
         if any(t.text in ("struct", "class", "using", "typedef") for t in declaration):
             self._structs.note([t for t in tokens[i:end] if t.kind != "directive"])
         return end
@@ -334,6 +337,7 @@ class _Harvester:
         elif parameter_tokens is not None:
             count = len([part for part in split_commas(parameter_tokens) if part])
         limit = attributes.get("max_total_threads_per_threadgroup")
+        self._doubt(doubt_of_kernel(declaration, [(p.role, p.type_name, p.name) for p in parameters]), declaration)
         scope = self._namespace_name()
         entry = Entry(
             name=host_name or "::".join(filter(None, (scope, callee))),
@@ -524,6 +528,10 @@ class _Harvester:
             self._result.constants.append(FunctionConstant(name, spell(index)))
         elif (role := next((a for a in attributes if a in BUILTINS), None)) is not None:
             self._result.inputs.append(GlobalInput(name, role))
+
+    def _doubt(self, message: str | None, declaration: list[Token]) -> None:
+        if message:
+            self._result.doubts.append((message, *self._position(declaration[0])))
 
     # ---- places ----
 

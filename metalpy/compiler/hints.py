@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .harvest import BUILTINS
+
 __all__ = ["candidate_reason", "hint_for"]
 
 _UNKNOWN = re.compile(
@@ -53,6 +55,15 @@ _FOREIGN = {
     "mem_texture": "write mem_flags::mem_texture",
     "printf": "add #include <metalpy/printf.h>, or use os_log of <metal_logging>",
 }
+# What Metal has and the software device has not, beyond what a kernel takes as an argument (see `harvest`).
+_UNSUPPORTED = {
+    "bicubic": "bicubic filter: nearest and linear are those that it has",
+    **dict.fromkeys(
+        ("command_buffer", "compute_command", "render_command", "compute_pipeline_state", "render_pipeline_state"),
+        "indirect command buffers",
+    ),
+    **dict.fromkeys(("intersector", "intersection_query", "intersection_result", "raytracing"), "ray tracing"),
+}
 # What programs use of <metal_stdlib>; names that a program's own variables are likely to have are left out.
 _METAL = re.compile(
     r"abs|acos|all|any|as_type|asin|atan2?|bfloat|ceil|clamp|clz|cosh?|cross|ctz|distance|dot|exp(?:2|10)?|fabs|floor|fma"
@@ -70,6 +81,9 @@ _REFERENCES = {
     "modf": "modf(x, whole)",
     "sincos": "float s = sincos(x, c)",
 }
+_INCOMPLETE = re.compile(
+    r".*(?:incomplete type|undefined template|implicit instantiation of undefined[^']*) '(?:\w+::)*(?P<name>\w+)'"
+)
 _BY_REFERENCE = re.compile(rf"no matching function for call to '({'|'.join(_REFERENCES)})'")
 _CANDIDATE = re.compile(r"candidate (?:function|template)[^:]*?(?:not viable|ignored): (?P<reason>.*)")
 
@@ -81,6 +95,9 @@ def hint_for(message: str, text: str) -> str:
     by_reference = _BY_REFERENCE.match(message)
     if by_reference:
         return f"the last argument is a reference, without &: {_REFERENCES[by_reference[1]]}"
+    incomplete = _INCOMPLETE.match(message)
+    if incomplete and incomplete["name"] in _UNSUPPORTED:
+        return f"the software device has no {_UNSUPPORTED[incomplete['name']]}"
     match = _UNKNOWN.match(message)
     if match is None:
         return ""
@@ -89,6 +106,10 @@ def hint_for(message: str, text: str) -> str:
         return _METAL_4_HINT
     if name in _FOREIGN and not more:
         return _FOREIGN[name]
+    if name in BUILTINS:
+        return _POSITION.format(name)
+    if name in _UNSUPPORTED:
+        return f"the software device has no {_UNSUPPORTED[name]}"
     if more in ("", " in namespace 'metal'") and not _USES_METAL.search(text) and _METAL.fullmatch(name):
         return _NO_NAMESPACE
     if _HOST_MACRO.fullmatch(name) and not more and not message.startswith("no "):

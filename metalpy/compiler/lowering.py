@@ -22,7 +22,7 @@ from .assembly import Assembly, adapted, inlining, sealed
 from .checks import may_recurse
 from .convergence import order_meetings
 from .conversions import conversions_for
-from .division import with_checks
+from .division import with_checks, with_known_faults
 from .executor import CHECKED, REFERENCE, SPMD, Lowered, chosen_executor, executor_label
 from .frontend import Constant, Program
 from .iterations import keep_in_iterations
@@ -85,7 +85,7 @@ def lower(
     chosen = chosen_executor()
     text = adapted(assembly.slice((f"__mp_thread_{k}", _GROUP), renamed, constants, lines=chosen == CHECKED))
     text += "\n".join(constants.values())
-    text = _PROMISED_ALIGNMENT.sub(_kept_promise, text)
+    text = with_known_faults(_PROMISED_ALIGNMENT.sub(_kept_promise, text))
     text = keep_in_iterations(text, assembly, f"__mp_thread_{k}")
     work = _Work(program, k, sealed(text, {_THREAD, _GROUP}), may_recurse(assembly, k), machine)
     reason = f"METALPY_EXECUTOR={chosen}"
@@ -300,7 +300,8 @@ def _run_passes(
     module: llvm.ModuleRef, machine: llvm.TargetMachine, *, reachable_only: bool = False, vectorize: bool = True
 ) -> None:
     options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = vectorize
+    # LLVM 22's loop vectorizer takes p[i % 4] in a loop for p[i]: the check that i does not wrap is missing.
+    options.loop_vectorization = False
     options.slp_vectorization = vectorize
     builder = llvm.create_pass_builder(machine, options)
     if reachable_only:
@@ -417,8 +418,10 @@ def _place_threadgroup_variables(
     """
     offsets: dict[str, int] = {}
     total = 0
+    text = str(module)
+    used = _used_variables(text)
     for variable in module.global_variables:
-        if "thread_local" in str(variable).split("global", 1)[0]:
+        if variable.name in used:
             start = -(-total // 16) * 16
             offsets[variable.name] = start
             total = start + machine.target_data.get_abi_size(variable.global_value_type)
@@ -426,15 +429,28 @@ def _place_threadgroup_variables(
         return module, 0, {}
 
     def placed(match: re.Match[str]) -> str:
-        return f"call align 16 ptr @mp_threadgroup_variable(i32 {offsets[match[1].strip(chr(34))]})"
+        return f"call align 16 ptr @mp_threadgroup_variable(i32 {offsets.get(match[1].strip(chr(34)), 0)})"
 
-    text = _THREADGROUP_ADDRESS.sub(placed, str(module))
+    text = _THREADGROUP_ADDRESS.sub(placed, text)
     declaration = "\ndeclare ptr @mp_threadgroup_variable(i32) nounwind willreturn memory(none)\n"
     names = {offset: _LOCAL_NAME.sub(r"\1", symbol) for symbol, offset in offsets.items()}
     return llvm.parse_assembly(text + declaration), total, names
 
 
 _FIRST_BLOCK = re.compile(r'\{\n(?:(?:[\w.$-]+|"[^"\n]+"):[^\n]*\n)?')  # with its label, if it has one
+
+
+def _used_variables(text: str) -> set[str]:
+    """The threadgroup variables of which a program does more than name them, as `(void)scratch;` does."""
+    used: set[str] = set()
+    for match in _THREADGROUP_ADDRESS.finditer(text):
+        address, _, _ = text[text.rindex("\n", 0, match.start()) + 1 : match.start()].partition("=")
+        name = match[1].strip('"')
+        if name not in used and re.compile(rf"{re.escape(address.strip())}(?![\w.$-])").search(
+            text, match.end(), text.index("\n}", match.end())
+        ):
+            used.add(name)
+    return used
 
 
 def _place_inputs(

@@ -244,12 +244,15 @@ def template_names(template: list[Token]) -> Iterator[str]:
 
 
 def bare(parameter: list[Token]) -> list[Token]:
-    """A parameter without attributes, default and name."""
+    """A parameter without attributes, default and name; an array as the pointer that it is."""
     plain = split_attributes(parameter)[1]
     texts = [t.text for t in plain]
     plain = plain[: texts.index("=")] if "=" in texts else plain
     name = parameter_name(plain)
     at = max((i for i, t in enumerate(plain) if t.text == name), default=-1) if name else -1
+    if at >= 0 and [t.text for t in plain[at + 1 : at + 2]] == ["["]:  # T x[32]; but not T (&x)[32]
+        start = plain[at + 1].start
+        plain[at + 1 : closing(plain, at + 1) + 1] = [Token("punct", "*", start)]
     return [t for i, t in enumerate(plain) if i != at]
 
 

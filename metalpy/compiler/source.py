@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -54,6 +54,15 @@ _COMPILED = {
 _NO_TEXT = "something with zero bytes: a compiled file, or text that is not UTF-8"
 
 
+# Another way to spell brackets, of the same length; but <:: are a bracket of templates and the global scope's `::`.
+_DIGRAPHS = {"<:<:": "[[  ", ":>:>": "  ]]", "<%": "{ ", "%>": " }", "<:": "[ ", ":>": " ]", "%:": "# "}
+_DIGRAPH_OR_TEXT = re.compile(
+    r"//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z)|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
+    r"|::|<:<:|:>:>|<%|%>|<:(?!:[^:>])|:>|%:",
+    re.DOTALL,
+)
+
+
 class Misuse(Exception):
     """Something that our own passes find wrong with a program, before it is told as a `CompileError`.
 
@@ -89,6 +98,12 @@ class Source:
     files: dict[str, str]
     is_closed: bool
     includers: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def without_digraphs(self) -> Source:
+        """With brackets in place of digraphs, which clang knows and our own passes do not."""
+        if not any(digraph in self.text for digraph in _DIGRAPHS):
+            return self
+        return replace(self, text=_DIGRAPH_OR_TEXT.sub(lambda match: _DIGRAPHS.get(match[0], match[0]), self.text))
 
     def included_from(self, name: str) -> tuple[tuple[str, int], ...]:
         """Files and lines of the includes that led to a file, the nearest first."""

@@ -93,6 +93,28 @@ def test_names_of_other_languages(statement):
     assert FOREIGN[statement] in failure(kernel(statement)).msg
 
 
+@pytest.mark.parametrize(
+    ("statement", "hint"),
+    [
+        ("*n = grid_size;", "a parameter such as uint i [[grid_size]] has it"),
+        ("uint total = threads_per_grid;", "a parameter such as uint i [[threads_per_grid]] has it"),
+        ("constexpr sampler s(filter::bicubic);", "nearest and linear are those that it has"),
+        ("compute_command c(x, 1);", "the software device has no indirect command buffers"),
+    ],
+)
+def test_what_the_name_belongs_to(statement, hint):
+    (error,) = failure(kernel(statement)).diagnostics  # nothing of our own functions behind it
+    assert hint in error.message
+
+
+@pytest.mark.parametrize("members", ["float x = 1;", "float x; S() : x(2) {}"])
+def test_threadgroup_memory_has_no_initial_values(members):
+    error = failure(
+        HEAD + f"struct S {{ {members} }};\nkernel void k(device float* x) {{ threadgroup S s; *x = s.x; }}"
+    )
+    assert "threadgroup memory has no initial values" in error.diagnostics[0].message
+
+
 @pytest.mark.parametrize("call", ["exp(1.0f)", "simd_sum(1.0f)"])
 def test_forgotten_standard_library(call):
     error = failure(f"kernel void k(device float* x) {{ *x = {call}; }}")
@@ -352,3 +374,50 @@ def test_functions_that_take_a_pointer_in_c(statement, wanted):
     source = f"#include <metal_stdlib>\nusing namespace metal;\nkernel void k(device float* o) {{ {statement} }}"
     with pytest.raises(mp.CompileError, match=f"the last argument is a reference, without &: {wanted}"):
         mp.mps.compile_shader(source)
+
+
+# ---- what compiles here and Metal's own compiler refuses ----
+
+SIGNATURE = "(device float* x, uint i [[thread_position_in_grid]])"
+LIMIT = "[[max_total_threads_per_threadgroup(64)]]"
+# As that compiler told the authors of public kernels.
+REFUSED = {
+    f"kernel void k{SIGNATURE} {LIMIT} {{}}": (1, "stands in front of the kernel"),
+    f"kernel {LIMIT} void k{SIGNATURE} {{}}": (1, "stands in front of the kernel"),
+    "kernel void k(device float* x, uint i [[thread_position_in_grid]], uint3 n [[threads_per_threadgroup]]) {}": (
+        1,
+        "'uint i' beside 'uint3 n'",
+    ),
+    "constexpr uint SIZE[2] = {1, 2};": (1, "'SIZE' outside functions"),
+    f"kernel void k{SIGNATURE} {{\n  uint half = 3; x[i] = half; }}": (2, "which is a type's: half"),
+    f"kernel void k{SIGNATURE} {{\n  auto f = [&](int j) {{ return j; }}; x[i] = f(1); }}": (2, "lambda"),
+}
+
+
+@pytest.mark.parametrize("program", REFUSED)
+def test_what_metal_refuses(program):
+    line, told = REFUSED[program]
+    (warning,) = compile_shader(HEAD + program).diagnostics
+    assert (warning.severity, warning.line) == ("warning", line + 2)
+    assert told in warning.message
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        f"{LIMIT} kernel void k{SIGNATURE} {{}}",
+        f"[[kernel, max_total_threads_per_threadgroup(64)]] void k{SIGNATURE} {{}}",
+        "kernel void k(device float* x, ushort2 i [[thread_position_in_grid]], uint2 n [[threads_per_grid]], "
+        "uint lane [[thread_index_in_simdgroup]]) {}",
+        "constant constexpr uint SIZE[2] = {1, 2}; constexpr sampler s(filter::linear); constexpr float one() { return 1; }",
+        "struct S { int x; };\nconstexpr bool operator>=(S a, S b) { return a.x >= b.x; }",
+        f"// uint half = 3;\nkernel void k{SIGNATURE} {{ uint a[2] = {{1, 2}}; x[i] = a[i] + half(2); }}",
+    ],
+)
+def test_what_metal_does_not_refuse(program):
+    assert compile_shader(HEAD + program).diagnostics == ()
+
+
+def test_lambda_expressions_of_metal_4():
+    program = next(p for p in REFUSED if "auto f" in p)
+    assert compile_shader(HEAD + program, language_version="4.0").diagnostics == ()

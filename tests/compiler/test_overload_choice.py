@@ -20,6 +20,18 @@ kernel void k(device int* o, constant int* c [[buffer(1)]]) {
  threadgroup int t[1]; int x; o[0]=f(o); o[1]=f(c); o[2]=f(t); o[3]=f(&x); }
 """,
     ),
+    "arrays of threads": (  # T x[2] is T* x
+        [3, 14, 1],
+        """
+int f(thread const int x[2]) { return x[0] + x[1]; }
+int f(device const int* x) { int local[2] = {x[0], x[1]}; return f(local) + 10; }
+int g(const thread int x[2][2]) { return 1; }
+int g(device const int* x) { return 2; }
+kernel void k(device int* o) {
+  int x[2] = {1, 2}, y[2][2]; o[0] = f(x); o[1] = 1; o[1] = f(o); o[2] = g(y);
+}
+""",
+    ),
     "template and plain": (
         [2, 1],
         """

@@ -47,10 +47,10 @@ def commands(monkeypatch):
     seen = []
     run = frontend.run_tool
 
-    def run_tool(command, data=b"", **options):
+    def run_tool(command, data=b"", *arguments, **options):
         if "-E" not in command:
             seen.append(command)
-        return run(command, data, **options)
+        return run(command, data, *arguments, **options)
 
     monkeypatch.setattr(frontend, "run_tool", run_tool)
     return seen

@@ -116,6 +116,21 @@ def test_kernels_that_inlining_makes_large_are_not_inlined(monkeypatch):
     assert "inlined" in lowered(monkeypatch, text, "k").reason
 
 
+@pytest.mark.parametrize("sampler", ["constexpr sampler s(coord::pixel);", ""])
+def test_texture_lookups_are_not_counted_line_by_line(monkeypatch, sampler):
+    """Of the thousands of lines that a lookup has before it is optimised few are left."""
+    lookups = "\n".join(f"  x += t.sample(s, float2(i, {i})).x;" for i in range(80))
+    argument = "" if sampler else "sampler s, "
+    source = f"""{HEADER}
+kernel void k(texture2d<float> t, {argument}device float* o, uint i [[thread_position_in_grid]]) {{
+  {sampler}
+  float x = 0;
+{lookups}
+  o[i] = x;
+}}"""
+    assert lowered(monkeypatch, source, "k").executor == "spmd"
+
+
 def test_atomics_in_threadgroup_memory_are_plain(monkeypatch):
     """A threadgroup runs on one thread, so nothing there needs an atomic instruction; device memory does."""
     source = """

@@ -320,6 +320,27 @@ def test_fault(lib, kernel, device):
     mp.mps.synchronize()  # told once
 
 
+def test_division_by_a_zero_that_the_program_has(device):
+    """LLVM takes such code for what is never reached: the loop had no end."""
+    if device.driver != "software":
+        pytest.skip("hardware gives a number that Metal does not define")
+    lib = mp.mps.compile_shader(
+        """
+        #define STEP 0
+        kernel void k(device uint* x, constant uint& from, uint i [[thread_position_in_grid]]) {
+          for (uint j = 1; j < 19; ++j)
+            if (j >= from && (j + i) % STEP == 0) ++x[i];
+        }""",
+        device=device,
+    )
+    x = mp.zeros(40, dtype=mp.uint32, device=device)
+    lib.k(x, 100)
+    assert not np.asarray(x).any()
+    lib.k(x, 3)
+    with pytest.raises(mp.KernelFaultError, match="'k'"):
+        mp.mps.synchronize()
+
+
 def test_division_of_an_integer_by_zero(lib, device):
     if device.driver != "software":
         pytest.skip("hardware gives a number that Metal does not define")

@@ -165,3 +165,44 @@ def test_a_buffer_of_a_users_own_tensors(device):
     out = mp.zeros(8, dtype=np.uint32, device=device)
     mp.mps.compile_shader(source + "{ o[i].x = i; }", device=device).k(out.view(np.uint8), threads=8)
     np.testing.assert_array_equal(np.asarray(out), np.arange(8))
+
+
+def test_an_attribute_of_the_compilers_own_in_front_of_the_name(device):
+    lib = mp.mps.compile_shader(
+        HEADER
+        + "kernel void __attribute__((always_inline))\nk(device float* x, uint i [[thread_position_in_grid]]) { x[i] = i; }",
+        device=device,
+    )
+    x = mp.zeros(3, device=device)
+    lib.k(x)
+    assert x.tolist() == [0, 1, 2]
+
+
+def test_digraphs(device):
+    """Brackets by their other names, where the compiler would read them so."""
+    lib = mp.mps.compile_shader(
+        HEADER
+        + """
+namespace own { struct S { float x; }; }
+template <class T> float of(T s) <% return s.x; %>
+kernel void k(device float* x, device float* y <:<:buffer(3):>:>, uint i [[thread_position_in_grid]]) <%
+  // <% <:
+  x<:i:> = y[i] + of<::own::S>(<%2%>);
+%>""",
+        device=device,
+    )
+    x = mp.zeros(3, device=device)
+    lib.k(x, mp.ones(3, device=device))
+    assert x.tolist() == [3, 3, 3]
+    assert [a.index for a in lib.k.arguments] == [0, 3]
+
+
+def test_a_kernel_may_be_called_main(device):
+    """C++ has rules for a function of that name."""
+    lib = mp.mps.compile_shader(
+        HEADER + "struct S { float main; }; kernel void main(device S* x, constant S& y) { x->main = y.main + 1; }",
+        device=device,
+    )
+    x = mp.zeros(1, device=device)
+    lib.main(x.view(np.uint8).view(np.float32), {"main": 4}, threads=1)
+    assert (dir(lib), x.item()) == (["main"], 5)

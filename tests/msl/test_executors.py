@@ -343,3 +343,17 @@ def test_shuffles_from_a_lane_that_takes_no_part(libraries, count):
     got = np.where((source % 32 != 0) & (source < count), given[source], 0)
     got[i % 32 == 0] = -1
     np.testing.assert_array_equal(out, np.where((i < count) & (got != given[0]), got, -2))
+
+
+@pytest.mark.parametrize("n", [20, 40])
+def test_indices_that_come_again(libraries, numbers, n):
+    """Of LLVM 22's loop vectorizer, which takes ``p[k % 4 + ...]`` for ``p[k + ...]``, nothing must be seen."""
+    out, _ = launch(libraries, "folded", [np.zeros(COUNT, np.int32), numbers], [n])
+    table = np.where(np.arange(40) < n, numbers[:40], 0).tolist()
+    expected = []
+    for i in range(COUNT):
+        value = 0
+        for k in range(16):
+            value = value * 3 + table[i % 2 * 16 + k % 4 + i % 4]
+        expected.append(value)
+    np.testing.assert_array_equal(out, np.array(expected).astype(np.int32))

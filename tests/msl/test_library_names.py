@@ -7,6 +7,7 @@ import pytest
 
 import metalpy as mp
 from metalpy.mps import compile_shader
+from tests.helpers import images
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -63,6 +64,26 @@ kernel void f(device MTLQuadTessellationFactorsHalf* quads, device MTLTriangleTe
     rows = 10 * np.arange(4)[:, None]
     np.testing.assert_array_equal(quads.numpy(), rows + np.arange(6))
     np.testing.assert_array_equal(triangles.numpy(), rows + np.arange(4))
+
+
+def test_arguments_of_indirect_commands():
+    """In the layouts that the host's commands read."""
+    lib = compile_shader(f"""{HEAD}
+kernel void f(device MTLDispatchThreadgroupsIndirectArguments* groups, device MTLDispatchThreadsIndirectArguments* all,
+              device MTLDrawPrimitivesIndirectArguments* draw, device MTLDrawIndexedPrimitivesIndirectArguments* indexed,
+              device MTLStageInRegionIndirectArguments* region, device MTLDrawPatchIndirectArguments* patch) {{
+  groups->threadgroupsPerGrid[2] = 1;
+  all->threadsPerThreadgroup[1] = 2;
+  draw->baseInstance = 3;
+  indexed->baseVertex = -4;
+  indexed->baseInstance = 5;
+  region->stageInSize[0] = 6;
+  patch->patchStart = 7;
+}}""")
+    words = [mp.zeros(n, dtype=np.uint32) for n in (3, 6, 4, 5, 6, 4)]
+    lib.f(*(w.view(np.uint8) for w in words), threads=1)
+    right = {(0, 2): 1, (1, 4): 2, (2, 3): 3, (3, 3): 2**32 - 4, (3, 4): 5, (4, 3): 6, (5, 2): 7}
+    assert {(n, i): x for n, w in enumerate(words) for i, x in enumerate(w.tolist()) if x} == right
 
 
 def test_sparse_lookups():
@@ -141,6 +162,28 @@ kernel void f(device rgb10a2<float4>* words, device srgba8unorm<float4>* colors,
     np.testing.assert_allclose(out.numpy(), [[1, 512 / 1023, 0, 1], [1, 0.502887, 0, 1]], atol=1e-5)
 
 
+@pytest.mark.parametrize("value", ["float", "half"])
+@pytest.mark.parametrize(("pixel", "name"), [("rg11b10f", "rg11b10Float"), ("rgb9e5", "rgb9e5Float")])
+def test_pixel_types_of_small_floats(pixel, name, value, rng):
+    """Bit for bit what a texture of the format stores, and what it stands for."""
+    lib = compile_shader(f"""{HEAD}
+kernel void f(device {pixel}<{value}3>* words, const device float4* in, device float4* out,
+              texture2d<float, access::write> t, uint i [[thread_position_in_grid]]) {{
+  words[i] = {value}3(in[i].xyz);
+  t.write(in[i], uint2(i, 0));
+  out[i] = float4(float3({value}3(words[i])), 1);
+}}""")
+    values = np.exp2(rng.uniform(-20, 15.9, (4096, 4))) * rng.choice([1, 1, 1, 0, -1], (4096, 4))
+    values[:3] = [[0, 1, 65504, 0], [65408, 1, 0.5, 0], [np.inf, np.nan, -0.0, 0]]
+    values = values.astype(np.float16 if value == "half" else np.float32).astype(np.float32)
+    words, out, texture = mp.zeros(4096, dtype=np.uint32), mp.zeros((4096, 4)), mp.texture((1, 4096), name)
+    lib.f(words, mp.array(values), out, texture, threads=4096)
+    np.testing.assert_array_equal(words.numpy(), texture.numpy()[0])
+    usual = slice(3, None)  # neither infinite nor NaN
+    stands_for = images.decode(name, words.numpy()[usual]).astype(np.float16 if value == "half" else np.float32)
+    np.testing.assert_array_equal(out.numpy()[usual], stands_for)
+
+
 def test_pixel_types_have_a_number_of_components():
     with pytest.raises(mp.CompileError, match="rg8unorm is read as a value of 2"):
         compile_shader(f"{HEAD}kernel void f(device rg8unorm<float4>* p) {{ p[0] = float4(1); }}")
@@ -160,3 +203,24 @@ kernel void f(device float* out) {{ *out = 4; }}
     bad = "kernel void bad(device float* out) { *out = line(*out); }"
     with pytest.raises(mp.CompileError, match="'bad' calls 'derivatives_are_for_fragment_functions'"):
         compile_shader(text + bad)
+
+
+def test_vectors_of_longer_ones():
+    """The components that are left over go, where the program asks for it."""
+    lib = compile_shader(f"""{HEAD}
+kernel void f(device float* out, constant float4& v, uint3 i [[thread_position_in_grid]]) {{
+  const float3 a = float3(v);
+  const half2 b = half2(v), c = half2(float3(v.yzw));
+  const int2 d = int2(i + 5);
+  const packed_float3 e = packed_float3(v);
+  const float all[] = {{a.x, a.y, a.z, b.x, b.y, c.x, c.y, float(d.x), float(d.y), e.x, e.z}};
+  for (int k = 0; k < 11; ++k) out[k] = all[k];
+}}""")
+    out = mp.zeros(11)
+    lib.f(out, (1, 2, 3, 4), threads=1)
+    assert out.tolist() == [1, 2, 3, 1, 2, 2, 3, 5, 5, 1, 3]
+
+
+def test_vectors_are_not_shortened_unasked():
+    with pytest.raises(mp.CompileError, match=r"no viable conversion from '(const )?float4' to 'float3'"):
+        compile_shader(f"{HEAD}kernel void f(device float3* out, constant float4& v) {{ float3 a = v; *out = a; }}")

@@ -337,6 +337,22 @@ def test_static_threadgroup_memory_is_reported():
     assert library("threadgroup_arrays").reverse.static_thread_group_memory_length == 256 * 4
 
 
+def test_threadgroup_memory_that_is_named_only_takes_none():
+    """More than a threadgroup may have, if it were all used."""
+    lib = mp.mps.compile_shader("""
+kernel void f(device float* out, uint i [[thread_position_in_threadgroup]]) {
+  threadgroup float used[1024], spare[8192];
+  (void)spare;
+  used[i] = i;
+  threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  out[i] = used[63 - i];
+}""")
+    out = mp.zeros(64)
+    lib.f(out, threads=64, group_size=64)
+    assert out.tolist() == list(range(63, -1, -1))
+    assert lib.f.static_thread_group_memory_length == 4096
+
+
 def test_threadgroup_argument():
     x = rng.integers(0, 99, 300, I4)
     groups = [np.roll(x[i : i + 128], -5) for i in range(0, 300, 128)]

@@ -216,3 +216,17 @@ kernel void shuffled_in_an_arm(device short* out, constant short* in, uint i [[t
   short got = lane == 0 ? short(-1) : simd_shuffle_rotate_up(in[i], ushort(11));
   if (got != in[0]) out[i] = got;
 }
+
+// Elements of a table that a loop reads again and again: a compiler must not take them for a run of elements.
+kernel void folded(device int* out, const device int* in, constant int& n, AT) {
+  int held[16];
+  int half_of_table = i % 2, column = i % 4;
+  for (int k = 0; k < 16; ++k) {
+    int block = k / 8 * 2 + half_of_table;
+    int at = block % 2 * 16 + k % 4 + column;
+    held[k] = at < n ? in[at] : 0;
+  }
+  int sum = 0;
+  for (int k = 0; k < 16; ++k) sum = sum * 3 + held[k];
+  out[i] = sum;
+}

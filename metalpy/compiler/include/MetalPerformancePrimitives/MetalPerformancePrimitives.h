@@ -2,5 +2,5 @@
 #pragma clang system_header
 #include <__mp/macros.h>
 #ifndef __METALPY_HARVEST__
-#include <__mp/matmul2d.h>
+#include <__mp/convolution2d.h>
 #endif

@@ -4,11 +4,14 @@
 #pragma once
 #pragma clang system_header
 #include <__mp/tensor.h>
+#include <__mp/tile_reduction.h>
 #include <__mp/type_traits.h>
 
 #if __METAL_VERSION__ >= 400
 MP_BEGIN
 namespace mpp::tensor_ops {
+using metal::dynamic_length_v;
+
 struct matmul2d_descriptor {
     enum class mode { multiply, multiply_accumulate };
     int m, n, k; // k is that of the tensors if it is not positive
@@ -41,41 +44,37 @@ template <class Element> struct lines {
 template <class Element> struct line {
     const Element *at;
     long stride;
-    MP_FN line(const lines<Element> &of, int number, const Element *zero) {
-        bool exists = number < of.count;
-        at = exists ? of.data + number * of.line_stride : zero;
-        stride = exists ? of.depth_stride : 0;
-    }
+    line() = default;
+    MP_FN line(const Element *from, long step, bool exists, const Element *zero)
+        : at(exists ? from : zero), stride(exists ? step : 0) {}
+    MP_FN line(const lines<Element> &of, int number, const Element *zero)
+        : line(of.data + number * of.line_stride, of.depth_stride, number < of.count, zero) {}
 };
 
+// The products of a few lines of the left operand and a few of the right one, added to `sums`.
+template <int Rows, int Columns, class Sum, class Left, class Right>
+MP_FN void add_lines(Sum (&sums)[Rows * Columns], line<Left> (&a)[Rows], line<Right> (&b)[Columns], int depth) {
+    for (int k = 0; k < depth; ++k) {
+        Sum x[Rows], y[Columns];
+#pragma unroll
+        for (int r = 0; r < Rows; ++r) x[r] = static_cast<Sum>(*a[r].at), a[r].at += a[r].stride;
+#pragma unroll
+        for (int c = 0; c < Columns; ++c) y[c] = static_cast<Sum>(*b[c].at), b[c].at += b[c].stride;
+#pragma unroll
+        for (int i = 0; i < Rows * Columns; ++i) sums[i] += x[i / Columns] * y[i % Columns];
+    }
+}
 // The product's elements in a block of `Rows` x `Columns`, added to `sums`.
 template <int Rows, int Columns, class Sum, class Left, class Right>
 MP_FN void add_block(Sum (&sums)[Rows * Columns], const lines<Left> &left, const lines<Right> &right, const int *rows,
                      int column, int depth) {
     const Left left_zero = Left(0);
     const Right right_zero = Right(0);
-    const Left *a[Rows];
-    const Right *b[Columns];
-    long a_stride[Rows], b_stride[Columns];
-    for (int r = 0; r < Rows; ++r) {
-        line<Left> l(left, rows[r], &left_zero);
-        a[r] = l.at;
-        a_stride[r] = l.stride;
-    }
-    for (int c = 0; c < Columns; ++c) {
-        line<Right> l(right, column + c, &right_zero);
-        b[c] = l.at;
-        b_stride[c] = l.stride;
-    }
-    for (int k = 0; k < depth; ++k) {
-        Sum x[Rows], y[Columns];
-#pragma unroll
-        for (int r = 0; r < Rows; ++r) x[r] = static_cast<Sum>(*a[r]), a[r] += a_stride[r];
-#pragma unroll
-        for (int c = 0; c < Columns; ++c) y[c] = static_cast<Sum>(*b[c]), b[c] += b_stride[c];
-#pragma unroll
-        for (int i = 0; i < Rows * Columns; ++i) sums[i] += x[i / Columns] * y[i % Columns];
-    }
+    line<Left> a[Rows];
+    line<Right> b[Columns];
+    for (int r = 0; r < Rows; ++r) a[r] = line<Left>(left, rows[r], &left_zero);
+    for (int c = 0; c < Columns; ++c) b[c] = line<Right>(right, column + c, &right_zero);
+    add_lines(sums, a, b, depth);
 }
 } // namespace __mp
 
@@ -84,17 +83,25 @@ template <matmul2d_descriptor Descriptor, class Scope, class... Options> class m
     static constexpr bool accumulates = Descriptor.matmul_mode == matmul2d_descriptor::mode::multiply_accumulate;
     static constexpr bool is_alone = __mp::is_alone<Scope>;
     static constexpr int depth_of_tile = Descriptor.k > 0 ? Descriptor.k : 1;
-    template <class Element, int Rows, int Columns, bool Transposed = false>
+    template <class Element, int Rows, int Columns, bool Transposed = false, class Index = int>
     using tile = metal::cooperative_tensor<
-        __remove_cvref(Element), metal::extents<int, Transposed ? Rows : Columns, Transposed ? Columns : Rows>, Scope>;
-    template <class Element> using destination = tile<Element, Descriptor.m, Descriptor.n>;
+        __remove_cvref(Element), metal::extents<Index, Transposed ? Rows : Columns, Transposed ? Columns : Rows>,
+        Scope>;
+    template <class Element, class Index = int>
+    using destination = tile<Element, Descriptor.m, Descriptor.n, false, Index>;
     template <class Element> using left_input = tile<Element, Descriptor.m, depth_of_tile, Descriptor.transpose_left>;
     template <class Element>
     using right_input = tile<Element, depth_of_tile, Descriptor.n, Descriptor.transpose_right>;
+    template <class Element, class Index, int Count, bool OfRows>
+    using reduced =
+        metal::cooperative_tensor<__remove_cvref(Element), metal::extents<Index, Count>, mp_reduced<OfRows>>;
 
   public:
-    template <class Left, class Right, class Element>
-    MP_FN static destination<Element> get_destination_cooperative_tensor() { return {}; }
+    static constexpr matmul2d_descriptor descriptor = Descriptor;
+    using scope = Scope;
+
+    template <class Left, class Right, class Element, class Index = int>
+    MP_FN static destination<Element, Index> get_destination_cooperative_tensor() { return {}; }
     template <class Left, class Right, class Element>
     MP_FN static left_input<Left> get_left_input_cooperative_tensor() {
         check_inputs();
@@ -103,6 +110,34 @@ template <matmul2d_descriptor Descriptor, class Scope, class... Options> class m
     template <class Left, class Right, class Element>
     MP_FN static right_input<Right> get_right_input_cooperative_tensor() {
         check_inputs();
+        return {};
+    }
+    // Another tensor, held as an operand is, as an operand.
+    template <class Left, class Right, class Element, class Held>
+    static constexpr bool is_compatible_as_left_input(const Held &) {
+        return __is_same(typename Held::mp_layout, typename left_input<Left>::mp_layout);
+    }
+    template <class Left, class Right, class Element, class Held>
+    static constexpr bool is_compatible_as_right_input(const Held &) {
+        return __is_same(typename Held::mp_layout, typename right_input<Right>::mp_layout);
+    }
+    template <class Left, class Right, class Element, class Held>
+    MP_FN static left_input<Left> get_left_input_cooperative_tensor(const Held &held) {
+        return converted<left_input<Left>>(held);
+    }
+    template <class Left, class Right, class Element, class Held>
+    MP_FN static right_input<Right> get_right_input_cooperative_tensor(const Held &held) {
+        return converted<right_input<Right>>(held);
+    }
+
+    template <class Left, class Right, class Element, class Index = int>
+    MP_FN static reduced<Element, Index, Descriptor.m, true> get_row_reduction_destination_cooperative_tensor() {
+        check_reduction();
+        return {};
+    }
+    template <class Left, class Right, class Element, class Index = int>
+    MP_FN static reduced<Element, Index, Descriptor.n, false> get_column_reduction_destination_cooperative_tensor() {
+        check_reduction();
         return {};
     }
 
@@ -133,6 +168,19 @@ template <matmul2d_descriptor Descriptor, class Scope, class... Options> class m
         static_assert(Descriptor.k > 0, "an input cooperative tensor needs a descriptor whose k is known");
         static_assert(is_alone || __is_same(Scope, metal::execution_simdgroup),
                       "input cooperative tensors are for execution_simdgroup and execution_thread");
+    }
+    MP_FN static void check_reduction() {
+        static_assert(__is_same(Scope, metal::execution_simdgroup),
+                      "rows and columns are reduced by execution_simdgroup");
+    }
+    template <class Input, class Held> MP_FN static Input converted(const Held &held) {
+        check_inputs();
+        static_assert(__is_same(typename Held::mp_layout, typename Input::mp_layout),
+                      "a cooperative tensor of another shape or scope: is_compatible_as_left_input says, or _right_");
+        Input input;
+        for (int i = 0; i < Input::mp_layout::capacity; ++i)
+            input[i] = static_cast<typename Input::value_type>(held[i]);
+        return input;
     }
     template <class Element> MP_FN static void clear(Element &element) {
         if constexpr (!accumulates) element = static_cast<Element>(0);

@@ -1,5 +1,5 @@
 // Pixel data types, as rgba8unorm<half4>: memory in a pixel format, read and written as T. Nothing but that can be done
-// with one. rg11b10f and rgb9e5 are missing.
+// with one. Floats are rounded as textures of these formats round them (cpu/pixels.c).
 #pragma once
 #pragma clang system_header
 #include <__mp/pack.h>
@@ -45,6 +45,53 @@ template <class T> struct ten_ten_ten_two {
     MP_FN T get() const { return T(unpack_unorm10a2<float>(mp_word)); }
     MP_FN void set(T value) { mp_word = pack_unorm10a2(float4(value)); }
 };
+// Floats without sign, of 5 bits of exponent and so many of mantissa: a half with its low bits cut off.
+MP_FN float from_small(uint code, int bits) {
+    return static_cast<float>(__builtin_bit_cast(half, static_cast<ushort>(code << (10 - bits))));
+}
+// To nearest even; finite values stay finite.
+MP_FN uint to_small(float x, int bits) {
+    const uint infinite = 31u << bits, word = __builtin_bit_cast(uint, x);
+    if (x != x) return infinite | 1;
+    if (!(x > 0)) return 0;
+    if (word == 0x7f800000) return infinite;
+    uint code = (word - 0x38000000 + ((1u << (22 - bits)) - 1) + (word >> (23 - bits) & 1)) >> (23 - bits);
+    if (word < 0x38800000) code = static_cast<uint>(__builtin_rintf(x * static_cast<float>(1 << (14 + bits))));
+    return code < infinite ? code : infinite - 1;
+}
+MP_FN float power_of_two(int n) { return __builtin_bit_cast(float, static_cast<uint>(n + 127) << 23); }
+
+template <class T> struct eleven_eleven_ten {
+    uint mp_word;
+    MP_FN T get() const {
+        return T(float3(from_small(mp_word & 2047, 6), from_small(mp_word >> 11 & 2047, 6), from_small(mp_word >> 22, 5)));
+    }
+    MP_FN void set(T value) {
+        const float3 v(value);
+        mp_word = to_small(v.x, 6) | to_small(v.y, 6) << 11 | to_small(v.z, 5) << 22;
+    }
+};
+// Mantissas of 9 bits and the exponent of the largest.
+template <class T> struct shared_exponent {
+    uint mp_word;
+    MP_FN T get() const {
+        const float scale = power_of_two(static_cast<int>(mp_word >> 27) - 24);
+        return T(float3(mp_word & 511, mp_word >> 9 & 511, mp_word >> 18 & 511) * scale);
+    }
+    MP_FN void set(T value) {
+        const float3 v(value);
+        float c[3], largest = 0;
+        for (int i = 0; i < 3; ++i) {
+            c[i] = v[i] > 0 ? __builtin_fminf(v[i], 65408) : 0;
+            largest = __builtin_fmaxf(largest, c[i]);
+        }
+        int exponent = largest > 0x1p-16f ? static_cast<int>(__builtin_bit_cast(uint, largest) >> 23) - 111 : 0;
+        exponent += __builtin_rintf(largest * power_of_two(24 - exponent)) == 512;
+        mp_word = static_cast<uint>(exponent) << 27;
+        for (int i = 0; i < 3; ++i)
+            mp_word |= static_cast<uint>(__builtin_rintf(c[i] * power_of_two(24 - exponent))) << 9 * i;
+    }
+};
 } // namespace __mp::pixels
 
 #define MP_PIXEL(name, count, ...)                                                                                    \
@@ -66,6 +113,8 @@ MP_PIXELS(16unorm, ushort)
 MP_PIXELS(16snorm, short)
 MP_PIXEL(srgba8unorm, 4, __mp::pixels::srgb<T>)
 MP_PIXEL(rgb10a2, 4, __mp::pixels::ten_ten_ten_two<T>)
+MP_PIXEL(rg11b10f, 3, __mp::pixels::eleven_eleven_ten<T>)
+MP_PIXEL(rgb9e5, 3, __mp::pixels::shared_exponent<T>)
 } // namespace metal
 #undef MP_PIXEL
 #undef MP_PIXELS

@@ -78,6 +78,7 @@ template <class Element, class Extents, class... Tags> struct tensor<Element, Ex
     using value_type = __remove_cv(Element);
     using extents_type = Extents;
     using index_type = typename Extents::index_type;
+    using data_handle_type = Element *;
     static constexpr size_t mp_rank = Extents::rank();
     Element *mp_data;
     Extents mp_extents;
@@ -171,6 +172,11 @@ using execution_simdgroup = execution_simdgroups<1>;
 } // namespace metal
 
 // ---- which thread holds what ----
+// The layout of a row for each column, or of a column for each row. In the namespace of the functions that take it.
+namespace mpp::tensor_ops {
+template <bool OfRows> struct mp_reduced {};
+} // namespace mpp::tensor_ops
+
 namespace __mp {
 struct element_place {
     int row, column; // column is the first index, the fast one
@@ -205,6 +211,36 @@ template <int Rows, int Columns> struct tile_layout<Rows, Columns, metal::execut
     MP_FN static tile_layout here() { return {}; }
     MP_FN element_place place(int i) const { return {i / Columns, i % Columns, true}; }
 };
+
+// What the rows or columns of a simdgroup's tile come to, one element for each: a lane holds those of what it holds.
+template <int Count, bool OfRows> struct line_layout {
+    static constexpr int each = OfRows ? 2 : 4, capacity = (Count + 15) / 16 * each;
+    static constexpr bool is_whole = Count % 16 == 0;
+    int first;
+
+    MP_FN static line_layout here() {
+        auto tile = tile_layout<16, 16, metal::execution_simdgroup>::here();
+        return {OfRows ? tile.row : tile.column};
+    }
+    MP_FN element_place place(int i) const {
+        int at = i / each * 16 + i % each * (OfRows ? 8 : 1) + first;
+        return {0, at, is_whole || at < Count};
+    }
+    // Which of them is the tile's element's.
+    template <class Tile> MP_FN static constexpr int of(int i) {
+        int block = i / 8;
+        return OfRows ? block / Tile::across * 2 + i / 4 % 2 : block % Tile::across * 4 + i % 4;
+    }
+};
+
+// Rows are all that the indices after the first one count.
+template <class Scope, size_t Columns, size_t... Further> struct layout_of {
+    using t = tile_layout<static_cast<int>((size_t(1) * ... * Further)), static_cast<int>(Columns), Scope>;
+};
+template <bool OfRows, size_t Count> struct layout_of<mpp::tensor_ops::mp_reduced<OfRows>, Count> {
+    using t = line_layout<static_cast<int>(Count), OfRows>;
+};
+
 template <class Scope> inline constexpr bool is_alone = false;
 template <> inline constexpr bool is_alone<metal::execution_thread> = true;
 // The lanes do what follows together: none sees what another has not done yet.
@@ -216,42 +252,50 @@ template <class Scope> MP_MEET void meet_in() {
 namespace metal {
 // Zero at first, which kernels rely on.
 template <class Element, class Extents, class Layout> struct cooperative_tensor;
-template <class Element, class Index, size_t Columns, size_t Rows, class Scope>
-struct cooperative_tensor<Element, extents<Index, Columns, Rows>, Scope> {
+template <class Element, class Index, size_t Columns, size_t... Further, class Scope>
+struct cooperative_tensor<Element, extents<Index, Columns, Further...>, Scope> {
     using element_type = Element;
     using value_type = Element;
     using index_type = Index;
-    using extents_type = extents<Index, Columns, Rows>;
-    using mp_layout = __mp::tile_layout<static_cast<int>(Rows), static_cast<int>(Columns), Scope>;
+    using extents_type = extents<Index, Columns, Further...>;
+    using mp_layout = typename __mp::layout_of<Scope, Columns, Further...>::t;
+    static constexpr size_t mp_rank = extents_type::rank();
+    using mp_place = array<Index, mp_rank>;
     static constexpr bool mp_cooperative = true;
     Element mp_elements[mp_layout::capacity] = {};
 
     template <class Of, class Held> struct mp_iterator {
+        using mp_tile = mp_layout;
         Of *of;
         int at;
         constexpr Held &operator*() const { return of->mp_elements[at]; }
         constexpr mp_iterator &operator++() { return ++at, *this; }
         constexpr mp_iterator operator++(int) { return {of, at++}; }
         constexpr bool operator==(const mp_iterator &other) const { return at == other.at; }
-        MP_FN array<Index, 2> get_multidimensional_index() const { return of->get_multidimensional_index(at); }
+        MP_FN mp_place get_multidimensional_index() const { return of->get_multidimensional_index(at); }
     };
     using iterator = mp_iterator<cooperative_tensor, Element>;
     using const_iterator = mp_iterator<const cooperative_tensor, const Element>;
 
-    static constexpr size_t get_rank() { return 2; }
+    static constexpr size_t get_rank() { return mp_rank; }
     static constexpr ushort get_capacity() { return mp_layout::capacity; }
     MP_FN static bool is_valid_element(int i) { return mp_layout::here().place(i).valid; }
     // column and row, as for a tensor
-    MP_FN static array<Index, 2> get_multidimensional_index(int i) {
-        __mp::element_place at = mp_layout::here().place(i);
-        return {static_cast<Index>(at.column), static_cast<Index>(at.row)};
-    }
+    MP_FN static mp_place get_multidimensional_index(int i) { return mp_index(mp_layout::here().place(i)); }
     constexpr Element &operator[](int i) { return mp_elements[i]; }
     constexpr const Element &operator[](int i) const { return mp_elements[i]; }
     constexpr iterator begin() { return {this, 0}; }
     constexpr iterator end() { return {this, mp_layout::capacity}; }
     constexpr const_iterator begin() const { return {this, 0}; }
     constexpr const_iterator end() const { return {this, mp_layout::capacity}; }
+
+    // The row's or column's element, for an element of the tile.
+    template <class Iterator> constexpr iterator map_iterator(const Iterator &of) {
+        return {this, mp_layout::template of<typename Iterator::mp_tile>(of.at)};
+    }
+    template <class Iterator> constexpr const_iterator map_iterator(const Iterator &of) const {
+        return {this, mp_layout::template of<typename Iterator::mp_tile>(of.at)};
+    }
 
     // Elements outside the tensor are zero, and are not stored.
     template <class Source> MP_MEET void load(const Source &from) {
@@ -274,11 +318,31 @@ struct cooperative_tensor<Element, extents<Index, Columns, Rows>, Scope> {
     }
 
   private:
+    MP_FN static mp_place mp_index(__mp::element_place at) {
+        constexpr Index sizes[] = {Columns, Further...};
+        mp_place index;
+        Index rest = static_cast<Index>(at.row);
+        for (size_t d = 1; d + 1 < mp_rank; ++d) {
+            index[d] = rest % sizes[d];
+            rest /= sizes[d];
+        }
+        index[mp_rank - 1] = rest;
+        index[0] = static_cast<Index>(at.column);
+        return index;
+    }
+    // A view of fewer dimensions is the same along the others.
     template <class View> MP_FN static bool mp_inside(__mp::element_place at, const View &view) {
-        return at.valid && at.column < view.get_extent(0) && at.row < view.get_extent(1);
+        mp_place index = mp_index(at);
+        bool inside = at.valid;
+        for (size_t d = 0; d < View::mp_rank; ++d) inside = inside && index[d] < view.get_extent(d);
+        return inside;
     }
     template <class View> MP_FN static auto &mp_at(const View &view, __mp::element_place at) {
-        return view[array<int, 2>{at.column, at.row}];
+        static_assert(View::mp_rank <= mp_rank, "a cooperative tensor has as many dimensions as the tensor, or more");
+        mp_place index = mp_index(at);
+        array<Index, View::mp_rank> where;
+        for (size_t d = 0; d < View::mp_rank; ++d) where[d] = index[d];
+        return view[where];
     }
 };
 } // namespace metal

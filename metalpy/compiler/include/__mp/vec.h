@@ -192,7 +192,7 @@ private:
         for (int i = 0; i < N; ++i) (&this->x)[i] = v[i];                                                             \
     }
 // The bodies of vec and packed_vec; Other is the one of the two that Self is not. Fewer components than the vector has,
-// as in `uint4 k = {a, b, c}`, leave the rest zero.
+// as in `uint4 k = {a, b, c}`, leave the rest zero; a longer vector, as in `float3(color)`, is cut off.
 #define MP_VECTOR2(Self, Other)                                                                                       \
     using mp_lanes = __mp::vectors::lanes<T, 2>;                                                                      \
     Self() = default;                                                                                                 \
@@ -201,6 +201,8 @@ private:
     template <class S> requires __mp::bfloat_conversion<T, S> constexpr Self(S s) : Self(T(s)) {}                     \
     constexpr Self(T a, T b) : mp_lanes{a, b} {}                                                                      \
     constexpr Self(Other<T, 2> v) : mp_lanes{v.x, v.y} {}                                                             \
+    template <class U> explicit constexpr Self(vec<U, 3> v) : mp_lanes{T(v.x), T(v.y)} {}                             \
+    template <class U> explicit constexpr Self(vec<U, 4> v) : mp_lanes{T(v.x), T(v.y)} {}                             \
     template <class U> explicit constexpr Self(vec<U, 2> v) : mp_lanes{T(v.x), T(v.y)} {}                             \
     template <class U> explicit constexpr Self(packed_vec<U, 2> v) : mp_lanes{T(v.x), T(v.y)} {}
 #define MP_VECTOR3(Self, Other)                                                                                       \
@@ -214,6 +216,7 @@ private:
     constexpr Self(T a, vec<T, 2> b) : mp_lanes{a, b.x, b.y} {}                                                       \
     constexpr Self(vec<T, 2> a, T b) : mp_lanes{a.x, a.y, b} {}                                                       \
     constexpr Self(Other<T, 3> v) : mp_lanes{v.x, v.y, v.z} {}                                                        \
+    template <class U> explicit constexpr Self(vec<U, 4> v) : mp_lanes{T(v.x), T(v.y), T(v.z)} {}                     \
     template <class U> explicit constexpr Self(vec<U, 3> v) : mp_lanes{T(v.x), T(v.y), T(v.z)} {}                     \
     template <class U> explicit constexpr Self(packed_vec<U, 3> v) : mp_lanes{T(v.x), T(v.y), T(v.z)} {}
 #define MP_VECTOR4(Self, Other)                                                                                       \
