@@ -1,4 +1,5 @@
-"""What clang accepts as C++ and Metal does not have: recursion, and calls of functions that have no body.
+"""What clang accepts as C++ and Metal does not have: recursion, calls of functions that have no body, variables of the
+program that change, and inline assembly.
 
 A function that calls itself where a loop would do as well is accepted: Metal programs have such, and their compiler
 makes loops of them.
@@ -23,6 +24,13 @@ _MEMORY = {"memcpy", "memmove", "memset", "memcmp", "bcmp"}  # what LLVM itself 
 
 _ALLOCATION = ("_Znw", "_Zna", "_Zdl", "_Zda")  # operator new and delete
 
+_ASSEMBLY = re.compile(r" asm (?:[a-z]+ )*\"[^\"]")
+
+_WRITTEN = re.compile(r'^  store [^\n]*, ptr @"?([\w.$-]+)"?(?:, align \d+)?(?:, ![^\n]*)?$', re.MULTILINE)
+_CHANGED = (
+    "function {function} of kernel {kernel} changes a variable that is declared outside functions or static; Metal has "
+    "such variables in constant memory only. Pass a buffer, or declare it in the kernel"
+)
 _UNDEFINED = (
     "kernel {kernel} calls {function}, which is declared but not defined; "
     "if another file defines it, #include that one, too"
@@ -42,6 +50,11 @@ def find_offence(assembly: Assembly, kernels: Iterable[int]) -> Offence | None:
                 return name, k, "kernel {kernel} uses new or delete, which Metal does not have"
             if assembly.is_declaration(name) and not _is_provided(name):
                 return name, k, _UNDEFINED
+            body = assembly.definition(name)
+            if " asm " in body and _ASSEMBLY.search(body):
+                return name, k, "function {function} of kernel {kernel} has inline assembly, which metalpy cannot run"
+            if ", ptr @" in body and any(map(assembly.has, _WRITTEN.findall(body))):
+                return name, k, _CHANGED
         recursive = _recursive(assembly, functions)
         if recursive:
             return recursive, k, "function {function} of kernel {kernel} calls itself; Metal has no recursion"

@@ -44,8 +44,13 @@ def insert(out: Separated, offset: int, text: str) -> None:
         out.insertions[offset] = out.insertions.get(offset, "") + text
 
 
-def separate(text: Text, overloads: list[Overload], rewritten: str, out: Separated) -> None:
-    """Rename the overloads and write the functions that choose between them."""
+def separate(
+    text: Text, overloads: list[Overload], elsewhere: Iterable[Overload], rewritten: str, out: Separated
+) -> None:
+    """Rename the overloads and write the functions that choose between them.
+
+    `elsewhere` are those that are defined outside of the class that declares them, and declared to be its friends.
+    """
     number = len(out.sets)
     width = max(len(o.spaces) for o in overloads)
     questions = [i for i in range(width) if len({_named(o, i) for o in overloads}) > 1]
@@ -56,16 +61,18 @@ def separate(text: Text, overloads: list[Overload], rewritten: str, out: Separat
             marks.add(o.definition.scope.path)
             insert(out, text.span(o.definition)[0], f"struct {asked.name} {{}}; ")
         _rename(o, asked, out)
-    counts = _counts(overloads)
+    for o in elsewhere:
+        _rename(o, asked, out)
+    is_cut = _have_different_defaults(overloads)
+    counts = _counts(overloads, is_cut)
     outer = min((o.definition.branches for o in overloads), key=len)
     declared: set[object] = set()
     written: set[object] = set()
     choosers = []
     for o in overloads:
         branches = o.definition.branches
-        for count in counts[id(o)]:
-            shown = _cut(o, count)
-            key = (count, shown.types, shown.shape, shown.template)
+        for shown in _shown(o, counts[id(o)], is_cut):
+            key = (len(shown.parameters), len(_template_parts(shown)), shown.types, shown.shape, shown.template)
             is_member = o.definition.scope.is_class
             if not is_member and (key, branches) not in declared:
                 insert(out, text.span(o.definition)[0], _head(shown, rewritten, defaults=True) + "; ")
@@ -119,7 +126,7 @@ def _code(spaces: Sequence[int]) -> int:
     return sum(space << 3 * i for i, space in enumerate(spaces))
 
 
-def _counts(overloads: list[Overload]) -> dict[int, Iterable[int | None]]:
+def _counts(overloads: list[Overload], is_cut: bool) -> dict[int, Iterable[int | None]]:
     """For how many arguments a chooser of each overload's type is needed; None: as many as it has, with its defaults.
 
     A function can have the defaults of one overload only. Where they differ, there is one for each number of arguments.
@@ -131,10 +138,59 @@ def _counts(overloads: list[Overload]) -> dict[int, Iterable[int | None]]:
         for i, parameter in enumerate(o.parameters):
             given[i] = given[i] or " ".join(default_of(parameter))
     first, *others = defaults.values()
-    if all(given == first for given in others):
+    if all(given == first for given in others) and not is_cut:
         return {id(o): (None,) for o in overloads}
     least = {key: next((i for i, d in enumerate(given) if d), len(given)) for key, given in defaults.items()}
     return {id(o): range(least[key], len(o.parameters) + 1) for o, key in zip(overloads, keys, strict=True)}
+
+
+def _have_different_defaults(overloads: list[Overload]) -> bool:
+    """Whether the parameters of templates do that are one to C++."""
+    found: dict[object, list[str]] = {}
+    for overload in overloads:
+        parts = [[t.text for t in part] for part in _template_parts(overload)]
+        plain = tuple(tuple(p[: p.index("=")]) if "=" in p else tuple(p) for p in parts)
+        defaults = [" ".join(default_of(part)) for part in _template_parts(overload)]
+        if found.setdefault((overload.types, plain), defaults) != defaults:
+            return True
+    return False
+
+
+def _shown(overload: Overload, counts: Iterable[int | None], is_cut: bool) -> Iterator[Overload]:
+    """The overload with each number of parameters; of those of its template, too, if it `is_cut`."""
+    for count in counts:
+        cut = _cut(overload, count)
+        parts = _template_parts(cut)
+        for template_count in range(_least(cut), len(parts) + 1) if is_cut and parts else (None,):
+            yield _cut_template(cut, template_count)
+
+
+def _least(overload: Overload) -> int:
+    """How many parameters its template has at least: those without defaults, and those that the function names."""
+    names = list(template_names(overload.head[: template_end(overload.head)]))
+    used = {t.text for t in (*overload.returned, *overload.trailing, *(t for p in overload.parameters for t in p))}
+    parts = _template_parts(overload)
+    return max((i + 1 for i, part in enumerate(parts) if not default_of(part) or names[i] in used), default=0)
+
+
+def _template_parts(overload: Overload) -> list[list[Token]]:
+    template = overload.head[: template_end(overload.head)]
+    return [part for part in split_commas(template[2 : closing(template, 1)]) if part] if template else []
+
+
+def _cut_template(overload: Overload, count: int | None) -> Overload:
+    """The overload with the first parameters of its template alone, and no defaults of these; None: as it is."""
+    if count is None:
+        return overload
+    head = overload.head
+    end = closing(head, 1)
+    commas = [t for t in head[2:end] if t.text == ","]
+    kept: list[Token] = []
+    for i, part in enumerate(_template_parts(overload)[:count]):
+        kept += [*commas[: i > 0], *(part[: len(part) - len(default_of(part)) - 1] if default_of(part) else part)]
+    cut = [*head[:2], *kept, *head[end:]] if count else head[end + 1 :]
+    shift = len(cut) - len(head)
+    return replace(overload, head=cut, name=(overload.name[0] + shift, overload.name[1] + shift))
 
 
 def _cut(overload: Overload, count: int | None) -> Overload:

@@ -203,7 +203,8 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
     known = {k: kernel for part in made for k, kernel in part.kernels.items()}
     kernels = tuple(known[k][0] for k in range(len(known)))
     constants = tuple(Constant(*c) for c in read_constants(made[0].assembly.surroundings, found))
-    if unit.overload_sets:  # what comes of it has no debug information
+    inputs = _input_symbols(made[0].assembly, len(found.inputs))
+    if unit.overload_sets:  # what comes of it has no debug information, and is no more than kernels reach
         made = [_with_known_spaces(part, unit, keep) for part in made]
     for part in made:
         if part.offence is not None:
@@ -214,7 +215,7 @@ def _compiled(source: Source, options: Options, store: Cache, parts: int | None,
         constants=constants,
         max_threads=tuple(known[k][1] for k in range(len(known))),
         warnings=(*map(_skipped_note, found.skipped), *_doubts(source, lexed, found, options), *warnings),
-        inputs=_input_symbols(made[0].assembly, len(found.inputs)),
+        inputs=inputs,
         kept=tuple(part.kept for part in made),
         has_lines=options.lines,
     )
@@ -329,7 +330,7 @@ def _expand_macros(source: Source, options: Options, started: Callable[[], None]
     command = [*clang(), "-x", "c++", *_COMMON_FLAGS, *_version_flags(options), *_include_flags(source, options)]
     command += [*options.flags, "-D__METALPY_HARVEST__"]
     command += ["-include", "__mp/macros.h", "-w", "-E", "-"]
-    result = run_tool(command, source.text.encode("utf-8", "surrogateescape"), started)
+    result = run_tool(command, source.text.encode("utf-8", "surrogateescape"), started=started)
     if result.returncode != 0:
         from .diagnostics import compile_error
 

@@ -62,7 +62,8 @@ _UNSUPPORTED_ATTRIBUTES = frozenset(
     "user_instance_id render_target_array_index threads_per_object_threadgroup patch_id".split()
 )
 _IGNORED_ATTRIBUTES = frozenset(
-    "maybe_unused buffer threadgroup texture sampler function_constant access user clang raster_order_group".split()
+    "maybe_unused buffer threadgroup texture sampler function_constant access user user_annotation clang "
+    "raster_order_group".split()
 )
 _HANDLE = re.compile(
     r"(?:const )?(?:(?:metal::)?array<(?:const )?)?(?:metal::)?"
@@ -250,14 +251,14 @@ class _Harvester:
             return i + 3
         body, end = self._extent(i)
         declaration = [t for t in tokens[i:body] if t.kind != "directive"]
-        if is_kernel(declaration):
+        if is_kernel(declaration) or self._instantiates_kernel(declaration):
             self._kernel(declaration, is_definition=body < end and tokens[body].text == "{")
         elif any(t.text == "visible" for t in declaration) and "visible" in split_attributes(declaration)[0]:
             self._visible(declaration)
         elif not self._graphics(declaration):
             self._variable(declaration)
             self._doubt(doubt_of_variable(declaration), declaration)
-        if any(t.text in ("struct", "class", "using") for t in declaration):
+        if any(t.text in ("struct", "class", "using", "typedef") for t in declaration):
             self._structs.note([t for t in tokens[i:end] if t.kind != "directive"])
         return end
 
@@ -315,6 +316,8 @@ class _Harvester:
         is_template = plain[0].text == "template" and len(plain) > 1 and plain[1].text == "<"
         is_instantiation = plain[0].text == "template" and not is_template
         if is_template:
+            # A specialisation is a kernel of its own where it has a name for the host.
+            is_template = closing(plain, 1) > 2 or "host_name" not in attributes
             plain = plain[closing(plain, 1) + 1 :]
         found = declarator(plain)
         if found is None:
@@ -350,6 +353,14 @@ class _Harvester:
             self._definitions.setdefault(self._qualify(base), []).append(parameters)
         if not is_template:
             self._found.append((entry, is_instantiation, count))
+
+    def _instantiates_kernel(self, declaration: list[Token]) -> bool:
+        """Whether it instantiates a kernel and gives it a name for the host, without saying again what it is."""
+        if not declaration or declaration[0].text != "template" or "host_name" not in [t.text for t in declaration]:
+            return False
+        attributes, plain = split_attributes(declaration)
+        name = next((plain[i - 1].text for i in range(1, len(plain)) if plain[i].text == "<" and i > 1), "")
+        return "host_name" in attributes and self._qualify(name) in self._definitions
 
     def _instantiated(self, entry: Entry, count: int | None) -> Entry:
         """An explicit instantiation with the bindings of its template's definition, of `count` parameters."""
@@ -398,16 +409,17 @@ class _Harvester:
     def _parameter(self, tokens: list[Token], kernel: str) -> Parameter:
         attributes, plain = split_attributes(tokens)
         name = parameter_name(plain)
-        outer = [t.text for t in outside_brackets(plain)]
-        space = next((t for t in outer if t in ADDRESS_SPACES), "")
         spelled = spell(plain)
+        meant = self._structs.meant(plain, name)
+        outer = [t.text for t in outside_brackets(meant)]
+        space = next((t for t in outer if t in ADDRESS_SPACES), "")
         file, line = self._position(tokens[0])
         self._reject_unsupported(attributes, spelled, kernel, file, line)
         builtins = [a for a in attributes if a in BUILTINS]
         if builtins:
             return Parameter(name, builtins[0], type_name=type_name(plain, name))
         gate = attributes.get("function_constant")
-        handle = _handle_role(attributes, spelled)
+        handle = _handle_role(attributes, spell(meant))
         if handle:
             index = attributes.get(handle)
             return Parameter(
@@ -418,7 +430,7 @@ class _Harvester:
                 type_name=type_name(plain, name),
             )
         by_value = not {"*", "&", "["} & set(outer)
-        if by_value and any(t in _BOUND_OBJECTS for t in outer if t != name):  # `device float* tensor` is a buffer
+        if by_value and any(t in _BOUND_OBJECTS for t in outer if t != name):
             index = attributes.get("buffer")
             return Parameter(
                 name,
@@ -429,8 +441,8 @@ class _Harvester:
                 type_name=type_name(plain, name),
                 is_object=True,
             )
-        is_pointer = "*" in [t.text for t in plain] or "[" in outer
-        is_reference = "&" in [t.text for t in plain] and "*" not in outer
+        is_pointer = "*" in [t.text for t in meant] or "[" in outer
+        is_reference = "&" in [t.text for t in meant] and "*" not in outer
         role = "threadgroup" if "threadgroup" in attributes or space == "threadgroup" else "buffer"
         if not (is_pointer or is_reference):
             host_object = next((_HOST_OBJECTS[t] for t in outer if t in _HOST_OBJECTS), None)

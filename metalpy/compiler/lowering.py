@@ -11,7 +11,7 @@ of a threadgroup; one that calls a barrier or a simdgroup function gets a fiber 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
@@ -36,7 +36,7 @@ from .stack import has_variables, stack_of_vector_program, stack_size
 from .target import aim, initialize, plain_machine, processor, target_machine
 from .toolchain import Linker
 
-__all__ = ["becomes_loop", "inline_all_but", "lower"]
+__all__ = ["becomes_loop", "inlined", "lower"]
 
 KERNEL_VERSION = 2
 # Flags of mp_native_kernel.
@@ -247,15 +247,15 @@ def becomes_loop(assembly: Assembly, name: str) -> bool:
     return name not in Assembly(str(module)).calls(name)
 
 
-def inline_all_but(text: str, kept: re.Pattern[str]) -> str:
-    """A module's text with all functions inlined but those whose names match, and simplified where control flow and
-    variables are concerned; loops and calls stay as they are.
+def inlined(text: str, is_meant: Callable[[str], bool]) -> str:
+    """A module's text with the functions of some names inlined, and simplified where control flow and variables are
+    concerned; loops and other calls stay as they are.
     """
     initialize()
     module, machine = llvm.parse_assembly(text), target_machine()
     aim(module, machine)
     for function in module.functions:
-        if not function.is_declaration and not kept.search(function.name):
+        if not function.is_declaration and is_meant(function.name):
             function.add_function_attribute("alwaysinline")
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
     passes = llvm.create_new_module_pass_manager()
@@ -437,6 +437,9 @@ def _place_threadgroup_variables(
     return llvm.parse_assembly(text + declaration), total, names
 
 
+_FIRST_BLOCK = re.compile(r'\{\n(?:(?:[\w.$-]+|"[^"\n]+"):[^\n]*\n)?')  # with its label, if it has one
+
+
 def _used_variables(text: str) -> set[str]:
     """The threadgroup variables of which a program does more than name them, as `(void)scratch;` does."""
     used: set[str] = set()
@@ -475,7 +478,7 @@ def _place_inputs(
     for number, (name, size) in enumerate(sizes.items()):
         address = rf"call [^\n]*@llvm\.threadlocal\.address\.p0\(ptr [^@\n]*@{re.escape(name)}\)"
         body = re.sub(address, f"getelementptr i8, ptr %mp.input.{number}, i64 0", body)
-        variables += f"\n  %mp.input.{number} = alloca [{size} x i8], align 16"
+        variables += f"  %mp.input.{number} = alloca [{size} x i8], align 16\n"
         if re.search(address, head + tail):
             info = program.kernels[k]
             raise Misuse(
@@ -485,7 +488,8 @@ def _place_inputs(
                 info.line,
                 info.name,
             )
-    return llvm.parse_assembly(head + f"@{entry}(" + body.replace("{", "{" + variables, 1) + end + tail)
+    body = _FIRST_BLOCK.sub(lambda start: start[0] + variables, body, count=1)
+    return llvm.parse_assembly(head + f"@{entry}(" + body + end + tail)
 
 
 def _record(entry: str, flags: int, memory: int, max_threads: int, stack: int, declared: bool = False) -> str:

@@ -33,6 +33,8 @@ __all__ = [
     "bare",
     "default_of",
     "does",
+    "elsewhere_of",
+    "is_friend",
     "is_pack",
     "is_specialisation",
     "may_be_taken_for",
@@ -142,7 +144,7 @@ def overload_of(
     head = tokens[definition.first : definition.body]
     if any(t.kind == "directive" or t.text in ("kernel", "vertex", "fragment") for t in head):
         return None
-    if not any_function and (any(t.text == "friend" for t in head) or is_specialisation(head)):
+    if not any_function and ((is_friend(head) and not _is_found(tokens, definition)) or is_specialisation(head)):
         return None
     start = template_end(head)
     i = start
@@ -181,6 +183,44 @@ def overload_of(
     is_method = (scope.is_class and not is_static and not is_constructor) or bool(_space(head[end + 1 : stop], macros))
     trailing, initializers = head[end + 1 : stop], head[stop:]
     return Overload(definition, head, (name, i), parameters, trailing, is_method, is_constructor, initializers, macros)
+
+
+def _is_found(tokens: list[Token], definition: Definition) -> bool:
+    """Whether a friend is one of a set with others in its class: defined there, and found by way of its arguments."""
+    head = tokens[definition.first : definition.body]
+    start = next((i for i, t in enumerate(head) if t.text == "("), 0)
+    return tokens[definition.body].text == "{" and any(t.text == definition.scope.name for t in head[start:])
+
+
+def is_friend(head: list[Token]) -> bool:
+    return any(t.text == "friend" for t in head)
+
+
+def elsewhere_of(tokens: list[Token], definition: Definition, macros: SpaceMacros) -> tuple[list[str], Overload] | None:
+    """A function that is defined outside the scope that declares it, or is declared to be a friend there: the names of
+    that scope, as it says them, and its parts; None for another.
+    """
+    head = tokens[definition.first : definition.body]
+    is_declaration = tokens[definition.body].text == ";"
+    word = "friend" if is_declaration else "::"
+    if not any(t.text == word for t in head) or is_specialisation(head) or is_declaration != is_friend(head):
+        return None
+    found = overload_of(tokens, definition, macros, any_function=True)
+    if found is None or is_declaration:
+        return None if found is None else ([], found)
+    qualifiers: list[str] = []
+    at = found.name[0] - 1
+    while at > 0 and head[at].text == "::":
+        at -= 1
+        if head[at].text == ">":
+            at = max(i for i in range(at) if head[i].text == "<" and closing(head, i) == at) - 1
+        qualifiers.insert(0, head[at].text)
+        at -= 1
+    if qualifiers and qualifiers[-1] == found.token.text:  # a constructor
+        end = closing(head, found.name[1]) + 1
+        colon = next((i for i in range(end, len(head)) if head[i].text == ":"), len(head))
+        found.is_constructor, found.trailing, found.initializers = True, head[end:colon], head[colon:]
+    return (qualifiers, found) if qualifiers else None
 
 
 def template_end(head: list[Token]) -> int:
@@ -232,8 +272,8 @@ def is_pack(parameter: list[Token]) -> bool:
 
 
 def does(overload: Overload, words: list[str]) -> list[str]:
-    """What an overload does: the names of its parameters and its body, address spaces aside."""
-    names = [name_of(p) for p in overload.parameters]
+    """What an overload does: the names and defaults of its parameters and its body, address spaces aside."""
+    names = [word for p in overload.parameters for word in (name_of(p), *default_of(p))]
     initializers = [t.text for t in overload.initializers]
     return names + [word for word in initializers + words[words.index("{") :] if word not in ERASED]
 

@@ -27,6 +27,7 @@ IR of each kernel, before anything else is made of it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from .choosers import MARK, OverloadSet, Separated, insert, separate
 from .guards import guard
@@ -38,6 +39,8 @@ from .overload_heads import (
     SpaceMacros,
     default_of,
     does,
+    elsewhere_of,
+    is_friend,
     may_be_taken_for,
     overload_of,
     space_macros,
@@ -77,6 +80,7 @@ def separate_overloads(
     dropped = set(twins)
     macros = space_macros(text.directives)
     groups = _groups(text, definitions, macros)
+    elsewhere = _Elsewhere(text, definitions, macros)
     related = _related(text, definitions)._replace(choosable=choosable)
     sets = [
         those
@@ -84,15 +88,16 @@ def separate_overloads(
         for connected in _connected(group, related)
         for part in _by_conditions(connected)
         for those in ([part] if part is connected else _connected(part, related))
-        if _is_set(text, finder, those)
+        if _is_set(text, finder, those, elsewhere)
     ]
     for overloads in sets:
         spans = [text.span(o.definition) for o in overloads]
         if any(s <= start and end <= e and (s, e) != (start, end) for start, end in spans for s, e in twins):
             continue  # in a class that goes
-        separate(text, overloads, rewritten, out)
-        dropped -= set(spans)
-    guard(text, definitions, sets, related, macros, out)
+        others = elsewhere.of(overloads)
+        separate(text, overloads, others, rewritten, out)
+        dropped -= {*spans, *(text.span(o.definition) for o in others)}
+    guard(text, definitions, [[*those, *elsewhere.of(those)] for those in sets], related, macros, out)
     specialisations = differing_specialisations(text, finder, definitions)
     dropped -= {text.span(s.definition) for s in specialisations}
     for offset, inserted in insertions_for(text, specialisations, rewritten):
@@ -108,9 +113,39 @@ def _groups(text: Text, definitions: Iterable[Definition], macros: SpaceMacros) 
     for definition in definitions:
         found = overload_of(text.tokens, definition, macros)
         if found is not None:
-            key = (definition.scope.path, found.name_text, found.is_method)
+            key = (definition.scope.path, found.name_text, found.is_method, is_friend(found.head))
             groups.setdefault(key, []).append(found)
     return [group for group in groups.values() if len({o.spaces for o in group}) > 1]
+
+
+class _Elsewhere:
+    """Functions that are defined outside of the scopes that declare them, and declarations of friends."""
+
+    def __init__(self, text: Text, definitions: list[Definition], macros: SpaceMacros) -> None:
+        self._text, self._definitions, self._macros = text, definitions, macros
+
+    @cached_property
+    def _classes(self) -> dict[tuple[object, ...], str]:
+        return {d.scope.path: d.scope.name for d in self._definitions if d.scope.is_class}
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, ...], list[Overload]]:
+        by_name: dict[tuple[str, ...], list[Overload]] = {}
+        for definition in self._definitions:
+            head = elsewhere_of(self._text.tokens, definition, self._macros)
+            if head is not None:
+                scope, found = head
+                # A friend is a function of the namespace around its class.
+                path = [name for name in definition.scope.path if isinstance(name, str)]
+                by_name.setdefault((*path, *scope, found.name_text), []).append(found)
+        return by_name
+
+    def of(self, overloads: list[Overload]) -> list[Overload]:
+        """Those that some overloads of a scope are, too."""
+        path = overloads[0].definition.scope.path
+        names = [name if isinstance(name, str) else self._classes.get(path[: i + 1], "") for i, name in enumerate(path)]
+        spaces = {o.spaces for o in overloads}
+        return [o for o in self._found.get((*names, overloads[0].name_text), ()) if o.spaces in spaces]
 
 
 def _related(text: Text, definitions: Iterable[Definition]) -> Related:
@@ -185,8 +220,10 @@ def _covers(a: list[Overload], b: list[Overload]) -> bool:
     return all(any(all(s in ("", t) for s, t in zip(x.spaces, y.spaces, strict=False)) for x in a) for y in b)
 
 
-def _is_set(text: Text, finder: Finder, group: list[Overload]) -> bool:
+def _is_set(text: Text, finder: Finder, group: list[Overload], elsewhere: _Elsewhere) -> bool:
     bodies = [o for o in group if text.tokens[o.definition.body].text == "{"]
+    if len(bodies) < len(group):  # some are declared only, maybe here
+        bodies += [o for o in elsewhere.of(group) if text.tokens[o.definition.body].text == "{"]
     kinds = {(o.types, o.spaces, o.shape, o.template) for o in bodies}
     if len({o.spaces for o in bodies}) < 2 or len(kinds) < len(bodies):
         return False

@@ -32,10 +32,13 @@ class ParameterStructs:
         if len(declaration) < 3:
             return
         if declaration[0].text == "using" and declaration[2].text == "=":
-            self._aliases[declaration[1].text] = declaration[3:]
+            self._aliases[declaration[1].text] = [t for t in declaration[3:] if t.text != ";"]
             return
         is_typedef = declaration[0].text == "typedef"
         brace = next((i for i, t in enumerate(declaration) if t.text == "{"), len(declaration))
+        if is_typedef and brace == len(declaration) and declaration[-2].kind == "id":
+            self._aliases[declaration[-2].text] = declaration[1:-2]
+            return
         head = outside_brackets(split_attributes(declaration[is_typedef:brace])[1])
         if brace == len(declaration) or not head or head[0].text not in _CLASSES:
             return
@@ -51,22 +54,28 @@ class ParameterStructs:
 
     def members(self, parameter: list[Token], name: str) -> list[list[Token]] | None:
         """The members of the struct that is a parameter's type; None if it is no struct that holds resources."""
-        outer = outside_brackets(split_attributes(parameter)[1])
-        if {"*", "&", "["} & {t.text for t in outer}:
-            return None
-        words = [t.text for t in outer if t.kind == "id" and t.text not in (name, "const", "struct", "typename")]
-        body = self._body(words[-1]) if words else None
+        word = _type_word(split_attributes(parameter)[1], name)
+        body = self._body(word) if word else None
         if body is None:
             return None
         members = list(_members(body))
         return members if any(map(self._is_resource, members)) else None
 
-    def _body(self, name: str) -> list[Token] | None:
+    def meant(self, plain: list[Token], name: str) -> list[Token]:
+        """The declaration of a parameter without attributes, or the type that its type is another name for."""
+        word = _type_word(plain, name)
         for _ in range(8):  # aliases of aliases
+            if word not in self._aliases:
+                break
+            plain = self._aliases[word]
+            word = _type_word(plain, "")
+        return plain
+
+    def _body(self, name: str) -> list[Token] | None:
+        for _ in range(8):
             if name not in self._aliases:
                 break
-            words = [t.text for t in outside_brackets(self._aliases[name]) if t.kind == "id"]
-            name = words[-1] if words else ""
+            name = _type_word(self._aliases[name], "")
         return self._bodies.get(name)
 
     def _is_resource(self, member: list[Token]) -> bool:
@@ -80,6 +89,15 @@ class ParameterStructs:
     def _holds_resources(self, name: str) -> bool:
         body = self._body(name)
         return body is not None and any(map(self._is_resource, _members(body)))
+
+
+def _type_word(plain: list[Token], name: str) -> str:
+    """What the type of a declaration of `name` is called, if that is by value."""
+    outer = outside_brackets(plain)
+    if {"*", "&", "["} & {t.text for t in outer}:
+        return ""
+    words = [t.text for t in outer if t.kind == "id" and t.text not in (name, "const", "struct", "typename")]
+    return words[-1] if words else ""
 
 
 def _members(body: list[Token]) -> Iterator[list[Token]]:

@@ -9,11 +9,14 @@ a macro cannot express:
   it qualifies a pointer, a reference or a method;
 * ``coherent`` and ``coherent(scope)`` are blanked: threads of the host see each other's writes;
 * ``constant`` is blanked where it qualifies a constructor, which C++ cannot make ``const``;
-* constructors that are all ``= default`` go: since C++20 they keep a class from being an aggregate;
+* constructors that are all ``= default`` go: since C++20 they keep a class from being an aggregate; and so does what is
+  ``= delete`` for objects in one address space;
 * ``constant T x [[function_constant(n)]]`` becomes ``extern   T x``, to be defined when a kernel is specialised;
 * ``T x [[thread_position_in_grid]]`` outside functions becomes ``threadgroup T x``, which `lowering` makes each
   thread's own;
 * graphics functions are blanked: they need what only a graphics pipeline has;
+* ``typedef T name __attribute__((ext_vector_type(8)))`` becomes ``typedef metal::vec<T,8> name``, and so do other such
+  declarations: vectors are of a class here;
 * ``1.0bf`` becomes ``1.0_b`` and ``1.0H`` becomes ``1.0h``, since clang's lexer refuses the former.
 """
 
@@ -21,6 +24,7 @@ from __future__ import annotations
 
 import re
 
+from .declarations import ADDRESS_SPACES
 from .harvest import BUILTINS, GRAPHICS
 from .lexer import Token, closing, places, tokenize
 from .source import blanked
@@ -34,7 +38,8 @@ _CPP_ATTRIBUTES = frozenset(
     "maybe_unused nodiscard noreturn fallthrough likely unlikely deprecated no_unique_address carries_dependency "
     "assume".split()
 )
-_WORDS = frozenset({"[[", "vertex", "fragment", "threadgroup", "coherent", "constant", "default"})
+_VECTOR_ATTRIBUTES = frozenset({"ext_vector_type", "__ext_vector_type__"})
+_WORDS = _VECTOR_ATTRIBUTES | {"[[", "vertex", "fragment", "threadgroup", "coherent", "constant", "default", "delete"}
 _BFLOAT_LITERAL = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(bf|BF)\Z")
 
 
@@ -68,6 +73,10 @@ def blank_for_cpp(text: str, lexed: list[Token] | None = None) -> str:
             edits.append((token.start, token.end, " " * len(token.text)))
         elif token.kind == "id" and token.text == "default" and tokens[i - 1].text == "=":
             edits += _defaulted_edits(text, tokens, i)
+        elif token.kind == "id" and token.text == "delete" and tokens[i - 1].text == "=":
+            edits += _deleted_edits(text, tokens, i)
+        elif token.kind == "id" and token.text in _VECTOR_ATTRIBUTES:
+            edits += _vector_edits(text, tokens, i)
         elif token.kind == "number" and token.text[-1] in "fF":
             match = _BFLOAT_LITERAL.match(token.text)
             if match:
@@ -75,6 +84,27 @@ def blank_for_cpp(text: str, lexed: list[Token] | None = None) -> str:
         elif token.kind == "number" and token.text[-1] == "H" and token.text[:2] not in ("0x", "0X"):
             edits.append((token.end - 1, token.end, "h"))
     return _apply(text, edits)
+
+
+def _vector_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
+    """Make a vector of our class of the type whose attribute is at `at`: in a typedef or behind ``using name =``."""
+    first, end = at - 3, at + 6  # of __attribute__((ext_vector_type(N)))
+    words = [t.text for t in tokens[first:end]]
+    if words[:3] != ["__attribute__", "(", "("] or words[-3:] != [")", ")", ")"] or words[4] != "(":
+        return []
+    begin = first
+    while begin > 0 and tokens[begin - 1].text not in (";", "{", "}", "=", "typedef"):
+        begin -= 1
+    is_last = tokens[end].text == ";" and tokens[begin - 1].text == "typedef"  # behind the name
+    element = tokens[begin : first - is_last]
+    if begin == 0 or tokens[begin - 1].text not in ("=", "typedef") or not element:
+        return []
+    start, stop = tokens[begin].start, tokens[end - 1].end
+    made = f"metal::vec<{text[element[0].start : element[-1].end]},{tokens[at + 2].text}>"
+    if is_last:
+        made += f" {tokens[first - 1].text}"
+    is_line = "\n" not in text[start:stop] and len(made) <= stop - start
+    return [(start, stop, made.ljust(stop - start))] if is_line else []
 
 
 def _apply(text: str, edits: list[Edit]) -> str:
@@ -185,11 +215,26 @@ def _defaulted_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
             if tokens[j].text == "(":
                 while j < end and tokens[j].text not in (";", "{", ":"):
                     j += 1
-                if tokens[j - 1].text != "default":
+                if tokens[j - 1].text != "default" and not _is_deleted_for_space(tokens, j - 1):
                     return []
         i = closing(tokens, i) + 1 if tokens[i].text in ("{", "(") else i + 1
     start, stop = tokens[first].start, tokens[at + 1].end
     return [(start, stop, blanked(text[start:stop]))]
+
+
+def _deleted_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:
+    """Blank what is deleted for objects in one space: to C++ it would be deleted for those in others."""
+    if not _is_deleted_for_space(tokens, at):
+        return []
+    first = _first_of_declaration(text, tokens, at)
+    first = max((i + 1 for i in range(first, at) if tokens[i].text == ":"), default=first)
+    start, stop = tokens[first].start, tokens[at + 1].end
+    return [(start, stop, blanked(text[start:stop]))]
+
+
+def _is_deleted_for_space(tokens: list[Token], at: int) -> bool:
+    words = [t.text for t in tokens[at - 2 : at + 1]]
+    return len(words) == 3 and words[0] in ADDRESS_SPACES and words[1:] == ["=", "delete"]
 
 
 def _initializer_edits(text: str, tokens: list[Token], at: int) -> list[Edit]:

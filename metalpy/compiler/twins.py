@@ -32,7 +32,7 @@ __all__ = [
     "place_of",
 ]
 
-_SPACES = frozenset({"device", "constant", "threadgroup", "thread"})
+_SPACES = frozenset("device constant threadgroup thread threadgroup_imageblock ray_data object_data".split())
 _REDEFINITION = re.compile(
     r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): error: (?:redefinition of |multiple overloads of "
     r"|(?:class member|constructor|conversion function) cannot be redeclared)",
@@ -69,9 +69,24 @@ def drop_twins(original: str, rewritten: str, messages: str) -> str | None:
                 spans.add(span)
             elif span is None:
                 spans |= text.twins_in_macro(offset, earlier)
+    if not spans:
+        spans = _in_macros(text, messages)
     for start, end in spans:
         rewritten = rewritten[:start] + blanked(rewritten[start:end]) + rewritten[end:]
     return rewritten if spans else None
+
+
+def _in_macros(text: Text, messages: str) -> set[tuple[int, int]]:
+    """Uses of macros that make the same definition twice."""
+    from .macro_twins import repeated_uses  # few programs have such
+
+    unexpanded = "\n".join(line for line in messages.splitlines() if not _EXPANDED.match(line))
+    return {
+        span
+        for later, earlier in _complaints(unexpanded)
+        for first, second in zip(text.offsets(*later), text.offsets(*earlier), strict=False)
+        for span in repeated_uses(text, first, second)
+    }
 
 
 def explain_twins(original: str, messages: str) -> str:
@@ -161,6 +176,10 @@ class Text:
         """Where the place is in the text: several times if its file is spliced in several times."""
         return [start + column - 1 for start in self._lines.get((file, line), [])]
 
+    def token_at(self, offset: int) -> int:
+        """Index of the token that an offset is in."""
+        return bisect_right(self._tokens, offset, key=lambda token: token.start) - 1
+
     def definition(self, offset: int) -> tuple[int, int] | None:
         """Start and end of the definition whose name is at `offset`."""
         at = self._index.get(offset)
@@ -175,7 +194,7 @@ class Text:
 
     def twins_in_macro(self, offset: int, earlier: _Place) -> set[tuple[int, int]]:
         """Starts and ends of the twins of a definition at `earlier` in a macro that has one of them at `offset`."""
-        at = bisect_right(self._tokens, offset, key=lambda token: token.start) - 1
+        at = self.token_at(offset)
         match = _MACRO.match(self._tokens[at].text) if at >= 0 and self._tokens[at].kind == "directive" else None
         if match is None:
             return set()

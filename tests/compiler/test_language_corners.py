@@ -255,6 +255,69 @@ kernel void k(device int* o [[buffer(0)]] [[maybe_unused]], uint i [[maybe_unuse
 kernel void k(device int* o) { int i=0; again: if (++i<3) goto again; o[0]=i; }
 """,
     ),
+    "specialisations with names for the host": (
+        [8],
+        """
+namespace n { template <class T, int N> kernel void t(device T* o) { o[0]=N; }
+template <> [[host_name("k")]] kernel void t<int, 7>(device int* o) { o[0]=8; }
+template [[host_name("other")]] kernel void t<int, 6>(device int*); }
+""",
+    ),
+    "instantiations that do not say kernel": (
+        [4],
+        """
+template <typename T, int N> [[kernel]] void t(device T* o [[buffer(0)]]) { o[0]=N; }
+typedef decltype(t<int,4>) of_four;
+template [[host_name("k")]] of_four t<int,4>;
+""",
+    ),
+    "arguments by other names for pointers": (
+        [3],
+        """
+using P = device int*; using Q = P;
+kernel void k(Q o) { o[0]=3; }
+""",
+    ),
+    "annotations": (
+        [3],
+        """
+[[user_annotation("a")]] kernel void k(device int* o [[user_annotation("b"), buffer(0)]]) { o[0]=3; }
+""",
+    ),
+    "vectors of clang's": (
+        [36, 3, 2, 16],
+        """
+typedef half H8 __attribute__((ext_vector_type(8)));
+typedef float __attribute__((__ext_vector_type__(8))) F8;
+using I2 = int __attribute__((ext_vector_type(2)));
+using U16 = ushort __attribute__((ext_vector_type(16)));
+kernel void k(device int* o) { F8 f = F8(H8(1)) * 2.0f - 1.0f; for (int i=0; i<8; i++) f[i] *= i + 1; H8 h = H8(f); float s = 0;
+  for (int i=0; i<8; i++) s += h[i]; o[0]=int(s); I2 v = I2(1, 2); o[1]=v.x + v.y;
+  U16 u = (U16(1) << U16(1)) & U16(3); o[2]=u[15] * (u == U16(2))[7]; o[3]=sizeof(H8); }
+""",
+    ),
+    "enumerations that are used": (
+        [2, 5],
+        """
+namespace n { enum class C : uchar { red=1, green, blue=5 }; }
+int f(n::C c) { switch (c) { using enum n::C; case red: return 1; case green: return 2; case blue: return 5; } return 0; }
+kernel void k(device int* o) { using enum n::C; o[0]=f(green); o[1]=int(blue); }
+""",
+    ),
+    "constants with nested arrays": (
+        [11, 22, 6],
+        """
+struct In { int a[3]; float f[2]; }; struct Out { In in[2]; int n; };
+constant Out table[2] = { {{ {{1,2,3},{0.5f,1.5f}}, {{4,5,11},{2,3}} }, 9}, {{ {{0}}, {{22}} }, 6} };
+kernel void k(device int* o, uint t [[thread_position_in_grid]]) { constant In& r = table[t].in[1]; o[0]=r.a[2]; o[1]=table[t+1].in[1].a[0]; o[2]=table[1].n; }
+""",
+    ),
+    "narrow integers": (
+        [65536, -1, 200, 254],
+        """
+kernel void k(device int* o) { ushort a=65535; o[0]=a+1; char c=-1; o[1]=c>>3; uchar d=100; o[2]=d+d; uchar2 e=uchar2(255); e+=e; o[3]=e.y; }
+""",
+    ),
     "macros that count": (
         [3],
         """
@@ -284,3 +347,50 @@ def test_how_files_are_written(text):
     out = mp.zeros(1, dtype=np.int32)
     mp.mps.compile_shader(program).k(out, threads=1)
     assert np.asarray(out).tolist() == [3]
+
+
+REFUSED = {
+    "inline assembly": (
+        "function 'f' of kernel 'k' has inline assembly",
+        'int f(int a) { asm volatile("nop"); return a; } kernel void k(device int* o) { o[0] = f(1); }',
+    ),
+    "variables of the program that change": (
+        "function 'k' of kernel 'k' changes a variable",
+        "int count = 0; kernel void k(device int* o) { o[0] = count++; }",
+    ),
+    "static variables that change": (
+        "function 'k' of kernel 'k' changes a variable",
+        "kernel void k(device int* o) { static int count = 0; o[0] = count++; }",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_metal_does_not_have(name):
+    message, program = REFUSED[name]
+    with pytest.raises(mp.CompileError, match=message) as caught:
+        mp.mps.compile_shader("\n" + program)
+    assert caught.value.lineno == 2
+
+
+def test_assembly_without_instructions_and_constants_with_initializers():
+    """Neither runs anything, nor changes while kernels run."""
+    program = """constant float x[2] = {1.5f, sqrt(9.0f)}; constant int y = int(x[1]);
+kernel void k(device int* o) { asm volatile("" ::: "memory"); o[0] = int(x[1]) + y; }"""
+    out = mp.zeros(1, dtype=np.int32)
+    mp.mps.compile_shader(HEAD + program).k(out, threads=1)
+    assert out.tolist() == [6]
+
+
+@pytest.mark.parametrize("alias", ["using {} = {}", "typedef {1} {0}"], ids=["using", "typedef"])
+def test_arguments_by_other_names_for_their_types(alias):
+    texture = "texture2d<float, access::read_write>"
+    names = [alias.format("Image", texture), alias.format("Table", "visible_function_table<int(int)>")]
+    program = f"""{names[0]}; {names[1]};
+[[visible]] int next(int x) {{ return x + 1; }}
+kernel void k(device int* o, Image image, Table table [[buffer(1)]]) {{
+  image.write(float4(2), uint2(0)); o[0] = table[0](int(image.read(uint2(0)).x)); }}"""
+    out = mp.zeros(1, dtype=np.int32)
+    image = mp.texture(np.zeros((1, 1, 4), np.float32))
+    mp.mps.compile_shader(HEAD + program).k(out, image, ["next"], threads=1)
+    assert out.tolist() == [3]

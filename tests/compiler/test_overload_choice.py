@@ -462,19 +462,6 @@ kernel void k(device int* o) { int x; int of_x = f(&x); o[0] = f(o); o[1] = of_x
     assert out.tolist() == [21, 42]
 
 
-def test_a_program_that_is_too_large_for_it_says_so(monkeypatch):
-    monkeypatch.setattr("metalpy.compiler.spaces._MOST_LINES", 20)
-    program = """
-int f(device int* p) { return p[0]; }
-int f(thread int* p) { return 2 * p[0]; }
-kernel void k(device int* o) { int x = 1; o[0] = f(o); o[1] = f(&x); }"""
-    with pytest.raises(
-        mp.CompileError, match=r"'f' has overloads for different address spaces.* \d+ lines of IR"
-    ) as caught:
-        mp.mps.compile_shader(HEAD + program)
-    assert caught.value.lineno == 4
-
-
 def test_a_template_that_is_not_made_for_pointers():
     """Metal never instantiates it with one."""
     program = """

@@ -21,6 +21,7 @@ __all__ = [
     "parse_function",
     "split_list",
     "vector_of",
+    "without_metadata",
 ]
 
 
@@ -268,8 +269,10 @@ _CASTS = frozenset(
 )
 
 
-def parse_function(text: str) -> Function:
+def parse_function(text: str, *, strict: bool = True) -> Function:
     """A function's definition, as LLVM prints it.
+
+    Unless it is `strict`, an instruction that is not known here has no type, and all that it names are its operands.
 
     Raises
     ------
@@ -304,7 +307,12 @@ def parse_function(text: str) -> Function:
             line, pending = pending.strip(), ""
         if not blocks:
             blocks[block.name] = block
-        instruction = _instruction(line)
+        try:
+            instruction = _instruction(line)
+        except Unsupported:
+            if strict:
+                raise
+            instruction = _unknown(line)
         if instruction.op == "phi":
             block.phis.append(instruction)
         elif instruction.op in ("br", "switch", "ret", "unreachable"):
@@ -314,10 +322,15 @@ def parse_function(text: str) -> Function:
     return Function(name, parameters, blocks)
 
 
-def _instruction(line: str) -> Instruction:
+def without_metadata(line: str) -> str:
+    """An instruction's line as `Instruction.text` has it."""
+    line = line.strip()
     comment = line.find("  ; ")
-    text = line if comment < 0 else line[:comment].rstrip()
-    text = _METADATA.sub("", text)
+    return _METADATA.sub("", line if comment < 0 else line[:comment].rstrip())
+
+
+def _instruction(line: str) -> Instruction:
+    text = without_metadata(line)
     match = _RESULT.match(text)
     result, rest = (match[1], match[2]) if match else ("", text)
     op, _, tail = rest.partition(" ")
@@ -335,6 +348,16 @@ def _instruction(line: str) -> Instruction:
     made.result = result
     made.text = text
     return made
+
+
+def _unknown(line: str) -> Instruction:
+    text = without_metadata(line)
+    match = _RESULT.match(text)
+    result, rest = (match[1], match[2]) if match else ("", text)
+    names = re.findall(r'%(?!"?(?:struct|class|union)\.)(?:[\w.$-]+|"[^"]+")', rest)
+    op = rest.split(" ", 1)[0]
+    indices = ",".join(re.findall(r", (\d+)", rest)) if op == "extractvalue" else ""
+    return Instruction(op, result, "", [Value("ptr", name) for name in names], extra=indices, text=text)
 
 
 def _take_flags(text: str) -> tuple[str, str]:

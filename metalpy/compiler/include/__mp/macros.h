@@ -11,6 +11,9 @@
 #define METAL_CONST __attribute__((__const__))
 #define METAL_PURE __attribute__((__pure__))
 #define METAL_VALID_ARGS(...)
+#define METAL_CONST_ARG(...)
+#define METAL_VALID_LOAD_ORDER(...)
+#define METAL_VALID_STORE_ORDER(...)
 #define METAL_ASM(...)
 
 // ---- <metal_limits> ----

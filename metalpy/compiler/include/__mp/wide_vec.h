@@ -1,5 +1,5 @@
-// <metal_extended_vector>: vec<T, 8> and vec<T, 16>, which have elements but no names for them. Template
-// parameters have long names: a program's own macros come first.
+// vec<T, 8> and vec<T, 16>, of <metal_extended_vector> and of ext_vector_type: they have elements but no names for them.
+// Template parameters have long names: a program's own macros come first.
 #pragma once
 #pragma clang system_header
 #include <__mp/vec.h>
@@ -32,6 +32,31 @@ struct alignas(Count * sizeof(Element)) vec<Element, Count>
     MP_EACH(-)
     MP_EACH(*)
     MP_EACH(/)
+#undef MP_EACH
+#define MP_EACH(op)                                                                                                   \
+    friend constexpr vec operator op(vec a, vec b) requires __mp::integer<Element> {                                  \
+        for (int i = 0; i < Count; ++i) a[i] = static_cast<Element>(a[i] op b[i]);                                      \
+        return a;                                                                                                     \
+    }
+    MP_EACH(%)
+    MP_EACH(&)
+    MP_EACH(|)
+    MP_EACH(^)
+    MP_EACH(<<)
+    MP_EACH(>>)
+#undef MP_EACH
+#define MP_EACH(op)                                                                                                   \
+    friend constexpr vec<bool, Count> operator op(vec a, vec b) {                                                     \
+        vec<bool, Count> made = false;                                                                                \
+        for (int i = 0; i < Count; ++i) made[i] = a[i] op b[i];                                                         \
+        return made;                                                                                                  \
+    }
+    MP_EACH(==)
+    MP_EACH(!=)
+    MP_EACH(<)
+    MP_EACH(>)
+    MP_EACH(<=)
+    MP_EACH(>=)
 #undef MP_EACH
     friend constexpr vec operator-(vec a) {
         for (Element &element : a.mp_elements) element = -element;
