@@ -123,6 +123,10 @@ class Assembly:
         """Whether a symbol is a function."""
         return self.text[self._spans[name][0]] == "d"
 
+    def variables(self) -> list[str]:
+        """The symbols that are no functions."""
+        return [name for name in self._spans if not self.is_function(name)]
+
     def uses(self, name: str) -> set[str]:
         """The symbols that the definition of `name` mentions; itself, if it does so besides saying its name."""
         if name not in self._uses:

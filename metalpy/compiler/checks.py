@@ -26,7 +26,8 @@ _ALLOCATION = ("_Znw", "_Zna", "_Zdl", "_Zda")  # operator new and delete
 
 _ASSEMBLY = re.compile(r" asm (?:[a-z]+ )*\"[^\"]")
 
-_WRITTEN = re.compile(r'^  store [^\n]*, ptr @"?([\w.$-]+)"?(?:, align \d+)?(?:, ![^\n]*)?$', re.MULTILINE)
+_CHANGEABLE = re.compile(r'@(?:"[^"\n]+"|\S+) = (?!external |.*\bthread_local\b)(?:[a-z_]+ )*global ')
+_WRITTEN = re.compile(r'^  store [^\n]*, ptr @"?[\w.$-]+"?(?:, align \d+)?(?:, ![^\n]*)?$', re.MULTILINE)
 _CHANGED = (
     "function {function} of kernel {kernel} changes a variable that is declared outside functions or static; Metal has "
     "such variables in constant memory only. Pass a buffer, or declare it in the kernel"
@@ -40,8 +41,12 @@ _UNDEFINED = (
 Offence = tuple[str, int, str]
 
 
-def find_offence(assembly: Assembly, kernels: Iterable[int]) -> Offence | None:
-    """The first function that one of the kernels with these numbers reaches and must not."""
+def find_offence(assembly: Assembly, kernels: Iterable[int], *, may_have_asm: bool = True) -> Offence | None:
+    """The first function that one of the kernels with these numbers reaches and must not.
+
+    What a large program has not, inline assembly and variables that can change, is not looked for in all of its text.
+    """
+    changeable = {name for name in assembly.variables() if _CHANGEABLE.match(assembly.definition(name))}
     known: set[str] = set()
     for k in kernels:
         functions = [name for name in _explore(assembly, f"__mp_thread_{k}", known) if assembly.is_function(name)]
@@ -50,10 +55,9 @@ def find_offence(assembly: Assembly, kernels: Iterable[int]) -> Offence | None:
                 return name, k, "kernel {kernel} uses new or delete, which Metal does not have"
             if assembly.is_declaration(name) and not _is_provided(name):
                 return name, k, _UNDEFINED
-            body = assembly.definition(name)
-            if " asm " in body and _ASSEMBLY.search(body):
+            if may_have_asm and _ASSEMBLY.search(assembly.definition(name)):
                 return name, k, "function {function} of kernel {kernel} has inline assembly, which metalpy cannot run"
-            if ", ptr @" in body and any(map(assembly.has, _WRITTEN.findall(body))):
+            if not changeable.isdisjoint(assembly.uses(name)) and _WRITTEN.search(assembly.definition(name)):
                 return name, k, _CHANGED
         recursive = _recursive(assembly, functions)
         if recursive:

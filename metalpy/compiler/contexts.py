@@ -1,10 +1,10 @@
-"""Overloads for different address spaces told apart function by function, for programs too large to be inlined.
+"""Overloads for different address spaces told apart function by function.
 
-`spaces` inlines all calls into each kernel, where every pointer can be followed to its origin. Here a function stays
-one, and is copied for each combination of spaces that its arguments come in: ``f(const T* p)`` that is called with a
+A function is copied for each combination of spaces that its arguments come in: ``f(const T* p)`` that is called with a
 pointer into device memory and with the address of a variable becomes two functions, and in each of them what is asked
 about ``p`` has an answer. Inlined is only what hides where a pointer comes from: functions that return one, and those
-that read one from an object of their caller's.
+that read one from an object of their caller's. (With all calls inlined into each kernel, every pointer could be
+followed; Cycles has 63 million lines then.)
 """
 
 from __future__ import annotations

@@ -232,12 +232,13 @@ class _Part:
 
 
 def _finished(
-    kernels: Mapping[int, tuple[KernelInfo, int]], assembly: Assembly, options: Options, keep: Callable[[str], str]
+    kernels: Mapping[int, tuple[KernelInfo, int]], assembly: Assembly, unit: _Unit, keep: Callable[[str], str]
 ) -> _Part:
-    offence = find_offence(assembly, kernels)
+    may_have_asm = "asm" in unit.source.text or not unit.source.is_closed
+    offence = find_offence(assembly, kernels, may_have_asm=may_have_asm)
     if offence is not None:
         return _Part(kernels, assembly, offence)
-    return _Part(kernels, assembly, None, keep(_worth_keeping(assembly, kernels, options.lines)))
+    return _Part(kernels, assembly, None, keep(_worth_keeping(assembly, kernels, unit.options.lines)))
 
 
 def _worth_keeping(assembly: Assembly, kernels: Iterable[int], lines: bool) -> str:
@@ -291,7 +292,7 @@ def _with_known_spaces(part: _Part, unit: _Unit, keep: Callable[[str], str]) -> 
         ir = resolve_spaces(adapted(ir), infos, unit.overload_sets, unit.source.text)
     else:
         ir = without_marks(ir)
-    return _finished(part.kernels, Assembly(ir), unit.options, keep)
+    return _finished(part.kernels, Assembly(ir), unit, keep)
 
 
 def _skipped_note(function: Skipped) -> Diagnostic:
@@ -440,7 +441,7 @@ class _Unit:
         kernels = read_kernels(assembly.surroundings, self._found, range(part, len(self._found.entries), parts))
         if self.overload_sets:
             return result, _Part(kernels, assembly)
-        return result, _finished(kernels, assembly, self.options, keep)
+        return result, _finished(kernels, assembly, self, keep)
 
     def _run(self, before: str, behind: str, program: str | None = None, part: int = 0, parts: int = 1) -> _Result:
         text = defined_flags(self._found) + self.options.directives + before
