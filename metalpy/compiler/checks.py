@@ -37,6 +37,7 @@ _UNDEFINED = (
     "if another file defines it, #include that one, too"
 )
 
+_COPY = re.compile(r"\.in\d+\Z")  # of a function, for the spaces of its arguments: see `contexts`
 # The function's symbol, the number of a kernel that reaches it, and what is wrong.
 Offence = tuple[str, int, str]
 
@@ -68,6 +69,7 @@ def find_offence(assembly: Assembly, kernels: Iterable[int], *, may_have_asm: bo
 def misuse_of(offence: Offence, kernels: Sequence[KernelInfo], ir: str) -> Misuse:
     """The error for an offence, placed where `ir`, which has debug information, says that the function is."""
     symbol, k, message = offence
+    symbol = _COPY.sub("", symbol)
     info = kernels[k]
     function, line, file = symbol, info.line, info.file
     named = rf'name: "([^"]+)", linkageName: "{re.escape(symbol)}"|name: "{re.escape(symbol)}", scope'

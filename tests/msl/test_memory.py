@@ -124,7 +124,7 @@ static int f(constant int* p) { return 2; }
          "kernel void k(device int* o) { *o = g(o, 1); }", "'g' with an address space that no overload is for", 4),
         ("static int g(device int* p);\nstatic int g(thread int* p) { return 1; }\n"
          "static int g(device int* p) { return *p > 0 ? g(p + 1) + g(p + 2) : 0; }\n"
-         "kernel void k(device int* o) { *o = g(o); }", "'g' of kernel 'k' calls itself", 4),
+         "kernel void k(device int* o) { *o = g(o); }", "'g' of kernel 'k' calls itself", 6),
     ],
 )  # fmt: skip
 def test_what_cannot_be_told_of_address_spaces(program, message, line):
