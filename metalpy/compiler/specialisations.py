@@ -30,12 +30,15 @@ class Specialisation(NamedTuple):
 
 
 def differing_specialisations(text: Text, finder: Finder, definitions: Iterable[Definition]) -> list[Specialisation]:
-    """Those of templates that have two which are one to C++ and do different things."""
+    """Those of templates that have two which are one to C++ and do different things, the template itself counted."""
+    definitions = list(definitions)
     found = [s for definition in definitions if (s := _specialisation(text.tokens, finder, definition)) is not None]
     groups: dict[tuple[object, ...], list[Specialisation]] = {}
     for s in found:
         groups.setdefault((id(s.definition.scope), *s.definition.branches, *s.head), []).append(s)
     names = {text.tokens[group[0].name].text for group in groups.values() if not _all_alike(text, group)}
+    spaces = _spaces_of(text.tokens, found)
+    names |= {name for name in _defined_templates(text.tokens, definitions) if len(spaces.get(name, ())) == 1}
     return [s for s in found if text.tokens[s.name].text in names]
 
 
@@ -44,18 +47,16 @@ def insertions_for(text: Text, found: list[Specialisation], rewritten: str) -> I
     if not found:
         return
     tokens = text.tokens
-    spaces: dict[str, set[str]] = {}
-    last: dict[tuple[str, ...], Specialisation] = {}
-    for s in found:
-        spaces.setdefault(tokens[s.name].text, set()).update(map(_space, _arguments(tokens, s.name)))
-        last[s.head] = s
+    spaces = _spaces_of(tokens, found)
+    last = {s.head: s for s in found}
     for s in last.values():
         yield text.span(s.definition)[1], _refusing(tokens, s, rewritten)
     for i, token in enumerate(tokens):
         if token.text in spaces:
             for argument in _arguments(tokens, i):
                 space = _space(argument)
-                if space and space in spaces[token.text]:
+                # Where one space has a specialisation, the template itself is for all others.
+                if space and (space in spaces[token.text] or len(spaces[token.text]) == 1):
                     yield argument[0].start, f"__mp::in<{_NUMBERS[space]}, "
                     yield argument[-1].end, ">"
 
@@ -71,6 +72,25 @@ def _specialisation(tokens: list[Token], finder: Finder, definition: Definition)
         return None
     end = closing(tokens, name + 1) + 1
     return Specialisation(definition, name, tuple(finder.spelled(tokens[definition.first : end])))
+
+
+def _spaces_of(tokens: list[Token], found: Iterable[Specialisation]) -> dict[str, set[str]]:
+    """The spaces that each template has specialisations for."""
+    spaces: dict[str, set[str]] = {}
+    for s in found:
+        named = set(map(_space, _arguments(tokens, s.name))) - {""}
+        spaces.setdefault(tokens[s.name].text, set()).update(named)
+    return spaces
+
+
+def _defined_templates(tokens: list[Token], definitions: Iterable[Definition]) -> Iterator[str]:
+    """The names of class templates that are more than declared."""
+    for definition in definitions:
+        head = tokens[definition.first : definition.body]
+        if len(head) > 2 and head[0].text == "template" and head[1].text == "<" and tokens[definition.body].text == "{":
+            behind = head[closing(head, 1) + 1 :]
+            if len(behind) > 1 and behind[0].text in _CLASSES and [t.text for t in behind[2:3]] != ["<"]:
+                yield behind[1].text
 
 
 def _all_alike(text: Text, group: list[Specialisation]) -> bool:

@@ -88,6 +88,24 @@ kernel void k(device int* o) { *o = S<decltype(o)>::v; }"""
         mp.mps.compile_shader(program)
 
 
+def test_specialisations_for_one_space_only():
+    program = """
+template <typename T> struct is_device { enum { v = 0 }; };
+template <typename T> struct is_device<device T*> { enum { v = 1 }; };
+template <typename T> struct held { enum { v = 0 }; };
+template <> struct held<threadgroup float&> { enum { v = 5 }; };
+template <typename T> struct element;
+template <typename T> struct element<device T*> { using type = T; };
+kernel void k(device int* o) {
+  o[0] = is_device<device int*>::v, o[1] = is_device<thread int*>::v, o[2] = is_device<constant int*>::v;
+  o[3] = is_device<int>::v, o[4] = held<threadgroup float&>::v, o[5] = held<device float&>::v;
+  o[6] = element<decltype(o)>::type(7.5f);
+}"""
+    out = mp.zeros(7, dtype=I4)
+    mp.mps.compile_shader(program).k(out, threads=1)
+    assert out.tolist() == [1, 0, 0, 0, 5, 0, 7]
+
+
 def test_overloads_with_defaults_of_their_own():
     x, there = np.array([3], I4), np.array([20], I4).view(np.uint8)
     expected = [4, 72, 12, 79, 8, 71, 7, 603, 213, -437, -417, 653, 214, 218, 18]
