@@ -181,11 +181,11 @@ def test_empty_launches(device):
 def test_launching_does_not_wait(device, slow):
     x = mp.zeros(1, "int32", device)
     start = time.perf_counter()
-    slow(x, 0.2)
+    slow(x, 1.0)
     launched = time.perf_counter() - start
     assert x.item() == 1
     waited = time.perf_counter() - start
-    assert launched < 0.1 < waited
+    assert launched < 0.5 < waited  # on a busy machine, too
 
 
 def test_reading_one_array_does_not_wait_for_later_work(device, slow):
