@@ -13,9 +13,9 @@ from .lexer import Token, closing
 from .overload_heads import SPACES, Overload, address_of, bare, default_of, is_pack, template_end, template_names
 from .twins import Text
 
-__all__ = ["MARK", "OverloadSet", "Separated", "insert", "separate"]
+__all__ = ["OverloadSet", "Separated", "insert", "separate"]
 
-MARK = "__mp_overload_"  # what the names of overloads begin with
+_MARK = "__mp_overload_"  # what the names of overloads begin with
 _OTHER = 7  # stands for every space that none of a set names, and for what is no pointer
 _NOT_REPEATED = frozenset({"constexpr", "consteval", "explicit"})
 
@@ -54,7 +54,7 @@ def separate(
     number = len(out.sets)
     width = max(len(o.spaces) for o in overloads)
     questions = [i for i in range(width) if len({_named(o, i) for o in overloads}) > 1]
-    asked = _Set(f"{MARK}{number}_0_", number, questions, overloads)
+    asked = _Set(f"{_MARK}{number}_0_", number, questions, overloads)
     marks: set[object] = set()
     for o in overloads:
         if o.is_constructor and o.definition.scope.path not in marks:

@@ -20,7 +20,7 @@ import itertools
 
 from .debuginfo import MAX_THREADS
 from .harvest import Entry, FunctionConstant, GlobalInput, Harvest, Parameter
-from .overloads import SPACES
+from .overload_heads import SPACES
 from .source import line_mark
 
 __all__ = ["ENTRIES_NAME", "defined_flags", "write_entries"]

@@ -23,13 +23,14 @@ from ..errors import CompileError, Diagnostic
 from .assembly import Assembly, adapted
 from .cache import Cache, default_cache
 from .checks import Offence, find_offence, misuse_of
+from .choosers import Separated
 from .conditionals import Arms
 from .debuginfo import read_constants, read_kernels
 from .entries import defined_flags, write_entries
 from .harvest import Harvest, Skipped, harvest
 from .lexer import Token, collection_paused, lex
 from .options import MATH_MODES, Options
-from .overloads import Separated, separate_overloads
+from .overloads import separate_overloads
 from .parts import part_count, without_instantiations
 from .portability import doubts_of_bodies
 from .precompiled import precompiled_headers

@@ -29,11 +29,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from .choosers import MARK, OverloadSet, Separated, insert, separate
+from .choosers import Separated, insert, separate
 from .guards import guard
 from .lexer import Token, places
 from .overload_heads import (
-    SPACES,
     Overload,
     Related,
     SpaceMacros,
@@ -49,7 +48,7 @@ from .source import blanked
 from .specialisations import differing_specialisations, insertions_for
 from .twins import Definition, Finder, Text, are_twins
 
-__all__ = ["MARK", "SPACES", "OverloadSet", "Separated", "separate_overloads"]
+__all__ = ["separate_overloads"]
 
 
 _NAMING = frozenset({"using", "typedef", "struct", "class", "typename"})

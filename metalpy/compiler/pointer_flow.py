@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from .overloads import SPACES
+from .overload_heads import SPACES
 from .spmd.ir import Function, Instruction, Value
 
 __all__ = ["Origin", "PointerFlow", "reachable_blocks"]
