@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from .ir import Unsupported
 
-__all__ = ["lines_when_inlined", "refuse_large", "refuse_large_when_inlined"]
+__all__ = ["refuse_large", "refuse_large_when_inlined"]
 
 # Lines of IR. Measured on public kernels: 8000 lines of a thread's optimised function take 2 to 4 seconds, 15000 half a
 # minute, 23000 two minutes. Before optimisation there are two to ten times as many, if all calls are inlined.
@@ -31,14 +30,12 @@ def refuse_large(function: str) -> None:
 
 def refuse_large_when_inlined(module: str, entry: str) -> None:
     """Refuse a function that becomes too large with all that it calls in place of the calls; raises `Unsupported`."""
-    if (found := lines_when_inlined(module, [entry], _LOOKUP_LINES)) > _MOST_INLINED:
+    if (found := _lines_when_inlined(module, entry)) > _MOST_INLINED:
         raise Unsupported(f"{found} lines of IR with all calls inlined, more than {_MOST_INLINED}")
 
 
-def lines_when_inlined(module: str, entries: Iterable[str], lookup: int | None = None) -> int:
-    """How many lines functions have together, with all that they call in place of the calls; of a texture's lookup no
-    more than `lookup`.
-    """
+def _lines_when_inlined(module: str, entry: str) -> int:
+    """How many lines a function has with all that it calls in place of the calls."""
     bodies = {name: body for name, body in _FUNCTION.findall(module)}
     known: dict[str, int] = {}
 
@@ -47,8 +44,8 @@ def lines_when_inlined(module: str, entries: Iterable[str], lookup: int | None =
             known[name] = 0  # of what calls itself, one turn counts
             body = bodies.get(name, "")
             known[name] = body.count("\n") + sum(map(lines, _CALL.findall(body)))
-            if lookup is not None and _LOOKUP.match(name):
-                known[name] = min(known[name], lookup)
+            if _LOOKUP.match(name):
+                known[name] = min(known[name], _LOOKUP_LINES)
         return known[name]
 
-    return sum(map(lines, entries))
+    return lines(entry)
